@@ -1,0 +1,1 @@
+"""Mathematics on ndarrays: no estimators, no random numbers, no printing."""

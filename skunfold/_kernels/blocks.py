@@ -1,0 +1,107 @@
+"""Threads over blocks of samples, each with one BLAS thread.
+
+BLAS threads wait for each other after every product, and spin while they wait; blocks need
+not. The limit of one BLAS thread holds for the process, so it is counted: it is set when the
+first user comes and lifted when the last one leaves.
+"""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
+
+from threadpoolctl import ThreadpoolController
+
+from skunfold._kernels.numerics import Workspace
+
+_lock = threading.Lock()
+_users = 0
+_limit = None
+_n_threads = 1
+
+
+@cache
+def _blas():
+    return ThreadpoolController().select(user_api="blas")
+
+
+def _enter_limit():
+    """Limit BLAS to one thread and return how many threads it had."""
+    global _users, _limit, _n_threads
+    with _lock:
+        if _users == 0:
+            infos = _blas().info()
+            _n_threads = max((info["num_threads"] for info in infos), default=1)
+            _limit = _blas().limit(limits=1)
+        _users += 1
+        return _n_threads
+
+
+def _leave_limit():
+    global _users, _limit
+    with _lock:
+        _users -= 1
+        if _users == 0:
+            _limit.restore_original_limits()
+            _limit = None
+
+
+class BlockThreads:
+    """As many threads as BLAS would use, for functions that release the GIL.
+
+    Entered once per fit or predict::
+
+        with BlockThreads() as threads:
+            results = threads.map(function, blocks)
+
+    The number of threads is BLAS's own: set it by ``threadpoolctl.threadpool_limits`` or
+    the environment (``OMP_NUM_THREADS``, ``OPENBLAS_NUM_THREADS``).
+    """
+
+    def __enter__(self):
+        self.n_threads = _enter_limit()
+        self._pool = ThreadPoolExecutor(self.n_threads) if self.n_threads > 1 else None
+        return self
+
+    def __exit__(self, *exception):
+        if self._pool is not None:
+            self._pool.shutdown()
+        _leave_limit()
+
+    def map(self, function, *arguments):
+        """Return [function(*a) for a in zip(*arguments)], computed by the threads."""
+        if self._pool is None or len(arguments[0]) < 2:
+            return [function(*a) for a in zip(*arguments)]
+        return list(self._pool.map(function, *arguments))
+
+
+def map_samples(function, out, n_weights, *inputs):
+    """Fill `out` and return it: function(out[rows], workspace, *rows of inputs), in threads."""
+    local = threading.local()
+    slices = block_slices(len(out), block_size_for(len(out), n_weights))
+
+    def work(rows):
+        if not hasattr(local, "workspace"):
+            local.workspace = Workspace()
+        function(out[rows], local.workspace, *(a[rows] for a in inputs))
+
+    with BlockThreads() as threads:
+        threads.map(work, slices)
+    return out
+
+
+def block_slices(n_samples, block_size):
+    """Return slices of at most `block_size` samples, as even as can be."""
+    n_blocks = max(1, -(-n_samples // block_size))
+    bounds = [i * n_samples // n_blocks for i in range(n_blocks + 1)]
+    return [slice(a, b) for a, b in pairwise(bounds)]
+
+
+def block_size_for(n_samples, n_weights, *, minimum=64):
+    """Return how many samples to carry through all layers at a time.
+
+    Few enough to stay in the caches; many enough to pay for packing weights of `n_weights`
+    elements in every product; and two blocks at least, for two threads, unless tiny.
+    """
+    size = 256 if n_weights <= 500_000 else 1024
+    return max(min(size, -(-n_samples // 2)), min(minimum, n_samples), 1)

@@ -1,0 +1,100 @@
+"""Floors, powers, parts of gradients, and arrays that are used again."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+def floor_of(dtype):
+    """Return the smallest value that models and denominators take in a dtype.
+
+    It is the fourth root of the smallest normal number, so that its inverse cube, the
+    steepest power in any gradient here, is still finite. Data is scaled to a mean of
+    about one before it meets this floor.
+    """
+    return dtype.type(np.finfo(dtype).tiny ** 0.25)
+
+
+def smallest_of(dtype):
+    """Return the floor of activations and parameters, far above the denormal numbers.
+
+    Products with denormal numbers are tens of times slower than with any other.
+    """
+    return dtype.type(np.finfo(dtype).tiny ** 0.75)
+
+
+def power(x, exponent, out=None):
+    """Return x ** exponent, by multiplication, division or square root where these do."""
+    if exponent == 1:
+        return np.multiply(x, 1, out=out)
+    if exponent == 2:
+        return np.multiply(x, x, out=out)
+    if exponent == 0.5:
+        return np.sqrt(x, out=out)
+    if exponent == -1:
+        return np.reciprocal(x, out=out)
+    return np.power(x, x.dtype.type(exponent), out=out)
+
+
+class Parts(NamedTuple):
+    """A gradient as two non-negative parts: gradient = pos - neg.
+
+    A part that is zero everywhere may be None.
+    """
+
+    pos: np.ndarray | None
+    neg: np.ndarray | None
+
+    def net(self):
+        """Return pos - neg; the array of the first part that there is, is used again."""
+        if self.neg is None:
+            return self.pos
+        if self.pos is None:
+            return np.negative(self.neg, out=self.neg)
+        return np.subtract(self.pos, self.neg, out=self.pos)
+
+    def cancelled(self):
+        """Return the smallest parts with the same difference: (net)+ and (net)-."""
+        pos, neg = (0 if part is None else part for part in self)
+        return Parts(np.maximum(pos - neg, 0), np.maximum(neg - pos, 0))
+
+
+def add(a, b):
+    """Return a + b, in the array of a, where None stands for zero."""
+    if a is None or b is None:
+        return b if a is None else a
+    return np.add(a, b, out=a)
+
+
+class Workspace:
+    """Named arrays that live from one block of samples to the next.
+
+    A newly mapped page costs more than the arithmetic on it, so a loop over blocks asks for
+    its intermediate arrays here. With ``reuse=False`` every request gives a new array, and
+    what was computed before stays valid.
+    """
+
+    def __init__(self, reuse=True, scope=""):
+        self._reuse = reuse
+        self._scope = scope
+        self._arrays: dict = {}
+
+    def array(self, name, shape, dtype):
+        """Return an uninitialised array, which lasts until its name is asked for again."""
+        if not self._reuse:
+            return np.empty(shape, dtype)
+        key = (self._scope, name, np.dtype(dtype))
+        size = int(np.prod(shape))
+        flat = self._arrays.get(key)
+        if flat is None or flat.size < size:
+            flat = self._arrays[key] = np.empty(size, dtype)
+        return flat[:size].reshape(shape)
+
+    def scope(self, scope):
+        """Return a view of this workspace whose names do not meet those of other scopes."""
+        view = Workspace(self._reuse, (self._scope, scope))
+        view._arrays = self._arrays
+        return view
+
+
+FRESH = Workspace(reuse=False)

@@ -1,0 +1,105 @@
+"""The last layer: from activations to the estimate of the targets.
+
+Linear: y_hat = h U, with h (n, R), U (R, n_outputs).
+
+Mask: components are grouped by source, targets first, the residual (everything else) last.
+With n_g = h[:, g] U[g] of shape (n, F_out), d = sum of all n_g, and X_last the last F_out
+columns of the data::
+
+    y_hat = [X_last n_g / d for each target g]          (n, n_targets F_out)
+
+so the masks of all groups add up to one: sources are additive. Le Roux, Hershey and Weninger,
+"Deep NMF for speech separation" (ICASSP 2015), section 2; arXiv 1409.2574, section 4.1.
+
+Adjoints are split into what rises and what falls, as in `skunfold._kernels.nmf`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skunfold._kernels.numerics import FRESH, Parts, add, floor_of
+
+
+@dataclass(frozen=True)
+class LinearOutput:
+    """y_hat = h U."""
+
+    def forward(self, X, h, U, work=FRESH):
+        """Return y_hat (n, n_outputs) and the tape."""
+        y_hat = np.matmul(h, U, out=work.array("y_hat", (h.shape[0], U.shape[1]), h.dtype))
+        return y_hat, h
+
+    def adjoint(self, x, U, h, work=FRESH):
+        """Return (Parts of dE/dh, Parts of dE/dU) for x = dE/dy_hat."""
+        rise_h = np.matmul(x, U.T, out=work.array("rise_h", h.shape, h.dtype))
+        rise_U = np.matmul(h.T, x, out=work.array("rise_U", U.shape, h.dtype))
+        return Parts(rise_h, None), Parts(rise_U, None)
+
+
+@dataclass(frozen=True)
+class MaskTape:
+    """What the mask layer keeps for its adjoint."""
+
+    h: np.ndarray  # (n, R)
+    n: list  # of (n, F_out), one a group
+    d: np.ndarray  # (n, F_out), floored
+    X_over_d: np.ndarray  # (n, F_out)
+
+
+@dataclass(frozen=True)
+class MaskOutput:
+    """y_hat = X_last n / d, for the first `n_targets` of the groups of components."""
+
+    group_sizes: tuple
+    n_targets: int
+
+    @property
+    def groups(self):
+        """The slice of each group's components."""
+        ends = np.cumsum(self.group_sizes)
+        return [
+            slice(int(end) - size, int(end))
+            for end, size in zip(ends, self.group_sizes)
+            if size
+        ]
+
+    def forward(self, X, h, U, work=FRESH):
+        """Return y_hat (n, n_targets F_out) and the tape."""
+        shape = (h.shape[0], U.shape[1])
+        n = [
+            np.matmul(h[:, g], U[g], out=work.array(("n", i), shape, h.dtype))
+            for i, g in enumerate(self.groups)
+        ]
+        d = np.maximum(sum(n), floor_of(h.dtype), out=work.array("d", shape, h.dtype))
+        X_over_d = np.divide(X[:, -shape[1] :], d, out=work.array("X_over_d", shape, h.dtype))
+        y_hat = work.array("y_hat", (shape[0], self.n_targets * shape[1]), h.dtype)
+        for target, y_g in enumerate(np.split(y_hat, self.n_targets, axis=1)):
+            np.multiply(n[target], X_over_d, out=y_g)
+        return y_hat, MaskTape(h, n, d, X_over_d)
+
+    def adjoint(self, x, U, tape, work=FRESH):
+        """Return (Parts of dE/dh, Parts of dE/dU) for x = dE/dy_hat.
+
+        Own group: dy_hat/dn = X_last (d - n) / d^2. Any other: -X_last n / d^2.
+        """
+        h, d = tape.h, tape.d
+        # x_g X_last / d^2 of each target g, (n, F_out)
+        scaled = [x_g * tape.X_over_d / d for x_g in np.split(x, self.n_targets, axis=1)]
+        through_masks = [s * n_g for s, n_g in zip(scaled, tape.n)]
+        dh = Parts(*(work.array(name, h.shape, h.dtype) for name in ("rise_h", "fall_h")))
+        dU = Parts(*(work.array(name, U.shape, h.dtype) for name in ("rise_U", "fall_U")))
+        for i, g in enumerate(self.groups):
+            rise = scaled[i] * (d - tape.n[i]) if i < self.n_targets else None
+            fall = None
+            for j, through in enumerate(through_masks):
+                if j != i:
+                    fall = through.copy() if fall is None else add(fall, through)
+            for part, dn in enumerate((rise, fall)):
+                if dn is None:
+                    dh[part][:, g] = 0
+                    dU[part][g] = 0
+                else:
+                    dh[part][:, g] = dn @ U[g].T
+                    np.matmul(h[:, g].T, dn, out=dU[part][g])
+        return dh, dU

@@ -1,0 +1,161 @@
+"""Gradients against finite differences, and the invariants of their parts."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from skunfold._kernels.deep_nmf import DeepNMF
+from skunfold._kernels.nmf import layer_adjoint, layer_forward
+from skunfold._kernels.numerics import Parts
+from skunfold._kernels.outputs import LinearOutput, MaskOutput
+
+BETAS = [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
+OUTPUTS = {
+    "linear": LinearOutput(),
+    "mask": MaskOutput((3, 2), n_targets=1),
+    "mask-two-targets": MaskOutput((2, 1, 2), n_targets=2),
+    "mask-no-residual": MaskOutput((3, 2), n_targets=2),
+}
+N_COMPONENTS, N_FEATURES, N_OUTPUTS = 5, 8, 4
+
+
+def make_problem(output, layers, beta=1.0, dtype=np.float64, n=7, seed=0, **kwargs):
+    """Return a network, its parameters, and (X, h, y), all random and positive."""
+    rng = np.random.default_rng(seed)
+    n_bases = max(layers, default=-1) + 1
+    width = N_OUTPUTS // OUTPUTS[output].n_targets if output != "linear" else N_OUTPUTS
+    network = DeepNMF(layers, OUTPUTS[output], beta=beta, sparsity=0.1, start=0.7, **kwargs)
+    parameters = [rng.uniform(0.2, 1, (N_COMPONENTS, N_FEATURES)) for _ in range(n_bases)]
+    parameters.append(rng.uniform(0.2, 1, (N_COMPONENTS, width)))
+    data = (
+        rng.uniform(0, 2, (n, N_FEATURES)),
+        rng.uniform(0.2, 1, (n, N_COMPONENTS)),
+        rng.uniform(0, 2, (n, N_OUTPUTS)),
+    )
+    return network, [p.astype(dtype) for p in parameters], [d.astype(dtype) for d in data]
+
+
+def gradients_of(network, parameters, inputs, y):
+    y_hat, tape = network.forward(parameters, *inputs)
+    net = network.backward(parameters, tape, network.loss_gradient(y_hat, y))
+    parts = network.backward_parts(parameters, tape, network.loss_gradient_parts(y_hat, y))
+    return net, parts
+
+
+def finite_differences(network, parameters, inputs, y, step=1e-6):
+    def loss():
+        return network.loss(network.forward(parameters, *inputs)[0], y).sum()
+
+    gradients = [np.empty_like(p) for p in parameters]
+    for p, g in zip(parameters, gradients):
+        for i in np.ndindex(p.shape):
+            kept = p[i]
+            p[i] = kept + step
+            above = loss()
+            p[i] = kept - step
+            g[i] = (above - loss()) / (2 * step)
+            p[i] = kept
+    return gradients
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("beta", BETAS)
+@pytest.mark.parametrize(
+    ("layers", "prefix"),
+    [((), True), ((0,), True), ((0, 1, 2), True), ((0, 1, 2), False), ((0, 0, 0), False)],
+    ids=str,
+)
+def test_gradients_match_finite_differences(beta, output, layers, prefix):
+    network, parameters, (X, h, y) = make_problem(output, layers, beta)
+    inputs = (X, h) if prefix else (X,)
+    numeric = finite_differences(network, parameters, inputs, y)
+    net, parts = gradients_of(network, parameters, inputs, y)
+    for n, g, (pos, neg) in zip(numeric, net, parts):
+        scale = np.abs(n).max()
+        assert_allclose(g, n, atol=1e-6 * scale, rtol=1e-6)
+        assert_allclose(pos - neg, n, atol=1e-6 * scale, rtol=1e-6)
+        assert pos.min() >= 0
+        assert neg.min() >= 0
+
+
+@pytest.mark.parametrize("training_beta", BETAS)
+def test_training_loss_gradients(training_beta):
+    network, parameters, (X, h, y) = make_problem("linear", (0,), training_beta=training_beta)
+    numeric = finite_differences(network, parameters, (X, h), y)
+    net, _ = gradients_of(network, parameters, (X, h), y)
+    for n, g in zip(numeric, net):
+        assert_allclose(g, n, atol=1e-6 * np.abs(n).max(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("layers", [(0, 1, 2), (0, 0, 0)], ids=str)
+def test_naive_and_cancelled_parts_have_the_same_difference(output, layers):
+    network, parameters, (X, h, y) = make_problem(output, layers)
+    naive_network, _, _ = make_problem(output, layers, cancel=False)
+    _, cancelled = gradients_of(network, parameters, (X, h), y)
+    _, naive = gradients_of(naive_network, parameters, (X, h), y)
+    for c, n in zip(cancelled, naive):
+        assert_allclose(c.pos - c.neg, n.pos - n.neg, atol=1e-10)
+        assert np.all(n.pos + n.neg >= (c.pos + c.neg) * (1 - 1e-12))
+
+
+@pytest.mark.parametrize(("beta", "sparsity"), [(1.0, 0.0), (1.0, 0.3), (2.0, 0.0)])
+def test_naive_parts_double_in_every_layer(beta, sparsity):
+    rng = np.random.default_rng(0)
+    n, depth = 6, 5
+    X = rng.uniform(0, 2, (n, N_FEATURES))
+    h = rng.uniform(0.2, 1, (n, N_COMPONENTS))
+    bases = rng.uniform(0.2, 1, (depth, N_COMPONENTS, N_FEATURES))
+    activations, tapes = [h], []
+    for W in bases:
+        h, tape = layer_forward(X, h, W, beta, sparsity)
+        activations.append(h)
+        tapes.append(tape)
+    p, m = rng.uniform(0, 1, (2, n, N_COMPONENTS))
+    masses = []
+    for k in reversed(range(depth)):
+        masses.append(np.sum((p + m) * activations[k + 1]))
+        from_p, _ = layer_adjoint(p, bases[k], tapes[k], beta)
+        from_m, _ = layer_adjoint(m, bases[k], tapes[k], beta)
+        p, m = from_p.pos + from_m.neg, from_m.pos + from_p.neg
+    masses.append(np.sum((p + m) * activations[0]))
+    assert_allclose(np.divide(masses[1:], masses[:-1]), 2, rtol=1e-12)
+
+
+@pytest.mark.parametrize("layers", [tuple(range(25)), (0,) * 25], ids=["untied", "tied"])
+def test_float32_gradients_of_25_layers(layers):
+    def gradients(dtype):
+        network, parameters, (X, _, y) = make_problem("mask", layers, dtype=dtype, n=64)
+        return gradients_of(network, parameters, (X,), y)
+
+    exact, _ = gradients(np.float64)
+    net, parts = gradients(np.float32)
+    for e, g, (pos, neg) in zip(exact, net, parts):
+        assert g.dtype == pos.dtype == neg.dtype == np.float32
+        assert np.abs(g - e).max() < 1e-5 * np.abs(e).max()
+        assert np.abs(pos - neg - e).max() < 1e-5 * np.abs(e).max()
+
+
+def test_a_workspace_changes_nothing():
+    network, parameters, (X, h, y) = make_problem("mask", (0, 1, 1))
+    reusing = network.with_workspace()
+    gradients_of(reusing, parameters, (X[:3] * 2, h[:3]), y[:3])
+    for fresh, reused in zip(
+        gradients_of(network, parameters, (X, h), y)[0],
+        gradients_of(reusing, parameters, (X, h), y)[0],
+    ):
+        assert_allclose(fresh, reused, rtol=0, atol=0)
+
+
+def test_masks_of_all_groups_add_up_to_one():
+    rng = np.random.default_rng(0)
+    X, h, U = (rng.uniform(0.1, 1, shape) for shape in [(6, 8), (6, 5), (5, 4)])
+    y_hat, _ = MaskOutput((2, 1, 2), n_targets=3).forward(X, h, U)
+    assert_allclose(sum(np.split(y_hat, 3, axis=1)), X[:, -4:], rtol=1e-12)
+
+
+def test_parts_net():
+    a, b = np.array([3.0]), np.array([1.0])
+    assert Parts(a.copy(), b).net() == 2
+    assert Parts(None, b.copy()).net() == -1
+    assert Parts(a, None).net() == 3
