@@ -1,0 +1,79 @@
+"""scikit-learn's callbacks (1.9, experimental) behind one interface; no-ops before.
+
+An estimator inherits from `CallbackSupportMixin`, decorates `fit` with `with_callbacks`, and
+hands `EpochCallbacks` to the training loop.
+"""
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # scikit-learn < 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Stands in where scikit-learn has no callbacks."""
+
+    def with_callbacks(method):  # type: ignore[no-redef]
+        """Return the method unchanged."""
+        return method
+
+
+class EpochCallbacks:
+    """The task tree fit -> epoch of one fit.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator whose `fit` runs, with or without callbacks set.
+    X, y : array-like
+        Its training data.
+    max_iter : int
+        The largest number of epochs.
+    attributes : callable
+        Returns the fitted attributes, a dict, that make the estimator ready to predict.
+    """
+
+    def __init__(self, estimator, X, y, max_iter, attributes):
+        self._task = None
+        if hasattr(estimator, "_init_callback_context"):
+            self._estimator = estimator
+            self._data = {"X": X, "y": y}
+            self._attributes = attributes
+            self._task = estimator._init_callback_context(max_subtasks=max_iter)
+            self._task.call_on_fit_task_begin(estimator=estimator, **self._data)
+
+    def begin_epoch(self):
+        """Tell the callbacks that an epoch begins."""
+        if self._task is not None:
+            self._epoch = self._task.subcontext(task_name="epoch")
+            self._epoch.call_on_fit_task_begin(estimator=self._estimator, **self._data)
+
+    def end_epoch(self):
+        """Tell them that it ended; return whether one asks to stop."""
+        if self._task is None:
+            return False
+        return bool(
+            self._epoch.call_on_fit_task_end(
+                estimator=self._estimator,
+                reconstruction_attributes=self._attributes,
+                **self._data,
+            )
+        )
+
+    def end_fit(self):
+        """Tell them that the fit ended."""
+        if self._task is not None:
+            self._task.call_on_fit_task_end(
+                estimator=self._estimator,
+                reconstruction_attributes=self._attributes,
+                **self._data,
+            )
+
+
+class NoCallbacks:
+    """For fits that nobody watches."""
+
+    def begin_epoch(self):
+        """Do nothing."""
+
+    def end_epoch(self):
+        """Never ask to stop."""
+        return False

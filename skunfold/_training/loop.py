@@ -1,0 +1,157 @@
+"""The training loop: epochs, going back, stopping, history.
+
+One rule governs every fit. After an epoch the monitored loss (of the validation samples if
+there are any, else of the training samples) is computed. If it fell, the parameters are the
+best so far; if it did not, the step is halved and the best parameters come back. So a fit
+never ends worse than it began.
+"""
+
+import time
+import warnings
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from skunfold._training.callbacks import NoCallbacks
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How long to train and in what batches; scikit-learn's words."""
+
+    max_iter: int
+    batch_size: int
+    tol: float = 1e-4
+    n_iter_no_change: int = 10
+    shuffle: bool = True
+    verbose: int = 0
+
+
+@dataclass
+class TrainingState:
+    """What training is made of between two epochs: all that is needed to go on later.
+
+    `parameters` are the best so far. `update` and `random_state` go on where they stopped.
+    """
+
+    parameters: list
+    update: Any
+    random_state: np.random.RandomState
+    best_loss: float = np.inf
+    n_no_change: int = 0
+    history: list = field(default_factory=list)
+    status: str = "new"  # then "running", "converged", "stopped" or "interrupted"
+
+
+def fit_loop(objective, state, train, settings, *, valid=None, score=None, callbacks=None):
+    """Train for up to `settings.max_iter` epochs; `state` is advanced epoch by epoch.
+
+    Parameters
+    ----------
+    objective : Objective
+        The loss and its gradient.
+    state : TrainingState
+        Where training stands.
+    train, valid : Samples
+        Training samples, and validation samples or None.
+    settings : LoopSettings
+        Epochs, batches, stopping.
+    score : callable, optional
+        From the outputs of the validation samples to their score.
+    callbacks : EpochCallbacks, optional
+        Told of every epoch; may stop the loop.
+
+    Notes
+    -----
+    A KeyboardInterrupt ends the loop with the best parameters and a warning.
+    """
+    callbacks = callbacks or NoCallbacks()
+    try:
+        _start(objective, state, train if valid is None else valid)
+        for _ in range(settings.max_iter):
+            callbacks.begin_epoch()
+            _run_epoch(objective, state, train, settings, valid, score)
+            if callbacks.end_epoch():
+                state.status = "stopped"
+            if state.status != "running":
+                break
+    except KeyboardInterrupt:
+        state.status = "interrupted"
+        warnings.warn(
+            f"Training was interrupted after {len(state.history)} epochs; "
+            "the best parameters so far are kept."
+        )
+
+
+def _start(objective, state, monitored):
+    if state.status not in ("new", "running"):
+        state.n_no_change = 0
+    state.status = "running"
+    state.best_loss = objective.evaluate(state.parameters, monitored)
+
+
+def _run_epoch(objective, state, train, settings, valid, score):
+    """Run one epoch, keep or undo it, and write its line of the history."""
+    began = time.perf_counter()
+    learning_rate = state.update.learning_rate
+    parameters, loss = train_epoch(objective, state, train, settings)
+    entry = {"epoch": len(state.history) + 1, "loss": loss, "learning_rate": learning_rate}
+    if valid is None:
+        monitored = entry["final_loss"] = objective.evaluate(parameters, train)
+    else:
+        monitored, output = objective.evaluate_with_output(parameters, valid)
+        entry["validation_loss"] = monitored
+        if score is not None:
+            entry["validation_score"] = score(output)
+    _keep_or_go_back(state, parameters, monitored, settings)
+    entry["seconds"] = time.perf_counter() - began
+    state.history.append(entry)
+    if settings.verbose:
+        print(_line(entry))
+
+
+def train_epoch(objective, state, train, settings):
+    """Return (parameters, mean loss of the batches before their updates) of one epoch."""
+    parameters, total = state.parameters, 0.0
+    for rows in _batches(len(train), settings, state.random_state):
+        batch = train[rows]
+        loss, gradients = objective.gradient(parameters, batch, state.update.form)
+        parameters = state.update.step(parameters, gradients)
+        total += loss * batch.total_weight
+    return parameters, total / train.total_weight
+
+
+def _batches(n_samples, settings, random_state):
+    """Return the rows of each batch, of even sizes: slices or arrays of indices."""
+    n_batches = max(1, -(-n_samples // settings.batch_size))
+    bounds = np.linspace(0, n_samples, n_batches + 1).astype(int)
+    slices = [slice(a, b) for a, b in pairwise(bounds)]
+    if n_batches == 1 or not settings.shuffle:
+        return slices
+    order = random_state.permutation(n_samples)
+    return [order[s] for s in slices]
+
+
+def _keep_or_go_back(state, parameters, monitored, settings):
+    """Make the epoch's parameters the best, or drop them and halve the step; maybe stop."""
+    fell = monitored < state.best_loss
+    enough = state.best_loss - monitored > settings.tol * abs(state.best_loss)
+    if fell:
+        state.parameters, state.best_loss = parameters, monitored
+    else:
+        state.update.shrink()
+    state.n_no_change = 0 if fell and enough else state.n_no_change + 1
+    if state.n_no_change >= settings.n_iter_no_change:
+        state.status = "converged"
+
+
+def _line(entry):
+    """Return one line of text for an epoch."""
+    losses = ", ".join(
+        f"{name.replace('_', ' ')} {entry[name]:.6g}"
+        for name in ("loss", "final_loss", "validation_loss", "validation_score")
+        if name in entry
+    )
+    return f"Epoch {entry['epoch']}: {losses} ({entry['seconds']:.1f} s)"

@@ -1,0 +1,70 @@
+"""What the training loop needs to know of a model, and of its data."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from skunfold._kernels.numerics import Parts
+
+Parameters = list[np.ndarray]
+
+
+class UnfoldedModel(Protocol):
+    """A model unfolded to a network of fixed depth.
+
+    Samples are the first axis of every input, output and target, and are independent.
+    A model may also offer ``with_workspace()``, a copy that may reuse its arrays, for one
+    thread; and for multiplicative updates ``loss_gradient_parts`` and ``backward_parts``,
+    which carry gradients as two non-negative parts.
+    """
+
+    def forward(self, parameters: Parameters, *inputs) -> tuple[np.ndarray, Any]:
+        """Return the output and a tape that `backward` reads."""
+        ...
+
+    def loss(self, output: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return the loss of each sample, (n_samples,)."""
+        ...
+
+    def loss_gradient(self, output: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return the derivative of each sample's loss by its output, shaped like the output."""
+        ...
+
+    def backward(self, parameters: Parameters, tape: Any, g: np.ndarray) -> Parameters:
+        """Return the gradient, like the parameters, for g like the output; sum over samples."""
+        ...
+
+
+class MultiplicativeModel(UnfoldedModel, Protocol):
+    """An unfolded model that can carry gradients as two non-negative parts."""
+
+    def loss_gradient_parts(self, output: np.ndarray, y: np.ndarray) -> Parts:
+        """Return `loss_gradient` as Parts."""
+        ...
+
+    def backward_parts(self, parameters: Parameters, tape: Any, parts: Parts) -> list[Parts]:
+        """Return `backward` as a list of Parts."""
+        ...
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Inputs of the model, targets and weights; the first axis of each is the samples."""
+
+    inputs: tuple[np.ndarray, ...]
+    y: np.ndarray
+    weight: np.ndarray | None = None
+
+    def __len__(self):
+        return len(self.y)
+
+    def __getitem__(self, rows):
+        """Return the samples of a slice (views) or an index array (copies)."""
+        weight = None if self.weight is None else self.weight[rows]
+        return Samples(tuple(a[rows] for a in self.inputs), self.y[rows], weight)
+
+    @property
+    def total_weight(self):
+        """The sum of the weights, or the number of samples."""
+        return float(len(self)) if self.weight is None else float(self.weight.sum())

@@ -1,0 +1,110 @@
+"""Update rules: from parameters and gradients to new parameters.
+
+Each rule is made for the parameters it is going to move, keeps its running averages, and says
+by ``form`` what it needs of a gradient ("net" or "parts"). ``step`` returns new parameters;
+``shrink`` halves the step size and forgets the averages.
+"""
+
+import numpy as np
+
+from skunfold._kernels.numerics import smallest_of
+
+
+class MultiplicativeUpdate:
+    """W <- W (neg / pos)^eta: multiplicative back-propagation.
+
+    Parameters stay positive for ever, without projection and without a unit for the step.
+    Hershey, Le Roux and Weninger (arXiv 1409.2574), section 4.2, where eta = 1.
+
+    Parameters
+    ----------
+    learning_rate : float
+        The exponent eta.
+    """
+
+    form = "parts"
+
+    def __init__(self, learning_rate):
+        self.learning_rate = learning_rate
+
+    def shrink(self):
+        """Halve the exponent."""
+        self.learning_rate /= 2
+
+    def step(self, parameters, gradients):
+        """Return the parameters after one update, given a list of Parts."""
+        return [self._moved(W, *parts) for W, parts in zip(parameters, gradients)]
+
+    def _moved(self, W, pos, neg):
+        # Where both parts vanish the parameter stays where it is.
+        floor = np.finfo(W.dtype).eps * (pos.mean() + neg.mean()) + smallest_of(W.dtype)
+        ratio = (neg + floor) / (pos + floor)
+        np.power(ratio, W.dtype.type(self.learning_rate), out=ratio)
+        ratio *= W
+        return np.maximum(ratio, smallest_of(W.dtype), out=ratio)
+
+
+class _Adam:
+    """Running averages of gradients and their squares; Kingma and Ba (ICLR 2015)."""
+
+    form = "net"
+    decay = (0.9, 0.999)
+
+    def __init__(self, learning_rate):
+        self.learning_rate = learning_rate
+        self._reset()
+
+    def _reset(self):
+        self._n_steps = 0
+        self._averages = []
+
+    def shrink(self):
+        """Halve the learning rate and start the averages anew."""
+        self.learning_rate /= 2
+        self._reset()
+
+    def _directions(self, gradients):
+        """Yield m / sqrt(s), each like its gradient, bias-corrected."""
+        if not self._averages:
+            self._averages = [(np.zeros_like(g), np.zeros_like(g)) for g in gradients]
+        self._n_steps += 1
+        b1, b2 = self.decay
+        correction = np.sqrt(1 - b2**self._n_steps) / (1 - b1**self._n_steps)
+        for g, (m, s) in zip(gradients, self._averages):
+            dtype = g.dtype.type
+            m *= dtype(b1)
+            m += dtype(1 - b1) * g
+            s *= dtype(b2)
+            np.square(g, out=g)
+            g *= dtype(1 - b2)
+            s += g
+            root = np.sqrt(s, out=g)
+            # Gradients that are rounding errors beside the others must not move anything.
+            root += np.sqrt(np.finfo(g.dtype).eps) * root.mean() + smallest_of(g.dtype)
+            yield np.divide(m, root, out=root) * dtype(correction)
+
+
+class ExponentiatedGradient(_Adam):
+    """W <- W exp(-learning_rate adam(W dE/dW)): a gradient step on log W, with Adam's scaling.
+
+    Parameters stay positive for ever. Kivinen and Warmuth, "Exponentiated gradient versus
+    gradient descent for linear predictors" (1997), with the scaling of Kingma and Ba (2015).
+    A gradient is read as dE/dlog W = W dE/dW.
+
+    Parameters
+    ----------
+    learning_rate : float
+        The largest typical change of log W in one update.
+    """
+
+    def step(self, parameters, gradients):
+        """Return the parameters after one update, given a list of arrays (overwritten)."""
+        for W, g in zip(parameters, gradients):
+            g *= W
+        moved = []
+        for W, direction in zip(parameters, self._directions(gradients)):
+            direction *= W.dtype.type(-self.learning_rate)
+            np.exp(direction, out=direction)
+            direction *= W
+            moved.append(np.maximum(direction, smallest_of(W.dtype), out=direction))
+        return moved
