@@ -1,0 +1,146 @@
+"""What `DeepNMFRegressor.fit` does between validated data and fitted bases."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skunfold._kernels.blocks import map_samples
+from skunfold._kernels.deep_nmf import DeepNMF
+from skunfold._kernels.nmf import constant_activations, infer
+from skunfold._kernels.outputs import LinearOutput, MaskOutput
+from skunfold._training.protocol import Samples
+from skunfold._training.updates import ExponentiatedGradient, MultiplicativeUpdate
+
+# solver: (update rule, whether parts are cancelled after each layer, learning_rate_init="auto")
+SOLVERS = {
+    "eg": (ExponentiatedGradient, True, 0.03),
+    "mu": (MultiplicativeUpdate, True, 0.25),
+    "naive-mu": (MultiplicativeUpdate, False, 1.0),
+}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A deep NMF network but for its bases, for data divided by `scale`.
+
+    Activations are divided by `scale` too; the bases have no unit.
+    """
+
+    n_layers: int
+    n_trained_layers: int  # counted from the output; the reconstruction is the first of them
+    tied: bool
+    output: LinearOutput | MaskOutput
+    beta: float
+    sparsity: float
+    scale: float
+    start: float  # the activation that inference begins with
+
+    @property
+    def n_frozen(self):
+        """How many layers, from the first, are not trained."""
+        return self.n_layers - max(self.n_trained_layers - 1, 0)
+
+    @property
+    def parameter_of_layer(self):
+        """For each trained layer, which of the trained bases it uses."""
+        n_trained = self.n_layers - self.n_frozen
+        return (0,) * n_trained if self.tied else tuple(range(n_trained))
+
+    def scaled(self, X):
+        """Return X in the units of the computation."""
+        return X * X.dtype.type(1 / self.scale)
+
+    def _layers(self, X, bases, work, h=None):
+        """Yield the activations of scaled samples after each layer, from h or the start."""
+        if h is None:
+            h = constant_activations(self.start / self.scale, len(bases[0]), X.dtype)
+        return infer(X, bases, h, self.beta, self.scaled_sparsity, work)
+
+    @property
+    def scaled_sparsity(self):
+        """The penalty in the units of the computation."""
+        return self.sparsity * self.scale ** (1 - self.beta)
+
+    def activations(self, X, bases):
+        """Return the activations (n, R) after the given layers, in the units of the data."""
+
+        def fill(out, work, X):
+            *_, h = self._layers(self.scaled(X), bases, work)
+            np.multiply(h, X.dtype.type(self.scale), out=out)
+
+        out = np.empty((len(X), len(bases[0])), X.dtype)
+        return map_samples(fill, out, bases[0].size, X)
+
+    def predictions(self, X, bases, U, n_outputs):
+        """Return the outputs (n, n_outputs) of the network of the given layers."""
+
+        def fill(out, work, X):
+            X = self.scaled(X)
+            *_, h = self._layers(X, bases, work)
+            self._write_output(out, X, h, U, work)
+
+        out = np.empty((len(X), n_outputs), X.dtype)
+        return map_samples(fill, out, bases[0].size, X)
+
+    def staged_predictions(self, X, bases, U, n_outputs):
+        """Yield the outputs after each layer."""
+        H = np.full((len(X), len(U)), self.start / self.scale, X.dtype)
+        for W in bases:
+
+            def fill(out, work, X, h, W=W):
+                X = self.scaled(X)
+                for h_next in self._layers(X, [W], work, h):
+                    h[:] = h_next
+                self._write_output(out, X, h, U, work)
+
+            out = np.empty((len(X), n_outputs), X.dtype)
+            yield map_samples(fill, out, W.size, X, H)
+
+    def _write_output(self, out, X, h, U, work):
+        y_hat, _ = self.output.forward(X, h, U, work.scope("output"))
+        np.multiply(y_hat, X.dtype.type(self.scale), out=out)
+
+    def network(self, training_beta, cancel):
+        """Return the trained part, as the training loop sees it."""
+        return DeepNMF(
+            layers=self.parameter_of_layer,
+            output=self.output,
+            beta=self.beta,
+            training_beta=training_beta,
+            sparsity=self.scaled_sparsity,
+            start=self.start / self.scale,
+            cancel=cancel,
+        )
+
+    def samples(self, X, y, weight, bases, y_scale):
+        """Return the training samples; what the frozen layers make of them is computed here."""
+        targets = y * y.dtype.type(1 / y_scale)
+        if self.n_frozen == 0:
+            return Samples((self.scaled(X),), targets, weight)
+        h = self.activations(X, bases[: self.n_frozen]) * X.dtype.type(1 / self.scale)
+        if self.n_trained_layers == 1 and isinstance(self.output, MaskOutput):
+            X = X[:, -(y.shape[1] // self.output.n_targets) :]
+        return Samples((self.scaled(X), h), targets, weight)
+
+    def parameters(self, bases, U, y_scale):
+        """Return the list of trained arrays: distinct bases, and the output bases."""
+        n_distinct = max(self.parameter_of_layer, default=-1) + 1
+        trained = bases[self.n_frozen : self.n_frozen + n_distinct]
+        return [*map(_lifted, trained), _lifted(U * U.dtype.type(self.output_unit(y_scale)))]
+
+    def all_bases(self, parameters, bases, y_scale):
+        """Return (bases of all layers, output bases), shared arrays being the same."""
+        *trained, U = parameters
+        frozen = bases[: self.n_frozen]
+        trained = [trained[i] for i in self.parameter_of_layer]
+        return [*frozen, *trained], U / U.dtype.type(self.output_unit(y_scale))
+
+    def output_unit(self, y_scale):
+        """Return the factor that brings output bases to the units of the computation."""
+        return 1.0 if isinstance(self.output, MaskOutput) else self.scale / y_scale
+
+
+def _lifted(W):
+    """Return W without zeros, which no multiplicative update could leave."""
+    floor = np.finfo(W.dtype).eps * max(W.mean(), np.finfo(W.dtype).tiny)
+    return np.maximum(W, W.dtype.type(floor))

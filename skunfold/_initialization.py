@@ -1,0 +1,169 @@
+"""Warm starts: the bases that a deep NMF network begins with.
+
+The result is always one dictionary for all layers, W (n_components, n_features), and output
+bases U (n_components, n_outputs), in the units of the data that comes in here.
+"""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.decomposition import NMF
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from skunfold._kernels import sparse_nmf
+from skunfold._kernels.nmf import constant_activations, infer
+from skunfold._kernels.outputs import LinearOutput, MaskOutput
+
+N_ITERATIONS = 200  # of a factorisation, and of bases alone where activations are given
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """What decides the first bases of a network, besides the data.
+
+    `init` is described in `DeepNMFRegressor`; `group_sizes` are the components of each source
+    group (one group for linear output).
+    """
+
+    init: object
+    output: LinearOutput | MaskOutput
+    group_sizes: tuple
+    beta: float
+    sparsity: float
+    output_unit: float  # from output bases in the units of the data to those computed with
+    random_state: np.random.RandomState
+
+    @property
+    def n_components(self):
+        """All components together."""
+        return sum(self.group_sizes)
+
+    @property
+    def masked(self):
+        """Whether there are source groups."""
+        return isinstance(self.output, MaskOutput)
+
+    def bases(self, X, y, sources=None, weight=None):
+        """Return (W, U) for X (n, F), y (n, n_outputs) and each group's own features.
+
+        Weights of the samples scale their rows: D(c x | c v) = c^beta D(x | v). For beta = 0,
+        where that is 1, the factorisations ignore them.
+        """
+        width = y.shape[1] // self.output.n_targets if self.masked else y.shape[1]
+        scale = X.dtype.type(1)
+        if weight is not None and self.beta > 0:
+            scale = ((weight / weight.mean()) ** (1 / self.beta)).astype(X.dtype)[:, None]
+        if not isinstance(self.init, str):
+            return self._from_given(X, y, width, scale)
+        X, y = scale * X, scale * y
+        if self.init == "random":
+            W = self._random(X, self.n_components)
+            return W, W[:, -width:] if self.masked else self._random(y, self.n_components)
+        if self.masked:
+            return self._by_source(X, y, sources, width)
+        return self._joint(X, y)
+
+    def _joint(self, X, y):
+        """Factorise [X | y], the two weighing the same."""
+        weight = X.dtype.type(X.mean() / max(y.mean(), np.finfo(y.dtype).tiny))
+        _, components = self._factorise(np.hstack([X, weight * y]), self.n_components)
+        return components[:, : X.shape[1]], components[:, X.shape[1] :] / weight
+
+    def _by_source(self, X, y, sources, width):
+        """Factorise each source by itself; the residual is what the targets leave of X."""
+        if sources is None:
+            targets = np.split(y, self.output.n_targets, axis=1)
+            residual = np.maximum(X[:, -width:] - sum(targets), 0)
+            sources = [*targets, residual]
+        factors = [
+            self._factorise(source, size)
+            for source, size in zip(sources, self.group_sizes)
+            if size
+        ]
+        W = np.concatenate([components for _, components in factors])
+        if W.shape[1] == X.shape[1]:
+            return W, W[:, -width:]
+        activations = np.concatenate([h for h, _ in factors], axis=1)
+        return solve_bases(X, activations, self.beta), W
+
+    def _factorise(self, data, n_components):
+        """Return (activations, components) of one source."""
+        if not data.any():  # a residual of nothing; any bases will do
+            bases = self._random(np.ones_like(data), n_components)
+            return np.zeros((len(data), n_components), data.dtype), bases
+        if self.beta <= 0:  # these divergences are infinite at zero
+            data = np.maximum(data, np.finfo(data.dtype).eps * data.mean())
+        if self.init == "sparse_nmf":
+            return self._factorise_sparsely(data, n_components)
+        model = NMF(
+            n_components,
+            init="custom",
+            solver="mu",
+            beta_loss=self.beta,
+            max_iter=N_ITERATIONS,
+        )
+        # Activations start by the level of their sample alone, not at random, so that a sample
+        # of weight 2 is the same as two samples.
+        bases = self._random(data, n_components)
+        levels = data.mean(axis=1, keepdims=True) / np.sqrt(data.mean() * n_components)
+        start = np.tile(levels.astype(data.dtype), n_components)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            activations = model.fit_transform(data, W=start, H=bases)
+        return activations, model.components_
+
+    def _factorise_sparsely(self, data, n_components):
+        H, W = sparse_nmf.random_start(data, n_components, self.random_state)
+        H, W, _, _ = sparse_nmf.fit(data, H, W, self.beta, self.sparsity, N_ITERATIONS, 1e-4)
+        return H, W
+
+    def _random(self, data, n_components):
+        scale = np.sqrt(data.mean() / n_components)
+        normal = self.random_state.standard_normal((n_components, data.shape[1]))
+        return (scale * np.abs(normal)).astype(data.dtype)
+
+    def _from_given(self, X, y, width, scale):
+        """Take bases from fitted NMFs or arrays; find output bases where they have none."""
+        given = self.init if isinstance(self.init, list | tuple) else [self.init]
+        try:
+            W = np.concatenate([_components_of(item, X.dtype) for item in given])
+        except ValueError as error:
+            raise ValueError(f"init={self.init!r} holds no usable bases: {error}") from None
+        n_features = X.shape[1]
+        widths = [n_features] if self.masked else [n_features, n_features + width]
+        if W.shape[0] != self.n_components or W.shape[1] not in widths:
+            raise ValueError(
+                f"init gives bases of shape {W.shape}; with n_components={self.n_components} "
+                f"in all and {n_features} features, give {self.n_components} rows and "
+                f"{' or '.join(map(str, widths))} columns."
+            )
+        if self.masked:
+            return W, W[:, -width:]
+        if W.shape[1] > n_features:
+            return W[:, :n_features], W[:, n_features:] * X.dtype.type(self.output_unit)
+        start = constant_activations(np.sqrt(X.mean() / len(W)), len(W), X.dtype)
+        *_, h = infer(X, [W] * N_ITERATIONS, start, self.beta, self.sparsity)
+        return W, solve_bases(scale * y, scale * h, self.beta)
+
+
+def _components_of(item, dtype):
+    """Return the bases of a fitted NMF or an array, (n_components, any)."""
+    if hasattr(item, "fit"):
+        check_is_fitted(item)
+        item = item.components_
+    return check_array(item, dtype=dtype, ensure_non_negative=True, input_name="init")
+
+
+def solve_bases(X, H, beta):
+    """Return the bases W (R, F) that bring H W near X (n, F), for activations H (n, R).
+
+    With data and bases transposed, this is inference of activations.
+    """
+    # Relative to the level of each sample, so that weights still act as scales.
+    H = H + np.finfo(H.dtype).eps * H.mean(axis=1, keepdims=True)
+    start = np.sqrt(X.mean()) * np.ones((1, H.shape[1]), X.dtype)
+    data, basis = np.ascontiguousarray(X.T), np.ascontiguousarray(H.T)
+    *_, W = infer(data, [basis] * N_ITERATIONS, start, beta, 0)
+    return np.ascontiguousarray(W.T)

@@ -1,0 +1,714 @@
+"""Deep NMF as a scikit-learn regressor."""
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    MultiOutputMixin,
+    RegressorMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import r2_score
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_array,
+    check_is_fitted,
+    check_non_negative,
+    validate_data,
+)
+
+from skunfold._deep_nmf_training import SOLVERS, Architecture
+from skunfold._initialization import WarmStart
+from skunfold._kernels.divergences import BETA, beta_of, divergence
+from skunfold._kernels.outputs import LinearOutput, MaskOutput
+from skunfold._scaling import power_of_two_scale, weighted_mean
+from skunfold._training.callbacks import CallbackSupportMixin, EpochCallbacks, with_callbacks
+from skunfold._training.loop import LoopSettings, TrainingState, fit_loop, train_epoch
+from skunfold._training.objective import Objective
+
+
+class DeepNMFRegressor(
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    MultiOutputMixin,
+    RegressorMixin,
+    BaseEstimator,
+):
+    """Non-negative regression and source separation by unfolded sparse NMF.
+
+    The updates that infer the activations of a non-negative matrix factorization become the
+    layers of a network; the last layers get bases of their own and are trained to predict
+    non-negative targets. All quantities stay non-negative, and with mask output the estimates
+    of all sources add up to the data. Without trained layers it is plain sparse NMF.
+
+    Parameters
+    ----------
+    n_components : int or sequence of int, default=25
+        Number of bases of each source group: an int for all groups, or one int per group,
+        targets first, the residual group (everything that is no target) last; only the
+        residual may have 0. With linear output there is one group.
+
+    n_layers : int, default=8
+        Unfolding depth: number of inference iterations, at least 1.
+
+    n_trained_layers : int or "all", default="all"
+        How many layers are trained, counted from the output: 0 is sparse NMF, 1 trains the
+        reconstruction (discriminative NMF), 2 also the bases of the last inference layer, and
+        so on, up to ``n_layers + 1`` or "all".
+
+    tied : bool, default=False
+        Whether the trained inference layers share one parameter set. It is trained through
+        all of them.
+
+    output : {"linear", "mask"}, default="linear"
+        "linear": the targets are activations times output bases. "mask", for separation: the
+        targets are the last ``n_outputs / n_targets`` features (with stacked context frames,
+        the current frame stands last) times a mask, and the masks of all groups add up to one.
+
+    n_targets : int, default=1
+        Number of target sources in the columns of y, for mask output; ignored otherwise.
+
+    beta_loss : {"frobenius", "kullback-leibler", "itakura-saito"} or float, \
+default="kullback-leibler"
+        The divergence that inference descends; as a number, its beta, 0 or more.
+
+    training_loss : {"frobenius", "kullback-leibler", "itakura-saito"} or float, \
+default="frobenius"
+        The divergence of the targets from the predictions that training minimises; as a
+        number, its beta, 0 or more.
+
+    sparsity : float, default=0.0
+        Weight of the L1 penalty on the activations within inference, 0 or more, in units of
+        ``X ** (beta - 1)``; it supposes bases of about unit norm (``init="sparse_nmf"``).
+
+    init : {"nmf", "sparse_nmf", "random"}, estimator, array-like, or list of these, \
+default="nmf"
+        The bases that training starts from. "nmf": :class:`sklearn.decomposition.NMF` of each
+        source group, or of ``[X, y]`` jointly for linear output; "sparse_nmf":
+        :class:`SparseNMF` likewise, with this `sparsity`. Or fitted NMFs (objects with
+        `components_`), or arrays of shape (n_components, n_features), one in all or a list to
+        be stacked; for linear output they may have ``n_features + n_outputs`` columns.
+
+    solver : {"eg", "mu", "naive-mu"}, default="eg"
+        "eg": exponentiated gradient with Adam's scaling. "mu": multiplicative
+        back-propagation with the parts of the gradient cancelled after every layer.
+        "naive-mu": the same without cancellation, as first published, where early layers of
+        deep networks hardly learn. All keep parameters positive.
+
+    learning_rate_init : float or "auto", default="auto"
+        Step size, above 0: the typical change of a log parameter in one update for "eg" (auto:
+        0.03), the exponent for "mu" (auto: 0.25) and "naive-mu" (auto: 1). It is halved
+        whenever the monitored loss rises.
+
+    batch_size : int or "auto", default="auto"
+        Samples of one update, at least 1; "auto" is ``min(1024, n_samples)``.
+
+    max_iter : int, default=200
+        Number of epochs at most, at least 1; ignored without trained layers.
+
+    tol : float, default=1e-4
+        Training stops when the monitored loss has not fallen by this part of itself for
+        `n_iter_no_change` epochs in a row. 0 or more.
+
+    shuffle : bool, default=True
+        Whether to shuffle the samples before each epoch.
+
+    early_stopping : bool, default=False
+        Whether to monitor the loss of held-out samples instead of the training loss, and end
+        with the parameters that were best on them.
+
+    validation_fraction : float, default=0.1
+        Part of the samples to hold out, between 0 and 1; only with `early_stopping`.
+
+    n_iter_no_change : int, default=10
+        See `tol`; at least 1.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from the last fit (bases, step size, averages) instead of
+        starting anew.
+
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initialisation, of the held-out samples and of the shuffling.
+
+    verbose : int, default=0
+        Above 0, prints a line for every epoch.
+
+    Attributes
+    ----------
+    bases_ : list of n_layers ndarrays of shape (n_components, n_features)
+        Bases of each layer; layers that share bases share the array.
+    output_bases_ : ndarray of shape (n_components, n_outputs / n_targets)
+        Bases of the reconstruction (``(n_components, n_outputs)`` for linear output).
+    initial_activation_ : float
+        The activation that inference begins with.
+    data_scale_ : float
+        The power of two by which data is divided for the computation.
+    n_parameters_ : int
+        Number of distinct parameters held.
+    n_trained_parameters_ : int
+        Number of those that training may change.
+    n_iter_ : int
+        Number of epochs done (1 without trained layers).
+    loss_ : float
+        Monitored loss of the fitted model, per sample.
+    loss_curve_ : list of float
+        Training loss per sample of each epoch, each batch measured before its update.
+    best_loss_ : float or None
+        Lowest training loss at the end of an epoch; None with `early_stopping`.
+    validation_loss_curve_ : list of float or None
+        Loss of the held-out samples after each epoch; None without `early_stopping`.
+    validation_scores_ : list of float or None
+        Their R^2; None without `early_stopping`.
+    history_ : list of dict
+        For each epoch its number, losses, step size and seconds.
+    n_outputs_ : int
+        Number of columns of y.
+    n_features_in_ : int
+        Number of features seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X has string names.
+
+    See Also
+    --------
+    SparseNMF : The model that is unfolded here, as a transformer.
+    skunfold.audio.SpeechEnhancer : Noisy waveforms in, clean ones out.
+
+    Notes
+    -----
+    Samples are independent: the prediction of a batch is that of its rows. For the
+    Kullback-Leibler divergence, predictions scale with the data.
+
+    Before training and after every epoch the monitored loss is computed. If an epoch does not
+    lower it, the step is halved and the best parameters come back, so a fit never ends worse
+    than its warm start. Ctrl-C ends training with the best parameters and a warning.
+
+    References
+    ----------
+    J. R. Hershey, J. Le Roux and F. Weninger, "Deep unfolding: model-based inspiration of
+    novel deep architectures", arXiv 1409.2574 (2014), section 4.
+
+    J. Le Roux, J. R. Hershey and F. Weninger, "Deep NMF for speech separation", ICASSP 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skunfold import DeepNMFRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> concentrations = rng.uniform(size=(200, 3))
+    >>> spectra = rng.uniform(size=(3, 20))
+    >>> X = rng.poisson(50 * concentrations @ spectra).astype(float)
+    >>> model = DeepNMFRegressor(n_components=3, n_layers=4, max_iter=50, random_state=0)
+    >>> model.fit(X, concentrations).predict(X).shape
+    (200, 3)
+    >>> model.score(X, concentrations) > 0.9
+    True
+    """
+
+    _parameter_constraints = {
+        "n_components": [Interval(Integral, 1, None, closed="left"), "array-like"],
+        "n_layers": [Interval(Integral, 1, None, closed="left")],
+        "n_trained_layers": [Interval(Integral, 0, None, closed="left"), StrOptions({"all"})],
+        "tied": ["boolean"],
+        "output": [StrOptions({"linear", "mask"})],
+        "n_targets": [Interval(Integral, 1, None, closed="left")],
+        "beta_loss": [StrOptions(set(BETA)), Interval(Real, 0, None, closed="left")],
+        "training_loss": [StrOptions(set(BETA)), Interval(Real, 0, None, closed="left")],
+        "sparsity": [Interval(Real, 0, None, closed="left")],
+        "init": [
+            StrOptions({"nmf", "sparse_nmf", "random"}),
+            HasMethods(["fit", "transform"]),
+            "array-like",
+            list,
+        ],
+        "solver": [StrOptions(set(SOLVERS))],
+        "learning_rate_init": [
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"auto"}),
+        ],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "shuffle": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        n_components=25,
+        *,
+        n_layers=8,
+        n_trained_layers="all",
+        tied=False,
+        output="linear",
+        n_targets=1,
+        beta_loss="kullback-leibler",
+        training_loss="frobenius",
+        sparsity=0.0,
+        init="nmf",
+        solver="eg",
+        learning_rate_init="auto",
+        batch_size="auto",
+        max_iter=200,
+        tol=1e-4,
+        shuffle=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        warm_start=False,
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_components = n_components
+        self.n_layers = n_layers
+        self.n_trained_layers = n_trained_layers
+        self.tied = tied
+        self.output = output
+        self.n_targets = n_targets
+        self.beta_loss = beta_loss
+        self.training_loss = training_loss
+        self.sparsity = sparsity
+        self.init = init
+        self.solver = solver
+        self.learning_rate_init = learning_rate_init
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.tol = tol
+        self.shuffle = shuffle
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, *, sources=None):
+        """Initialise the bases and train them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Non-negative data; for mask output, mixtures.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Non-negative targets. For mask output, ``n_targets`` sources side by side, each
+            with the columns of the last features of X.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the training loss, 0 or more, not all 0.
+        sources : list of array-like of shape (n_samples_i, n_features), default=None
+            For mask output: features of each source group alone, targets first, the residual
+            last, to initialise the bases from. They need not be samples of X. By default the
+            targets, and what they leave of X.
+
+        Returns
+        -------
+        self : DeepNMFRegressor
+
+        Raises
+        ------
+        ValueError
+            If data is negative somewhere, sparse or not finite, if shapes do not fit each
+            other, or a parameter does not fit the data.
+        """
+        going_on = self.warm_start and hasattr(self, "bases_")
+        X, y, weight = self._validated(X, y, sample_weight, reset=not going_on)
+        if not going_on:
+            self._initialise(X, y, weight, sources)
+        self._train(X, y, weight)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None, *, sources=None):
+        """Train on one batch of a stream: one pass in updates of `batch_size` samples.
+
+        The first call initialises the bases from its batch. Nothing is held out, and an
+        update that makes the loss worse is not undone.
+
+        Parameters
+        ----------
+        X, y, sample_weight, sources
+            As in `fit`; `sources` are used by the first call only.
+
+        Returns
+        -------
+        self : DeepNMFRegressor
+        """
+        first = not hasattr(self, "bases_")
+        X, y, weight = self._validated(X, y, sample_weight, reset=first)
+        if first:
+            self._initialise(X, y, weight, sources)
+        if self._n_trained > 0:
+            samples, state, y_scale = self._training(X, y, weight)
+            with Objective(self._network()) as objective:
+                state.parameters, loss = train_epoch(
+                    objective, state, samples, self._loop_settings(len(samples))
+                )
+            state.history.append({"epoch": len(state.history) + 1, "loss": loss})
+            self._set_results(state, y_scale)
+        return self
+
+    def predict(self, X):
+        """Return the predicted targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Non-negative data.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        """
+        X = self._validated_data(X)
+        bases, U = self._bases_like(X)
+        return self._shaped(self._architecture().predictions(X, bases, U, self.n_outputs_))
+
+    def staged_predict(self, X):
+        """Yield the prediction after each layer.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Non-negative data.
+
+        Yields
+        ------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            The last one is that of `predict`.
+        """
+        X = self._validated_data(X)
+        bases, U = self._bases_like(X)
+        for y in self._architecture().staged_predictions(X, bases, U, self.n_outputs_):
+            yield self._shaped(y)
+
+    def transform(self, X):
+        """Return the activations of the last layer.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Non-negative data.
+
+        Returns
+        -------
+        activations : ndarray of shape (n_samples, n_components)
+        """
+        X = self._validated_data(X)
+        return self._architecture().activations(X, self._bases_like(X)[0])
+
+    def _validated(self, X, y, sample_weight, reset):
+        """Check everything before any work; return X, y (n, n_outputs) and weights or None."""
+        self._check_depth()
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            reset=reset,
+            dtype=[np.float64, np.float32],
+            multi_output=True,
+            y_numeric=True,
+        )
+        check_non_negative(X, "DeepNMFRegressor (argument X)")
+        y = y.astype(X.dtype, copy=False).reshape(len(X), -1)
+        check_non_negative(y, "DeepNMFRegressor (argument y)")
+        if not reset and y.shape[1] != self.n_outputs_:
+            raise ValueError(
+                f"y has {y.shape[1]} columns; this model was fitted with {self.n_outputs_}."
+            )
+        self._check_targets(X, y)
+        if sample_weight is None:
+            return X, y, None
+        weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+        if not weight.any():
+            raise ValueError(
+                "sample_weight is zero for all samples; give some a weight above 0."
+            )
+        used = weight > 0
+        return (X, y, weight) if used.all() else (X[used], y[used], weight[used])
+
+    def _check_depth(self):
+        if self._n_trained > self.n_layers + 1:
+            raise ValueError(
+                f"n_trained_layers={self.n_trained_layers} is more than there are; with "
+                f"n_layers={self.n_layers} give at most {self.n_layers + 1}, or 'all'."
+            )
+        if hasattr(self, "bases_") and self.warm_start and len(self.bases_) != self.n_layers:
+            raise ValueError(
+                f"n_layers={self.n_layers}, but warm_start=True goes on from a fit with "
+                f"{len(self.bases_)} layers; set warm_start=False to start anew."
+            )
+
+    def _check_targets(self, X, y):
+        self._group_sizes()
+        if self.output == "linear":
+            return
+        width, rest = divmod(y.shape[1], self.n_targets)
+        if rest or width > X.shape[1]:
+            raise ValueError(
+                f"y has {y.shape[1]} columns; with output='mask' and n_targets="
+                f"{self.n_targets} it needs the same number for each target, and X at least "
+                f"that many features (it has {X.shape[1]})."
+            )
+
+    def _group_sizes(self):
+        """Return the components of each source group, a tuple of int."""
+        n_groups = self.n_targets + 1 if self.output == "mask" else 1
+        given = self.n_components
+        sizes = (given,) * n_groups if isinstance(given, Integral) else tuple(given)
+        at_least_one = sizes[: self.n_targets] if self.output == "mask" else sizes
+        whole = all(isinstance(s, Integral) and s >= 0 for s in sizes)
+        if len(sizes) != n_groups or not whole or min(at_least_one, default=0) < 1:
+            raise ValueError(
+                f"n_components={self.n_components!r} does not fit output={self.output!r}: give "
+                f"an int, or {n_groups} int, one a source group (only the residual, the last "
+                "one for mask output, may be 0)."
+            )
+        return tuple(int(size) for size in sizes)
+
+    def _validated_data(self, X):
+        check_is_fitted(self)
+        return validate_data(
+            self, X, dtype=[np.float64, np.float32], ensure_non_negative=True, reset=False
+        )
+
+    @property
+    def _n_trained(self):
+        """How many layers are trained, as a number."""
+        return self.n_layers + 1 if self.n_trained_layers == "all" else self.n_trained_layers
+
+    def _initialise(self, X, y, weight, sources):
+        """Set the attributes of an untrained network."""
+        sources = self._validated_sources(X, sources)
+        self.n_outputs_ = y.shape[1]
+        self.data_scale_ = power_of_two_scale(X, weight)
+        n_components = sum(self._group_sizes())
+        self.initial_activation_ = float(np.sqrt(weighted_mean(X, weight) / n_components))
+        architecture = self._architecture()
+        y_scale = self._target_scale(y, weight)
+        warm_start = WarmStart(
+            init=self.init,
+            output=architecture.output,
+            group_sizes=self._group_sizes(),
+            beta=architecture.beta,
+            sparsity=architecture.scaled_sparsity,
+            output_unit=architecture.output_unit(y_scale),
+            random_state=check_random_state(self.random_state),
+        )
+        if sources is not None:
+            sources = [architecture.scaled(source) for source in sources]
+        targets = y * y.dtype.type(1 / y_scale)
+        W, U = warm_start.bases(architecture.scaled(X), targets, sources, weight)
+        self.bases_ = [np.ascontiguousarray(W)] * self.n_layers
+        self.output_bases_ = np.ascontiguousarray(U) / U.dtype.type(warm_start.output_unit)
+        self._training_state = None
+
+    def _target_scale(self, y, weight):
+        """Return the power of two that targets are divided by."""
+        return self.data_scale_ if self.output == "mask" else power_of_two_scale(y, weight)
+
+    def _validated_sources(self, X, sources):
+        """Return the list of source features, or None."""
+        if sources is None:
+            return None
+        sizes = self._group_sizes()
+        if self.output != "mask" or len(sources) != len(sizes):
+            raise ValueError(
+                f"sources holds {len(sources)} arrays for output={self.output!r}; give one for "
+                f"each of the {len(sizes)} source groups of output='mask', targets first, the "
+                "residual last; or None."
+            )
+        sources = [
+            check_array(s, dtype=X.dtype, ensure_non_negative=True, input_name="sources")
+            for s in sources
+        ]
+        for source in sources:
+            if source.shape[1] != X.shape[1]:
+                raise ValueError(
+                    f"An array of sources has {source.shape[1]} features; X has {X.shape[1]}."
+                )
+        return sources
+
+    def _architecture(self):
+        """Return the network but for its bases, by the parameters and the fitted scale."""
+        output = LinearOutput()
+        if self.output == "mask":
+            output = MaskOutput(self._group_sizes(), self.n_targets)
+        return Architecture(
+            n_layers=self.n_layers,
+            n_trained_layers=self._n_trained,
+            tied=self.tied,
+            output=output,
+            beta=beta_of(self.beta_loss),
+            sparsity=self.sparsity,
+            scale=self.data_scale_,
+            start=self.initial_activation_,
+        )
+
+    def _train(self, X, y, weight):
+        """Train from where the bases stand, and set the results."""
+        if self._n_trained == 0:
+            self._set_untrained_results(X, y, weight)
+            return
+        X, y, weight, held_out = self._split(X, y, weight)
+        samples, state, y_scale = self._training(X, y, weight)
+        valid, score = None, None
+        if held_out is not None:
+            X_valid, y_valid, w_valid = held_out
+            bases = self.bases_
+            valid = self._architecture().samples(X_valid, y_valid, w_valid, bases, y_scale)
+
+            def score(output):
+                return float(r2_score(valid.y, output, sample_weight=valid.weight))
+
+        callbacks = EpochCallbacks(
+            self, X, y, self.max_iter, lambda: self._fitted_bases(state, y_scale)
+        )
+        with Objective(self._network()) as objective:
+            settings = self._loop_settings(len(samples))
+            fit_loop(
+                objective,
+                state,
+                samples,
+                settings,
+                valid=valid,
+                score=score,
+                callbacks=callbacks,
+            )
+        self._set_results(state, y_scale)
+        callbacks.end_fit()
+        if state.status == "running" and self.tol > 0:
+            warnings.warn(
+                f"Training reached max_iter={self.max_iter} epochs and was still improving; "
+                "increase max_iter or tol.",
+                ConvergenceWarning,
+            )
+
+    def _network(self):
+        """Return the trained part as the training loop sees it."""
+        _, cancel, _ = SOLVERS[self.solver]
+        return self._architecture().network(beta_of(self.training_loss), cancel)
+
+    def _loop_settings(self, n_samples):
+        batch_size = min(1024, n_samples) if self.batch_size == "auto" else self.batch_size
+        return LoopSettings(
+            max_iter=self.max_iter,
+            batch_size=batch_size,
+            tol=self.tol,
+            n_iter_no_change=self.n_iter_no_change,
+            shuffle=self.shuffle,
+            verbose=self.verbose,
+        )
+
+    def _split(self, X, y, weight):
+        """Return training data and, with early stopping, what is held out of it (or None)."""
+        if not self.early_stopping:
+            return X, y, weight, None
+        rows, held_out = train_test_split(
+            np.arange(len(X)),
+            test_size=self.validation_fraction,
+            random_state=self.random_state,
+        )
+
+        def of(a, rows):
+            return None if a is None else a[rows]
+
+        kept = [of(a, rows) for a in (X, y, weight)]
+        return *kept, [of(a, held_out) for a in (X, y, weight)]
+
+    def _training(self, X, y, weight):
+        """Return the training samples, the state of training, and the scale of the targets."""
+        architecture = self._architecture()
+        y_scale = self._target_scale(y, weight)
+        samples = architecture.samples(X, y, weight, self.bases_, y_scale)
+        trained = (self.solver, self._n_trained, self.tied, self.learning_rate_init)
+        if self._training_state is None or self._training_state[0] != trained:
+            rule, _, default = SOLVERS[self.solver]
+            rate = default if self.learning_rate_init == "auto" else self.learning_rate_init
+            parameters = architecture.parameters(self.bases_, self.output_bases_, y_scale)
+            state = TrainingState(parameters, rule(rate), check_random_state(self.random_state))
+            self._training_state = (trained, state)
+        return samples, self._training_state[1], y_scale
+
+    def _fitted_bases(self, state, y_scale):
+        """Return the attributes that make the model ready to predict, for a training state."""
+        architecture = self._architecture()
+        bases, U = architecture.all_bases(state.parameters, self.bases_, y_scale)
+        return {"bases_": bases, "output_bases_": U}
+
+    def _set_results(self, state, y_scale):
+        """Set the attributes that training changes."""
+        for name, value in self._fitted_bases(state, y_scale).items():
+            setattr(self, name, value)
+        unit = y_scale ** beta_of(self.training_loss)
+        self.history_ = [
+            {
+                name: value * unit if name.endswith("loss") else value
+                for name, value in epoch.items()
+            }
+            for epoch in state.history
+        ]
+        held_out = self.early_stopping and any("validation_loss" in e for e in self.history_)
+        self.loss_ = state.best_loss * unit
+        self.best_loss_ = None if held_out else self.loss_
+        self.loss_curve_ = [epoch["loss"] for epoch in self.history_]
+        self.validation_loss_curve_ = self.validation_scores_ = None
+        if held_out:
+            self.validation_loss_curve_ = [e["validation_loss"] for e in self.history_]
+            self.validation_scores_ = [e["validation_score"] for e in self.history_]
+        self.n_iter_ = max(len(self.history_), 1)
+        self._count_parameters(sum(p.size for p in state.parameters))
+
+    def _set_untrained_results(self, X, y, weight):
+        y_hat = self._architecture().predictions(
+            X, self.bases_, self.output_bases_, self.n_outputs_
+        )
+        losses = divergence(y, y_hat, beta_of(self.training_loss))
+        self.loss_ = self.best_loss_ = float(np.average(losses, weights=weight))
+        self.loss_curve_, self.history_, self.n_iter_ = [self.loss_], [], 1
+        self.validation_loss_curve_ = self.validation_scores_ = None
+        self._count_parameters(0)
+
+    def _count_parameters(self, n_trained):
+        distinct = {id(W): W.size for W in self.bases_}
+        derived = np.shares_memory(self.output_bases_, self.bases_[-1])
+        self.n_parameters_ = sum(distinct.values()) + (
+            0 if derived else self.output_bases_.size
+        )
+        self.n_trained_parameters_ = n_trained
+
+    def _bases_like(self, X):
+        """Return (list of bases, output bases) in the dtype of X."""
+        bases = [W.astype(X.dtype, copy=False) for W in self.bases_]
+        return bases, self.output_bases_.astype(X.dtype, copy=False)
+
+    def _shaped(self, y):
+        return y.ravel() if self.n_outputs_ == 1 else y
+
+    @property
+    def _n_features_out(self):
+        return self.output_bases_.shape[0]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        tags.target_tags.positive_only = True
+        tags.target_tags.multi_output = True
+        tags.target_tags.single_output = True
+        # A mask only passes on or attenuates features; it cannot fit any target.
+        tags.regressor_tags.poor_score = self.output == "mask"
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

@@ -1,0 +1,31 @@
+"""scikit-learn's common checks on several configurations of every estimator."""
+
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skunfold import DeepNMFRegressor, SparseNMF
+
+ESTIMATORS = [
+    DeepNMFRegressor(),
+    DeepNMFRegressor(n_components=5, n_layers=4, tied=True, training_loss="kullback-leibler"),
+    DeepNMFRegressor(
+        n_components=3, output="mask", n_layers=5, n_trained_layers=2, max_iter=50
+    ),
+    DeepNMFRegressor(n_components=4, n_layers=6, solver="mu", init="sparse_nmf", sparsity=0.1),
+    DeepNMFRegressor(n_components=4, n_trained_layers=0),
+    SparseNMF(),
+    SparseNMF(n_components=3, sparsity=0.2, beta_loss="frobenius"),
+]
+
+
+def expected_failures(estimator):
+    if isinstance(estimator, DeepNMFRegressor):
+        return {
+            "check_regressor_multioutput": "its targets are negative somewhere; it does not "
+            "heed target_tags.positive_only"
+        }
+    return {}
+
+
+@parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
