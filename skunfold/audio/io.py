@@ -1,0 +1,318 @@
+"""Reading, writing and resampling recordings.
+
+A waveform is a floating-point array of shape (n_samples,) for one channel or
+(n_samples, n_channels), with full scale at +-1.
+"""
+
+import math
+import os
+import uuid
+import warnings
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["check_rate", "check_waveform", "read_audio", "resample", "write_audio"]
+
+FloatArray = NDArray[np.floating]
+
+_PEAK = 0.99  # what a recording that would clip is scaled to
+_BLOCK = (
+    65536  # samples written at once: libsndfile's Vorbis encoder keeps a block on the stack
+)
+
+
+def read_audio(
+    file: str | os.PathLike[str] | BinaryIO,
+    sample_rate: int | None = None,
+    *,
+    mono: bool = False,
+    dtype: Literal["float32", "float64"] = "float32",
+) -> tuple[FloatArray, int]:
+    """Read a recording.
+
+    Parameters
+    ----------
+    file : path or file-like object
+        WAV, FLAC, OGG, MP3, AIFF, ...: whatever libsndfile reads. A file-like object is
+        binary, can seek, and is left open.
+    sample_rate : int or None, default=None
+        Rate in Hz, above 0, that the recording is resampled to. None keeps the file's.
+    mono : bool, default=False
+        Whether to average the channels into one.
+    dtype : {"float32", "float64"}, default="float32"
+        Type of the waveform.
+
+    Returns
+    -------
+    waveform : ndarray of shape (n_samples,) or (n_samples, n_channels)
+        One dimension if there is one channel. Full scale of an integer format is +-1.
+    sample_rate : int
+        Rate of `waveform` in Hz.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is no audio, is empty or holds NaN or infinity, or if a parameter is out
+        of its range.
+
+    See Also
+    --------
+    write_audio : Write a recording.
+
+    Examples
+    --------
+    >>> import io
+    >>> import numpy as np
+    >>> from skunfold.audio.io import read_audio, write_audio
+    >>> file = io.BytesIO()
+    >>> write_audio(file, np.zeros(16000, dtype="float32"), 16000)
+    >>> _ = file.seek(0)
+    >>> waveform, sample_rate = read_audio(file, 8000)
+    >>> waveform.shape, sample_rate
+    ((8000,), 8000)
+    """
+    import soundfile
+
+    if dtype not in ("float32", "float64"):
+        raise ValueError(f'dtype must be "float32" or "float64", got {dtype!r}')
+    if sample_rate is not None:
+        check_rate("sample_rate", sample_rate)
+    if isinstance(file, str | os.PathLike):
+        if not os.path.exists(file):
+            raise FileNotFoundError(f"there is no audio file {os.fspath(file)}; check the path")
+        with open(file, "rb"):  # a folder or a lack of permission is the system's error
+            pass
+    name = _name(file)
+    try:
+        with soundfile.SoundFile(file) as source:
+            source_rate = source.samplerate
+            waveform = source.read(dtype=dtype)
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless .raw
+        raise ValueError(
+            f"{name} cannot be read as audio ({error}); convert it to WAV, FLAC or OGG"
+        ) from error
+    waveform = check_waveform(name, waveform, n_dims=(1, 2))
+    if mono and waveform.ndim == 2:
+        waveform = waveform.mean(axis=1)
+    if sample_rate is None or sample_rate == source_rate:
+        return waveform, source_rate
+    return resample(waveform, source_rate, sample_rate), int(sample_rate)
+
+
+def write_audio(
+    file: str | os.PathLike[str] | BinaryIO,
+    waveform: ArrayLike,
+    sample_rate: int,
+    *,
+    subtype: str | None = None,
+) -> None:
+    """Write a recording; an existing file is replaced whole or not at all.
+
+    Parameters
+    ----------
+    file : path or file-like object
+        The suffix of a path names the format: ``.wav``, ``.flac``, ``.ogg``, ... A file-like
+        object is binary, can seek, gets WAV, and is left open.
+    waveform : array-like of shape (n_samples,) or (n_samples, n_channels)
+        Floating-point samples, full scale at +-1. If a sample is beyond and `subtype` would
+        clip it, the whole recording is scaled down to a peak of 0.99, with a warning.
+    sample_rate : int
+        Rate in Hz, above 0.
+    subtype : str or None, default=None
+        Encoding of the samples, such as "PCM_16", "PCM_24" or "FLOAT". None means the
+        format's default, "PCM_16" for WAV and FLAC.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder of `file` does not exist.
+    ValueError
+        If the waveform is empty, not floating point or not finite, or if format, subtype,
+        rate and number of channels do not go together.
+
+    Warns
+    -----
+    UserWarning
+        If the recording was scaled down, saying by how many dB.
+
+    See Also
+    --------
+    read_audio : Read a recording.
+
+    Notes
+    -----
+    A path is first written to a hidden file in the same folder, which then takes its place.
+
+    Examples
+    --------
+    >>> import io
+    >>> import numpy as np
+    >>> from skunfold.audio.io import write_audio
+    >>> file = io.BytesIO()
+    >>> write_audio(file, np.zeros(16000), 16000, subtype="PCM_24")
+    >>> len(file.getvalue()) > 48000
+    True
+    """
+    samples = check_waveform("waveform", waveform, n_dims=(1, 2))
+    check_rate("sample_rate", sample_rate)
+    format_, subtype = _format_of(file, subtype)
+    if subtype not in ("FLOAT", "DOUBLE"):
+        samples = _without_clipping(samples)
+    if not isinstance(file, str | os.PathLike):
+        _write(file, samples, int(sample_rate), format_, subtype)
+        return
+    path = Path(file)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent}; make it first")
+    temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex}{path.suffix}")
+    try:
+        _write(temporary, samples, int(sample_rate), format_, subtype)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def resample(waveform: ArrayLike, source_rate: int, target_rate: int) -> FloatArray:
+    """Change the sampling rate by polyphase filtering (`scipy.signal.resample_poly`).
+
+    Parameters
+    ----------
+    waveform : array-like of shape (n_samples,) or (n_samples, n_channels)
+        Floating-point samples.
+    source_rate : int
+        Rate of `waveform` in Hz, above 0.
+    target_rate : int
+        Rate wanted in Hz, above 0.
+
+    Returns
+    -------
+    resampled : ndarray of shape (ceil(n_samples * target_rate / source_rate), ...)
+        A new array with the channels and the dtype of `waveform`.
+
+    Raises
+    ------
+    ValueError
+        If the waveform is empty, not floating point or not finite, or a rate is no positive
+        integer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skunfold.audio.io import resample
+    >>> resample(np.ones(441, dtype="float32"), 44100, 16000).shape
+    (160,)
+    """
+    from scipy.signal import resample_poly
+
+    samples = check_waveform("waveform", waveform, n_dims=(1, 2))
+    check_rate("source_rate", source_rate)
+    check_rate("target_rate", target_rate)
+    if source_rate == target_rate:
+        return samples.copy()
+    divisor = math.gcd(source_rate, target_rate)
+    resampled = resample_poly(samples, target_rate // divisor, source_rate // divisor, axis=0)
+    return resampled.astype(samples.dtype, copy=False)
+
+
+def check_rate(name: str, rate: int) -> None:
+    """Raise a ValueError that names the parameter unless the rate is a positive integer."""
+    if not isinstance(rate, int | np.integer) or rate <= 0:
+        raise ValueError(f"{name} must be a positive integer in Hz, got {rate!r}; try 16000")
+
+
+def check_waveform(
+    name: str, waveform: ArrayLike, n_dims: tuple[int, ...] = (1,)
+) -> FloatArray:
+    """Return the waveform as an array, or raise a ValueError that names the parameter.
+
+    Parameters
+    ----------
+    name : str
+        What the waveform is called in the message.
+    waveform : array-like
+        Finite float32 or float64 samples, at least one.
+    n_dims : tuple of int, default=(1,)
+        Allowed numbers of dimensions: 1 for (n_samples,), 2 for (n_samples, n_channels).
+
+    Returns
+    -------
+    waveform : ndarray
+        The same array where it was one.
+    """
+    array = np.asarray(waveform)
+    if array.dtype not in (np.float32, np.float64):
+        raise ValueError(
+            f"{name} must be float32 or float64 with full scale at +-1, got dtype "
+            f"{array.dtype}; divide 16-bit integers by 32768"
+        )
+    if array.ndim not in n_dims:
+        shapes = " or ".join(["(n_samples,)", "(n_samples, n_channels)"][: max(n_dims)])
+        raise ValueError(f"{name} must have shape {shapes}, got {array.shape}")
+    if array.size == 0:
+        raise ValueError(f"{name} holds no samples; give a recording that is not empty")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite, but holds NaN or infinity; remove them")
+    return array
+
+
+def _name(file: object) -> str:
+    """Name a file in a message."""
+    return str(file) if isinstance(file, str | os.PathLike) else f"the stream {file!r}"
+
+
+def _format_of(file: object, subtype: str | None) -> tuple[str, str]:
+    """Return libsndfile's names of the format and of the encoding of the samples."""
+    import soundfile
+
+    suffix = Path(file).suffix if isinstance(file, str | os.PathLike) else ".wav"
+    format_ = suffix[1:].upper()
+    if format_ == "RAW" or format_ not in soundfile.available_formats():
+        raise ValueError(
+            f"{_name(file)} has no suffix that names an audio format; use .wav, .flac or .ogg"
+        )
+    subtype = soundfile.default_subtype(format_) if subtype is None else subtype
+    if subtype not in soundfile.available_subtypes(format_):
+        known = ", ".join(soundfile.available_subtypes(format_))
+        raise ValueError(f"subtype must be one of {known} for {suffix}, got {subtype!r}")
+    return format_, subtype
+
+
+def _without_clipping(samples: FloatArray) -> FloatArray:
+    """Scale the samples to a peak of 0.99 if one is beyond full scale."""
+    peak = float(np.abs(samples).max())
+    if peak <= 1.0:
+        return samples
+    gain = _PEAK / peak
+    warnings.warn(
+        f"the recording peaks at {peak:.3g}, beyond full scale: written "
+        f"{-20.0 * math.log10(gain):.1f} dB lower so that it does not clip; "
+        'subtype="FLOAT" in a .wav file keeps the level',
+        UserWarning,
+        stacklevel=3,
+    )
+    return samples * samples.dtype.type(gain)
+
+
+def _write(
+    file: Path | BinaryIO, samples: FloatArray, sample_rate: int, format_: str, subtype: str
+) -> None:
+    """Write samples of shape (n_samples,) or (n_samples, n_channels) in blocks."""
+    import soundfile
+
+    n_channels = 1 if samples.ndim == 1 else samples.shape[1]
+    try:
+        with soundfile.SoundFile(
+            file, "w", sample_rate, n_channels, format=format_, subtype=subtype
+        ) as target:
+            for start in range(0, len(samples), _BLOCK):
+                target.write(samples[start : start + _BLOCK])
+    except soundfile.LibsndfileError as error:
+        raise ValueError(
+            f"{n_channels} channels at {sample_rate} Hz cannot be written as {format_} "
+            f"{subtype} ({error}); a waveform has shape (n_samples, n_channels)"
+        ) from error

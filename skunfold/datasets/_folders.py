@@ -1,0 +1,74 @@
+"""Recordings in a folder of the user's."""
+
+import os
+from pathlib import Path
+
+from sklearn.utils import Bunch
+
+from skunfold.audio.io import check_rate, read_audio
+
+_SUFFIXES = (".wav", ".flac", ".ogg")
+
+
+def load_recordings(folder: str | os.PathLike[str], *, sample_rate: int = 16000) -> Bunch:
+    """Load every recording below a folder as one channel.
+
+    Parameters
+    ----------
+    folder : path
+        Searched with its subfolders for ``.wav``, ``.flac`` and ``.ogg`` files, whatever the
+        case of the suffix. Files whose name starts with a dot are left out.
+    sample_rate : int, default=16000
+        Rate in Hz, above 0, that the recordings are resampled to.
+
+    Returns
+    -------
+    data : Bunch
+        recordings : list of float32 ndarrays of shape (n_samples_i,)
+            The waveforms, channels averaged, full scale at +-1.
+        names : list of str
+            Paths below `folder` with forward slashes, sorted; in the order of `recordings`.
+        sample_rate : int
+            Rate of every waveform in Hz.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    ValueError
+        If the folder holds no such file, a file cannot be read, is empty or holds NaN or
+        infinity, or `sample_rate` is no positive integer.
+
+    See Also
+    --------
+    load_bundled_recordings : Recordings that come with the package.
+    make_mixtures : Mix speech and noise at given SNRs.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from skunfold.audio.io import write_audio
+    >>> from skunfold.datasets import load_recordings
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_audio(f"{folder}/hello.wav", np.zeros(8000), 8000)
+    ...     data = load_recordings(folder)
+    >>> data.names, data.recordings[0].shape
+    (['hello.wav'], (16000,))
+    """
+    check_rate("sample_rate", sample_rate)
+    root = Path(folder)
+    if not root.is_dir():
+        raise FileNotFoundError(f"there is no folder {root}; check the path")
+    files = {
+        path.relative_to(root).as_posix(): path
+        for path in root.rglob("*")
+        if path.suffix.lower() in _SUFFIXES and path.name[0] != "." and path.is_file()
+    }
+    if not files:
+        raise ValueError(
+            f"folder {root} holds no .wav, .flac or .ogg file; convert other formats first"
+        )
+    names = sorted(files)
+    recordings = [read_audio(files[name], sample_rate, mono=True)[0] for name in names]
+    return Bunch(recordings=recordings, names=names, sample_rate=int(sample_rate))
