@@ -14,25 +14,39 @@ from sklearn.base import (
 )
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import (
     _check_sample_weight,
-    check_array,
+    check_consistent_length,
     check_is_fitted,
     check_non_negative,
     validate_data,
 )
 
-from skunfold._deep_nmf_training import SOLVERS, Architecture
-from skunfold._initialization import WarmStart
+from skunfold._deep_nmf.architecture import Architecture
+from skunfold._deep_nmf.initialization import WarmStart
+from skunfold._deep_nmf.validation import (
+    check_depth,
+    check_mask_targets,
+    check_sources,
+    group_sizes,
+)
 from skunfold._kernels.divergences import BETA, beta_of, divergence
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
 from skunfold._scaling import power_of_two_scale, weighted_mean
 from skunfold._training.callbacks import CallbackSupportMixin, EpochCallbacks, with_callbacks
 from skunfold._training.loop import LoopSettings, TrainingState, fit_loop, train_epoch
 from skunfold._training.objective import Objective
+from skunfold._training.updates import ExponentiatedGradient, MultiplicativeUpdate
+
+# solver: (update rule, whether parts are cancelled after each layer, learning_rate_init="auto")
+SOLVERS = {
+    "eg": (ExponentiatedGradient, True, 0.03),
+    "mu": (MultiplicativeUpdate, True, 0.25),
+    "naive-mu": (MultiplicativeUpdate, False, 1.0),
+}
 
 
 class DeepNMFRegressor(
@@ -297,7 +311,7 @@ default="nmf"
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, sources=None):
+    def fit(self, X, y, sample_weight=None, *, sources=None, groups=None):
         """Initialise the bases and train them.
 
         Parameters
@@ -313,6 +327,10 @@ default="nmf"
             For mask output: features of each source group alone, targets first, the residual
             last, to initialise the bases from. They need not be samples of X. By default the
             targets, and what they leave of X.
+        groups : array-like of shape (n_samples,), default=None
+            What belongs together, such as the recording that each frame is from. With
+            `early_stopping`, whole groups are held out if there is more than one; samples
+            like those trained on would show no overfitting.
 
         Returns
         -------
@@ -325,10 +343,13 @@ default="nmf"
             other, or a parameter does not fit the data.
         """
         going_on = self.warm_start and hasattr(self, "bases_")
-        X, y, weight = self._validated(X, y, sample_weight, reset=not going_on)
+        X, y, weight, groups = self._validated(X, y, sample_weight, groups, reset=not going_on)
         if not going_on:
             self._initialise(X, y, weight, sources)
-        self._train(X, y, weight)
+        if self._n_trained == 0:
+            self._set_untrained_results(X, y, weight)
+        else:
+            self._train(X, y, weight, groups)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -348,7 +369,7 @@ default="nmf"
         self : DeepNMFRegressor
         """
         first = not hasattr(self, "bases_")
-        X, y, weight = self._validated(X, y, sample_weight, reset=first)
+        X, y, weight, _ = self._validated(X, y, sample_weight, None, reset=first)
         if first:
             self._initialise(X, y, weight, sources)
         if self._n_trained > 0:
@@ -410,9 +431,11 @@ default="nmf"
         X = self._validated_data(X)
         return self._architecture().activations(X, self._bases_like(X)[0])
 
-    def _validated(self, X, y, sample_weight, reset):
-        """Check everything before any work; return X, y (n, n_outputs) and weights or None."""
-        self._check_depth()
+    def _validated(self, X, y, sample_weight, groups, reset):
+        """Check everything before any work; return X, y (n, n_outputs), weights and groups."""
+        fitted = self.bases_ if self.warm_start and hasattr(self, "bases_") else None
+        check_depth(self.n_layers, self._n_trained, fitted)
+        self._group_sizes()
         X, y = validate_data(
             self,
             X,
@@ -429,55 +452,23 @@ default="nmf"
             raise ValueError(
                 f"y has {y.shape[1]} columns; this model was fitted with {self.n_outputs_}."
             )
-        self._check_targets(X, y)
+        if self.output == "mask":
+            check_mask_targets(y, X, self.n_targets)
+        if groups is not None:
+            check_consistent_length(X, groups)
+            groups = np.asarray(groups)
         if sample_weight is None:
-            return X, y, None
+            return X, y, None, groups
         weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
         if not weight.any():
             raise ValueError(
                 "sample_weight is zero for all samples; give some a weight above 0."
             )
         used = weight > 0
-        return (X, y, weight) if used.all() else (X[used], y[used], weight[used])
-
-    def _check_depth(self):
-        if self._n_trained > self.n_layers + 1:
-            raise ValueError(
-                f"n_trained_layers={self.n_trained_layers} is more than there are; with "
-                f"n_layers={self.n_layers} give at most {self.n_layers + 1}, or 'all'."
-            )
-        if hasattr(self, "bases_") and self.warm_start and len(self.bases_) != self.n_layers:
-            raise ValueError(
-                f"n_layers={self.n_layers}, but warm_start=True goes on from a fit with "
-                f"{len(self.bases_)} layers; set warm_start=False to start anew."
-            )
-
-    def _check_targets(self, X, y):
-        self._group_sizes()
-        if self.output == "linear":
-            return
-        width, rest = divmod(y.shape[1], self.n_targets)
-        if rest or width > X.shape[1]:
-            raise ValueError(
-                f"y has {y.shape[1]} columns; with output='mask' and n_targets="
-                f"{self.n_targets} it needs the same number for each target, and X at least "
-                f"that many features (it has {X.shape[1]})."
-            )
+        return X[used], y[used], weight[used], groups if groups is None else groups[used]
 
     def _group_sizes(self):
-        """Return the components of each source group, a tuple of int."""
-        n_groups = self.n_targets + 1 if self.output == "mask" else 1
-        given = self.n_components
-        sizes = (given,) * n_groups if isinstance(given, Integral) else tuple(given)
-        at_least_one = sizes[: self.n_targets] if self.output == "mask" else sizes
-        whole = all(isinstance(s, Integral) and s >= 0 for s in sizes)
-        if len(sizes) != n_groups or not whole or min(at_least_one, default=0) < 1:
-            raise ValueError(
-                f"n_components={self.n_components!r} does not fit output={self.output!r}: give "
-                f"an int, or {n_groups} int, one a source group (only the residual, the last "
-                "one for mask output, may be 0)."
-            )
-        return tuple(int(size) for size in sizes)
+        return group_sizes(self.n_components, self.output, self.n_targets)
 
     def _validated_data(self, X):
         check_is_fitted(self)
@@ -492,59 +483,38 @@ default="nmf"
 
     def _initialise(self, X, y, weight, sources):
         """Set the attributes of an untrained network."""
-        sources = self._validated_sources(X, sources)
+        sources = check_sources(sources, X, self._group_sizes(), self.output)
         self.n_outputs_ = y.shape[1]
         self.data_scale_ = power_of_two_scale(X, weight)
         n_components = sum(self._group_sizes())
         self.initial_activation_ = float(np.sqrt(weighted_mean(X, weight) / n_components))
         architecture = self._architecture()
         y_scale = self._target_scale(y, weight)
+        unit = architecture.output_unit(y_scale)
         warm_start = WarmStart(
             init=self.init,
             output=architecture.output,
             group_sizes=self._group_sizes(),
             beta=architecture.beta,
             sparsity=architecture.scaled_sparsity,
-            output_unit=architecture.output_unit(y_scale),
+            output_unit=unit,
             random_state=check_random_state(self.random_state),
         )
         if sources is not None:
             sources = [architecture.scaled(source) for source in sources]
         targets = y * y.dtype.type(1 / y_scale)
         W, U = warm_start.bases(architecture.scaled(X), targets, sources, weight)
-        self.bases_ = [np.ascontiguousarray(W)] * self.n_layers
-        self.output_bases_ = np.ascontiguousarray(U) / U.dtype.type(warm_start.output_unit)
+        self.bases_ = [W] * self.n_layers
+        self.output_bases_ = U if self.output == "mask" else U / U.dtype.type(unit)
         self._training_state = None
 
     def _target_scale(self, y, weight):
         """Return the power of two that targets are divided by."""
         return self.data_scale_ if self.output == "mask" else power_of_two_scale(y, weight)
 
-    def _validated_sources(self, X, sources):
-        """Return the list of source features, or None."""
-        if sources is None:
-            return None
-        sizes = self._group_sizes()
-        if self.output != "mask" or len(sources) != len(sizes):
-            raise ValueError(
-                f"sources holds {len(sources)} arrays for output={self.output!r}; give one for "
-                f"each of the {len(sizes)} source groups of output='mask', targets first, the "
-                "residual last; or None."
-            )
-        sources = [
-            check_array(s, dtype=X.dtype, ensure_non_negative=True, input_name="sources")
-            for s in sources
-        ]
-        for source in sources:
-            if source.shape[1] != X.shape[1]:
-                raise ValueError(
-                    f"An array of sources has {source.shape[1]} features; X has {X.shape[1]}."
-                )
-        return sources
-
     def _architecture(self):
         """Return the network but for its bases, by the parameters and the fitted scale."""
-        output = LinearOutput()
+        output: LinearOutput | MaskOutput = LinearOutput()
         if self.output == "mask":
             output = MaskOutput(self._group_sizes(), self.n_targets)
         return Architecture(
@@ -558,36 +528,21 @@ default="nmf"
             start=self.initial_activation_,
         )
 
-    def _train(self, X, y, weight):
+    def _train(self, X, y, weight, groups):
         """Train from where the bases stand, and set the results."""
-        if self._n_trained == 0:
-            self._set_untrained_results(X, y, weight)
-            return
-        X, y, weight, held_out = self._split(X, y, weight)
-        samples, state, y_scale = self._training(X, y, weight)
-        valid, score = None, None
+        train, held_out = self._split(len(X), groups)
+        samples, state, y_scale = self._training(*_rows_of(train, X, y, weight))
+        valid = None
         if held_out is not None:
-            X_valid, y_valid, w_valid = held_out
-            bases = self.bases_
-            valid = self._architecture().samples(X_valid, y_valid, w_valid, bases, y_scale)
-
-            def score(output):
-                return float(r2_score(valid.y, output, sample_weight=valid.weight))
-
+            valid = self._architecture().samples(
+                *_rows_of(held_out, X, y, weight), self.bases_, y_scale
+            )
         callbacks = EpochCallbacks(
             self, X, y, self.max_iter, lambda: self._fitted_bases(state, y_scale)
         )
         with Objective(self._network()) as objective:
             settings = self._loop_settings(len(samples))
-            fit_loop(
-                objective,
-                state,
-                samples,
-                settings,
-                valid=valid,
-                score=score,
-                callbacks=callbacks,
-            )
+            fit_loop(objective, state, samples, settings, valid, _r2, callbacks)
         self._set_results(state, y_scale)
         callbacks.end_fit()
         if state.status == "running" and self.tol > 0:
@@ -613,21 +568,14 @@ default="nmf"
             verbose=self.verbose,
         )
 
-    def _split(self, X, y, weight):
-        """Return training data and, with early stopping, what is held out of it (or None)."""
+    def _split(self, n_samples, groups):
+        """Return the rows to train on and, with early stopping, those held out (or None)."""
         if not self.early_stopping:
-            return X, y, weight, None
-        rows, held_out = train_test_split(
-            np.arange(len(X)),
-            test_size=self.validation_fraction,
-            random_state=self.random_state,
-        )
-
-        def of(a, rows):
-            return None if a is None else a[rows]
-
-        kept = [of(a, rows) for a in (X, y, weight)]
-        return *kept, [of(a, held_out) for a in (X, y, weight)]
+            return slice(None), None
+        one_group = groups is None or len(np.unique(groups)) == 1
+        splitter = ShuffleSplit if one_group else GroupShuffleSplit
+        splits = splitter(1, test_size=self.validation_fraction, random_state=self.random_state)
+        return next(splits.split(np.empty(n_samples), groups=groups))
 
     def _training(self, X, y, weight):
         """Return the training samples, the state of training, and the scale of the targets."""
@@ -712,3 +660,12 @@ default="nmf"
         tags.regressor_tags.poor_score = self.output == "mask"
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _rows_of(rows, *arrays):
+    return [None if a is None else a[rows] for a in arrays]
+
+
+def _r2(samples, y_hat):
+    """Return the R^2 of predictions of samples."""
+    return float(r2_score(samples.y, y_hat, sample_weight=samples.weight))

@@ -9,6 +9,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
@@ -16,7 +17,7 @@ from skunfold._kernels.numerics import Workspace
 
 _lock = threading.Lock()
 _users = 0
-_limit = None
+_limit: Any = None
 _n_threads = 1
 
 

@@ -18,12 +18,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skunfold._kernels.numerics import FRESH, Parts, add, floor_of
+from skunfold._kernels.numerics import FRESH, Parts, floor_of
 
 
 @dataclass(frozen=True)
 class LinearOutput:
-    """y_hat = h U."""
+    """y_hat = h U; all outputs belong to one target."""
+
+    n_targets = 1
 
     def forward(self, X, h, U, work=FRESH):
         """Return y_hat (n, n_outputs) and the tape."""
@@ -83,23 +85,35 @@ class MaskOutput:
 
         Own group: dy_hat/dn = X_last (d - n) / d^2. Any other: -X_last n / d^2.
         """
-        h, d = tape.h, tape.d
+        h = tape.h
         # x_g X_last / d^2 of each target g, (n, F_out)
-        scaled = [x_g * tape.X_over_d / d for x_g in np.split(x, self.n_targets, axis=1)]
+        scaled = [x_g * tape.X_over_d / tape.d for x_g in np.split(x, self.n_targets, axis=1)]
         through_masks = [s * n_g for s, n_g in zip(scaled, tape.n)]
-        dh = Parts(*(work.array(name, h.shape, h.dtype) for name in ("rise_h", "fall_h")))
-        dU = Parts(*(work.array(name, U.shape, h.dtype) for name in ("rise_U", "fall_U")))
-        for i, g in enumerate(self.groups):
-            rise = scaled[i] * (d - tape.n[i]) if i < self.n_targets else None
-            fall = None
-            for j, through in enumerate(through_masks):
-                if j != i:
-                    fall = through.copy() if fall is None else add(fall, through)
-            for part, dn in enumerate((rise, fall)):
+        parts = []
+        rising = self._rising(scaled, tape)
+        falling = self._falling(through_masks, len(tape.n))
+        for part, signed in (("rise", rising), ("fall", falling)):
+            dh = work.array(part + "_h", h.shape, h.dtype)
+            dU = work.array(part + "_U", U.shape, h.dtype)
+            for g, dn in zip(self.groups, signed):
                 if dn is None:
-                    dh[part][:, g] = 0
-                    dU[part][g] = 0
+                    dh[:, g], dU[g] = 0, 0
                 else:
-                    dh[part][:, g] = dn @ U[g].T
-                    np.matmul(h[:, g].T, dn, out=dU[part][g])
-        return dh, dU
+                    dh[:, g] = dn @ U[g].T
+                    np.matmul(h[:, g].T, dn, out=dU[g])
+            parts.append((dh, dU))
+        (rise_h, rise_U), (fall_h, fall_U) = parts
+        return Parts(rise_h, fall_h), Parts(rise_U, fall_U)
+
+    def _rising(self, scaled, tape):
+        """Return what rises with n of each group, (n, F_out) or None: the own mask."""
+        rising = [s * (tape.d - n_g) for s, n_g in zip(scaled, tape.n)]
+        return rising + [None] * (len(tape.n) - len(rising))
+
+    def _falling(self, through_masks, n_groups):
+        """Return what falls with n of each group, (n, F_out) or None: all other masks."""
+        others = [
+            [through for j, through in enumerate(through_masks) if j != i]
+            for i in range(n_groups)
+        ]
+        return [sum(through) if through else None for through in others]

@@ -45,7 +45,7 @@ class TrainingState:
     status: str = "new"  # then "running", "converged", "stopped" or "interrupted"
 
 
-def fit_loop(objective, state, train, settings, *, valid=None, score=None, callbacks=None):
+def fit_loop(objective, state, train, settings, valid=None, score=None, callbacks=None):
     """Train for up to `settings.max_iter` epochs; `state` is advanced epoch by epoch.
 
     Parameters
@@ -59,7 +59,7 @@ def fit_loop(objective, state, train, settings, *, valid=None, score=None, callb
     settings : LoopSettings
         Epochs, batches, stopping.
     score : callable, optional
-        From the outputs of the validation samples to their score.
+        From the validation samples and their outputs to a score for the history.
     callbacks : EpochCallbacks, optional
         Told of every epoch; may stop the loop.
 
@@ -68,6 +68,7 @@ def fit_loop(objective, state, train, settings, *, valid=None, score=None, callb
     A KeyboardInterrupt ends the loop with the best parameters and a warning.
     """
     callbacks = callbacks or NoCallbacks()
+    objective.require(state.update.form)
     try:
         _start(objective, state, train if valid is None else valid)
         for _ in range(settings.max_iter):
@@ -104,7 +105,7 @@ def _run_epoch(objective, state, train, settings, valid, score):
         monitored, output = objective.evaluate_with_output(parameters, valid)
         entry["validation_loss"] = monitored
         if score is not None:
-            entry["validation_score"] = score(output)
+            entry["validation_score"] = score(valid, output)
     _keep_or_go_back(state, parameters, monitored, settings)
     entry["seconds"] = time.perf_counter() - began
     state.history.append(entry)

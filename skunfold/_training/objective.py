@@ -30,6 +30,14 @@ class Objective:
     def __exit__(self, *exception):
         self._threads.__exit__(*exception)
 
+    def require(self, form):
+        """Raise a TypeError if the model cannot carry gradients in that form."""
+        if form == "parts" and not hasattr(self.model, "backward_parts"):
+            raise TypeError(
+                f"{type(self.model).__name__} has no loss_gradient_parts and backward_parts; "
+                "multiplicative updates need both. Use another update rule."
+            )
+
     def gradient(self, parameters, samples, form="net"):
         """Return (mean loss, gradient of the mean loss), a list like the parameters."""
         shards = self._shards(parameters, samples)

@@ -51,7 +51,7 @@ class WarmStart:
         Weights of the samples scale their rows: D(c x | c v) = c^beta D(x | v). For beta = 0,
         where that is 1, the factorisations ignore them.
         """
-        width = y.shape[1] // self.output.n_targets if self.masked else y.shape[1]
+        width = y.shape[1] // self.output.n_targets
         scale = X.dtype.type(1)
         if weight is not None and self.beta > 0:
             scale = ((weight / weight.mean()) ** (1 / self.beta)).astype(X.dtype)[:, None]
@@ -129,6 +129,7 @@ class WarmStart:
         given = self.init if isinstance(self.init, list | tuple) else [self.init]
         try:
             W = np.concatenate([_components_of(item, X.dtype) for item in given])
+            W = np.ascontiguousarray(W)
         except ValueError as error:
             raise ValueError(f"init={self.init!r} holds no usable bases: {error}") from None
         n_features = X.shape[1]

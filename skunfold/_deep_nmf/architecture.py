@@ -1,4 +1,4 @@
-"""What `DeepNMFRegressor.fit` does between validated data and fitted bases."""
+"""The network but for its bases: how data goes through it, and what of it is trained."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,6 @@ from skunfold._kernels.deep_nmf import DeepNMF
 from skunfold._kernels.nmf import constant_activations, infer
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
 from skunfold._training.protocol import Samples
-from skunfold._training.updates import ExponentiatedGradient, MultiplicativeUpdate
-
-# solver: (update rule, whether parts are cancelled after each layer, learning_rate_init="auto")
-SOLVERS = {
-    "eg": (ExponentiatedGradient, True, 0.03),
-    "mu": (MultiplicativeUpdate, True, 0.25),
-    "naive-mu": (MultiplicativeUpdate, False, 1.0),
-}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,68 @@
+"""Checks of `DeepNMFRegressor`'s arguments against each other and the data."""
+
+from numbers import Integral
+
+from sklearn.utils.validation import check_array
+
+
+def group_sizes(n_components, output, n_targets):
+    """Return the components of each source group, a tuple of int."""
+    n_groups = n_targets + 1 if output == "mask" else 1
+    one_for_all = isinstance(n_components, Integral)
+    sizes = (n_components,) * n_groups if one_for_all else tuple(n_components)
+    needed = sizes[:n_targets] if output == "mask" else sizes
+    whole = all(isinstance(size, Integral) and int(size) >= 0 for size in sizes)
+    if len(sizes) != n_groups or not whole or min(needed, default=0) < 1:
+        raise ValueError(
+            f"n_components={n_components!r} does not fit output={output!r}: give an int, or "
+            f"{n_groups} int, one a source group (only the residual, the last one for mask "
+            "output, may be 0)."
+        )
+    return tuple(int(size) for size in sizes)
+
+
+def check_depth(n_layers, n_trained, fitted_bases):
+    """Check the number of trained layers, and that a warm start keeps the depth."""
+    if n_trained > n_layers + 1:
+        raise ValueError(
+            f"n_trained_layers={n_trained} is more than there are; with n_layers={n_layers} "
+            f"give at most {n_layers + 1}, or 'all'."
+        )
+    if fitted_bases is not None and len(fitted_bases) != n_layers:
+        raise ValueError(
+            f"n_layers={n_layers}, but warm_start=True goes on from a fit with "
+            f"{len(fitted_bases)} layers; set warm_start=False to start anew."
+        )
+
+
+def check_mask_targets(y, X, n_targets):
+    """Check that the columns of y are those of `n_targets` sources in X."""
+    width, rest = divmod(y.shape[1], n_targets)
+    if rest or width > X.shape[1]:
+        raise ValueError(
+            f"y has {y.shape[1]} columns; with output='mask' and n_targets={n_targets} it "
+            "needs the same number for each target, and X at least that many features (it "
+            f"has {X.shape[1]})."
+        )
+
+
+def check_sources(sources, X, sizes, output):
+    """Return the list of source features in the dtype of X, or None."""
+    if sources is None:
+        return None
+    if output != "mask" or len(sources) != len(sizes):
+        raise ValueError(
+            f"sources holds {len(sources)} arrays for output={output!r}; give one for each of "
+            f"the {len(sizes)} source groups of output='mask', targets first, the residual "
+            "last; or None."
+        )
+    sources = [
+        check_array(s, dtype=X.dtype, ensure_non_negative=True, input_name="sources")
+        for s in sources
+    ]
+    for source in sources:
+        if source.shape[1] != X.shape[1]:
+            raise ValueError(
+                f"An array of sources has {source.shape[1]} features; X has {X.shape[1]}."
+            )
+    return sources

@@ -1,0 +1,166 @@
+"""Enhancement of sound that arrives in blocks."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from skunfold.audio.features import RunningLevel, stack_context
+from skunfold.audio.io import FloatArray, check_waveform
+from skunfold.audio.stft import STFT, AnalysisStream, ComplexArray, SynthesisStream
+
+
+class EnhancementStream:
+    """Enhance sound while it arrives.
+
+    Blocks of any size go in, and the samples that are final come out; as many in total as
+    went in, and the same, to rounding, as those of the whole recording at once. The memory
+    used depends on the size of the blocks, not on their number.
+
+    Parameters
+    ----------
+    regressor : object
+        Its ``predict`` turns stacked magnitudes of shape (n_frames, n_context * n_bins),
+        divided by the level so far, into magnitudes of shape (n_frames, n_bins). Negative
+        ones count as zero.
+    stft : STFT
+        The transform that the regressor was trained with.
+    n_context : int
+        Number of frames stacked, the current one last.
+    n_channels : int or None, default=None
+        None: blocks of shape (n_samples,). A number, at least 1: blocks of shape
+        (n_samples, n_channels), each channel enhanced by itself.
+
+    Attributes
+    ----------
+    latency : int
+        Most samples that `process` holds back at any time: one fewer than the window has.
+
+    Raises
+    ------
+    ValueError
+        If ``n_channels`` is below 1.
+
+    See Also
+    --------
+    skunfold.audio.SpeechEnhancer.stream : Makes one from a fitted enhancer.
+
+    Examples
+    --------
+    With a regressor that takes the current frame as it is, what goes in comes out:
+
+    >>> import numpy as np
+    >>> from skunfold.audio import STFT, EnhancementStream
+    >>> class Unchanged:
+    ...     def predict(self, X):
+    ...         return X[:, -201:]
+    >>> stream = EnhancementStream(Unchanged(), STFT(), n_context=9)
+    >>> waveform = np.sin(np.arange(1000))
+    >>> parts = [stream.process(block) for block in np.split(waveform, 4)] + [stream.flush()]
+    >>> [len(part) for part in parts]
+    [0, 240, 160, 320, 280]
+    >>> bool(np.allclose(np.concatenate(parts), waveform))
+    True
+    """
+
+    def __init__(
+        self, regressor: Any, stft: STFT, n_context: int, n_channels: int | None = None
+    ) -> None:
+        if n_channels is not None and n_channels < 1:
+            raise ValueError(f"n_channels must be at least 1 or None, got {n_channels!r}")
+        self.regressor = regressor
+        self.stft = stft
+        self.n_context = n_context
+        self.n_channels = n_channels
+        self._restart()
+
+    @property
+    def latency(self) -> int:
+        """Most samples held back at any time."""
+        return self.stft.n_window - 1
+
+    def _restart(self) -> None:
+        self._channels = [
+            _Channel(self.regressor, self.stft, self.n_context)
+            for _ in range(self.n_channels or 1)
+        ]
+
+    def process(self, block: ArrayLike) -> FloatArray:
+        """Take the next samples and return those that have become final.
+
+        Parameters
+        ----------
+        block : array-like of shape (n_samples,) or (n_samples, n_channels)
+            The next samples, finite float32 or float64, any number.
+
+        Returns
+        -------
+        ndarray of shape (n_final_samples,) or (n_final_samples, n_channels)
+            Enhanced samples, perhaps none; float32 while all blocks are float32.
+
+        Raises
+        ------
+        ValueError
+            If the shape does not fit ``n_channels``, or the samples are not floating point or
+            not finite.
+        """
+        samples = np.asarray(block)
+        if samples.size:
+            samples = check_waveform("block", samples, n_dims=(1, 2))
+        expected = () if self.n_channels is None else (self.n_channels,)
+        if samples.ndim == 0 or samples.shape[1:] != expected:
+            wanted = f"(n_samples, {self.n_channels or ''}".rstrip() + ")"
+            raise ValueError(f"block must have shape {wanted}, got {samples.shape}")
+        if self.n_channels is None:
+            return self._channels[0].process(samples)
+        outputs = [c.process(samples[:, i]) for i, c in enumerate(self._channels)]
+        return np.stack(outputs, axis=1)
+
+    def flush(self) -> FloatArray:
+        """Return the samples held back, and start anew.
+
+        Returns
+        -------
+        ndarray of shape (n_last_samples,) or (n_last_samples, n_channels)
+            Enhanced samples, at most `latency`.
+        """
+        outputs = [channel.flush() for channel in self._channels]
+        self._restart()
+        return outputs[0] if self.n_channels is None else np.stack(outputs, axis=1)
+
+
+class _Channel:
+    """One channel of a stream: analysis, level, context, regressor, synthesis."""
+
+    def __init__(self, regressor: Any, stft: STFT, n_context: int) -> None:
+        self.regressor = regressor
+        self.n_context = n_context
+        self.analysis = AnalysisStream(stft)
+        self.synthesis = SynthesisStream(stft)
+        self.level = RunningLevel()
+        self.past = np.zeros((n_context - 1, stft.n_bins), dtype=np.float32)
+        self.n_held_back = 0
+
+    def process(self, samples: FloatArray) -> FloatArray:
+        output = self._enhance(self.analysis.process(samples))
+        self.n_held_back += len(samples) - len(output)
+        return output
+
+    def flush(self) -> FloatArray:
+        return self._enhance(self.analysis.flush())[: self.n_held_back]
+
+    def _enhance(self, spectra: ComplexArray) -> FloatArray:
+        """Return the samples that the next frames make final."""
+        magnitudes = np.abs(spectra)
+        if len(spectra):
+            level = self.level.update(magnitudes)[:, None]
+            stacked = stack_context(magnitudes, self.n_context, self.past)
+            recent = np.concatenate([self.past, magnitudes])
+            self.past = recent[len(recent) - len(self.past) :]
+            stacked /= level
+            estimate = np.maximum(self.regressor.predict(stacked), 0) * level
+            smallest = np.finfo(magnitudes.dtype).tiny
+            spectra = (
+                spectra / np.maximum(magnitudes, smallest) * estimate.astype(magnitudes.dtype)
+            )
+        return self.synthesis.process(spectra)

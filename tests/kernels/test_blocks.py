@@ -1,0 +1,75 @@
+"""Blocks of samples and the threads that work on them."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from skunfold._kernels.blocks import (
+    BlockThreads,
+    block_size_for,
+    block_slices,
+    map_samples,
+)
+
+
+def blas_threads():
+    return max(info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas")
+
+
+@pytest.mark.parametrize("n_samples", [0, 1, 2, 63, 64, 65, 1000, 5000])
+@pytest.mark.parametrize("n_weights", [10, 10**6])
+def test_slices_cover_all_samples_once(n_samples, n_weights):
+    slices = block_slices(n_samples, block_size_for(n_samples, n_weights))
+    rows = np.concatenate([np.arange(n_samples)[s] for s in slices])
+    np.testing.assert_array_equal(rows, np.arange(n_samples))
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_results_do_not_depend_on_the_number_of_threads(n_threads):
+    rng = np.random.default_rng(0)
+    X, W = rng.uniform(size=(700, 30)), rng.uniform(size=(30, 20))
+
+    def product(out, work, X):
+        np.matmul(X, W, out=out)
+
+    with threadpool_limits(n_threads):
+        out = map_samples(product, np.empty((700, 20)), W.size, X)
+    with threadpool_limits(1):
+        expected = map_samples(product, np.empty((700, 20)), W.size, X)
+    np.testing.assert_array_equal(out, expected)
+
+
+def test_blas_threads_come_back_when_the_last_user_leaves():
+    before = blas_threads()
+    with BlockThreads() as outer:
+        assert blas_threads() == 1
+        with BlockThreads() as inner:
+            assert inner.n_threads == outer.n_threads == before
+        assert blas_threads() == 1
+    assert blas_threads() == before
+
+
+def test_many_callers_at_once():
+    before = blas_threads()
+
+    def use(_):
+        with BlockThreads() as threads:
+            return threads.map(lambda i: i**2, range(5))
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(use, range(50)))
+    assert results == [[0, 1, 4, 9, 16]] * 50
+    assert blas_threads() == before
+
+
+def test_an_error_in_a_block_is_raised_and_the_limit_lifted():
+    before = blas_threads()
+
+    def fail(out, work):
+        raise RuntimeError("broken block")
+
+    with pytest.raises(RuntimeError, match="broken block"):
+        map_samples(fail, np.empty((300, 2)), 10)
+    assert blas_threads() == before

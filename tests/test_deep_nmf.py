@@ -1,0 +1,480 @@
+"""DeepNMFRegressor: oracles, invariants, training, and the scikit-learn API."""
+
+import io
+import pickle
+import signal
+import threading
+import time
+import warnings
+
+import joblib
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.decomposition import NMF
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler
+
+from skunfold import DeepNMFRegressor, SparseNMF
+
+
+@pytest.fixture
+def mixtures():
+    """Return (X, y): two sparse sources in 12 features, X their sum, y the first."""
+    rng = np.random.default_rng(0)
+    speech, noise = (
+        rng.gamma(0.5, size=(80, 3)) @ rng.gamma(0.5, size=(3, 12)) for _ in range(2)
+    )
+    return speech + noise, speech
+
+
+@pytest.fixture
+def spectra():
+    """Return (X, y): Poisson counts of mixed spectra, and the three concentrations."""
+    rng = np.random.default_rng(0)
+    y = rng.uniform(size=(120, 3))
+    return rng.poisson(40 * y @ rng.gamma(0.5, size=(3, 20))).astype(float), y
+
+
+def make_model(**kwargs):
+    kwargs = {"n_components": 4, "n_layers": 4, "max_iter": 20, "random_state": 0} | kwargs
+    return DeepNMFRegressor(**kwargs)
+
+
+CONFIGURATIONS = {
+    "linear": {},
+    "mask": {"output": "mask"},
+    "tied": {"output": "mask", "tied": True},
+    "untrained": {"output": "mask", "n_trained_layers": 0},
+    "last-two": {"output": "mask", "n_trained_layers": 2},
+    "mu": {"output": "mask", "solver": "mu"},
+    "naive-mu": {"output": "mask", "solver": "naive-mu"},
+    "early-stopping": {"output": "mask", "early_stopping": True},
+    "itakura-saito": {"beta_loss": "itakura-saito", "training_loss": "itakura-saito"},
+    "beta-3": {"beta_loss": 3.0, "training_loss": 0.5, "init": "sparse_nmf", "sparsity": 0.1},
+}
+every_configuration = pytest.mark.parametrize("name", CONFIGURATIONS)
+
+
+# Oracles
+
+
+@pytest.mark.parametrize(
+    ("beta", "l1"), [(1.0, 0.0), (1.5, 0.0), (2.0, 0.0), (1.5, 0.1), (2.0, 0.1)]
+)
+@pytest.mark.parametrize("depth", [1, 2, 25])
+def test_untrained_inference_is_that_of_scikit_learn(mixtures, beta, l1, depth):
+    X, y = mixtures
+    nmf = NMF(
+        4, solver="mu", beta_loss=beta, tol=0, max_iter=depth, init="random", random_state=0
+    ).fit(X)
+    nmf.set_params(alpha_W=l1, l1_ratio=1.0)
+    model = make_model(
+        n_layers=depth, n_trained_layers=0, beta_loss=beta, init=nmf, sparsity=l1 * X.shape[1]
+    ).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        assert_allclose(model.transform(X), nmf.transform(X), rtol=1e-12, atol=1e-14)
+
+
+def test_without_trained_layers_fit_is_nmf_of_each_source(mixtures):
+    X, y = mixtures
+    model = make_model(output="mask", n_trained_layers=0).fit(X, y)
+    assert all(W is model.bases_[0] for W in model.bases_)
+    assert_array_equal(model.output_bases_, model.bases_[0])
+    reconstruction = NMF(
+        4, solver="mu", beta_loss=1, max_iter=200, random_state=0, init="random"
+    )
+    best = reconstruction.fit(y).reconstruction_err_
+    speech = NMF(4, solver="mu", beta_loss=1, init="custom", max_iter=200)
+    H = np.ones((len(y), 4))
+    speech.fit_transform(y, W=H, H=model.bases_[0][:4])
+    assert speech.reconstruction_err_ < 1.2 * best + 0.1
+
+
+@every_configuration
+def test_frames_are_independent(mixtures, name):
+    X, y = mixtures
+    model = make_model(**CONFIGURATIONS[name]).fit(X, y)
+    rows = np.concatenate([model.predict(X[i : i + 1]) for i in range(len(X))])
+    assert_allclose(rows, model.predict(X), rtol=1e-9, atol=1e-12)
+
+
+def test_masks_of_all_sources_add_up_to_the_data(mixtures):
+    X, y = mixtures
+    both = make_model(output="mask", n_targets=2, n_components=(4, 4, 0))
+    both.fit(X, np.hstack([y, X - y]))
+    assert_allclose(sum(np.hsplit(both.predict(X), 2)), X, rtol=1e-9, atol=1e-12)
+
+
+def test_order_of_components_within_a_group_does_not_matter(mixtures):
+    X, y = mixtures
+    model = make_model(output="mask").fit(X, y)
+    before = model.predict(X)
+    order = [2, 0, 3, 1, 5, 4, 7, 6]
+    model.bases_ = [W[order] for W in model.bases_]
+    model.output_bases_ = model.output_bases_[order]
+    assert_allclose(model.predict(X), before, rtol=1e-10, atol=1e-12)
+
+
+def test_predictions_scale_with_the_data_for_kullback_leibler(mixtures):
+    X, y = mixtures
+    model = make_model(output="mask", sparsity=0.3, init="sparse_nmf").fit(X, y)
+    assert_allclose(model.predict(1e3 * X), 1e3 * model.predict(X), rtol=1e-9, atol=1e-9)
+
+
+def test_a_sample_of_weight_two_is_two_samples(mixtures):
+    X, y = mixtures
+    weight = np.random.default_rng(0).integers(0, 3, len(X))
+    model = make_model(output="mask", tied=True, init="sparse_nmf", sparsity=0.1)
+    weighted = clone(model).fit(X, y, sample_weight=weight)
+    repeated = clone(model).fit(np.repeat(X, weight, axis=0), np.repeat(y, weight, axis=0))
+    assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-6, atol=1e-9)
+
+
+# Training
+
+
+@pytest.mark.parametrize("solver", ["eg", "mu", "naive-mu"])
+@pytest.mark.parametrize("n_trained_layers", [1, 2, "all"])
+@pytest.mark.parametrize("output", ["linear", "mask"])
+def test_training_improves_on_the_warm_start(mixtures, solver, n_trained_layers, output):
+    X, y = mixtures
+    model = make_model(solver=solver, n_trained_layers=n_trained_layers, output=output)
+    start = clone(model).set_params(n_trained_layers=0).fit(X, y)
+    model.fit(X, y)
+    assert model.loss_ < start.loss_
+    assert all(W.min() > 0 for W in [*model.bases_[4 - 3 :], model.output_bases_])
+
+
+def test_cancelled_parts_learn_more_than_naive_ones(mixtures):
+    X, y = mixtures
+    losses = {
+        solver: make_model(solver=solver, output="mask", n_layers=12, max_iter=40)
+        .fit(X, y)
+        .loss_
+        for solver in ("mu", "naive-mu")
+    }
+    assert losses["mu"] < losses["naive-mu"]
+
+
+@every_configuration
+def test_a_fit_never_ends_worse_than_it_began(mixtures, name):
+    X, y = mixtures
+    model = make_model(**CONFIGURATIONS[name], learning_rate_init=30.0)
+    model.set_params(early_stopping=False)
+    untrained = clone(model).set_params(n_trained_layers=0).fit(X, y)
+    model.fit(X, y)
+    assert model.loss_ <= untrained.loss_ * (1 + 1e-6)
+    assert np.isfinite(model.predict(X)).all()
+
+
+def test_what_is_trained_and_what_is_shared(mixtures):
+    X, y = mixtures
+    R, F = 8, X.shape[1]
+    for n_trained, tied, distinct in [
+        (0, False, 1),
+        (1, False, 1),
+        (2, False, 2),
+        (4, False, 4),
+        (4, True, 2),
+        ("all", False, 4),
+        ("all", True, 1),
+    ]:
+        model = make_model(output="mask", n_trained_layers=n_trained, tied=tied, max_iter=2)
+        model.fit(X, y)
+        assert len({id(W) for W in model.bases_}) == distinct
+        n_output = 0 if n_trained == 0 else R * F
+        assert model.n_parameters_ == distinct * R * F + n_output
+        n_frozen = 4 - max((5 if n_trained == "all" else n_trained) - 1, 0)
+        frozen = len({id(W) for W in model.bases_[:n_frozen]})
+        assert model.n_trained_parameters_ == (distinct - frozen) * R * F + n_output
+
+
+def test_warm_start_goes_on_where_the_fit_stopped(mixtures):
+    X, y = mixtures
+    model = make_model(output="mask", batch_size=16, max_iter=4, tol=0)
+    whole = clone(model).fit(X, y)
+    parts = clone(model).set_params(max_iter=2, warm_start=True).fit(X, y).fit(X, y)
+    assert_allclose(parts.predict(X), whole.predict(X), rtol=1e-10)
+    assert_allclose(parts.loss_curve_, whole.loss_curve_, rtol=1e-10)
+    assert parts.n_iter_ == 4
+
+
+def test_layers_can_be_trained_one_after_the_other(mixtures):
+    X, y = mixtures
+    model = make_model(output="mask", n_trained_layers=1, warm_start=True).fit(X, y)
+    losses = [model.loss_]
+    for n_trained_layers in (2, 3):
+        model.set_params(n_trained_layers=n_trained_layers).fit(X, y)
+        losses.append(model.loss_)
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_partial_fit_learns_from_a_stream(mixtures):
+    X, y = mixtures
+    model = make_model(output="mask", batch_size=20)
+    for _ in range(30):
+        model.partial_fit(X[:40], y[:40]).partial_fit(X[40:], y[40:])
+    start = make_model(output="mask", n_trained_layers=0).fit(X[:40], y[:40])
+    assert model.n_iter_ == 60
+    assert np.mean((model.predict(X) - y) ** 2) < np.mean((start.predict(X) - y) ** 2)
+
+
+def test_early_stopping_holds_out_whole_groups(mixtures):
+    X, y = mixtures
+    groups = np.arange(len(X)) // 10
+    model = make_model(
+        output="mask", early_stopping=True, validation_fraction=0.25, max_iter=30
+    )
+    model.fit(X, y, groups=groups)
+    assert len(model.validation_loss_curve_) == len(model.validation_scores_) == model.n_iter_
+    assert model.best_loss_ is None
+    assert_allclose(model.loss_, min(model.validation_loss_curve_), rtol=1e-12)
+    held_out = [
+        np.mean([0.5 * np.sum((model.predict(X[g]) - y[g]) ** 2, axis=1) for g in pair])
+        for pair in _pairs_of_groups(groups)
+    ]
+    assert np.isclose(held_out, model.loss_, rtol=1e-9).sum() == 1
+
+
+def _pairs_of_groups(groups):
+    names = np.unique(groups)
+    return [[groups == a, groups == b] for i, a in enumerate(names) for b in names[i + 1 :]]
+
+
+def test_ctrl_c_keeps_the_best_model(mixtures):
+    X, y = mixtures
+    model = make_model(output="mask", max_iter=100_000, tol=0, n_iter_no_change=10**9)
+
+    def interrupt():
+        while not hasattr(model, "bases_"):
+            time.sleep(0.01)
+        time.sleep(0.3)
+        signal.raise_signal(signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.warns(UserWarning, match="interrupted after .* best parameters"):
+        model.fit(X, y)
+    assert model.loss_ < make_model(output="mask", n_trained_layers=0).fit(X, y).loss_
+    assert model.predict(X).shape == y.shape
+
+
+def test_callbacks_see_every_epoch_and_may_stop(mixtures):
+    pytest.importorskip("sklearn.callback")
+    X, y = mixtures
+
+    class Watch:
+        def __init__(self):
+            self.scores = []
+
+        def setup(self, estimator, context):
+            pass
+
+        def teardown(self, estimator, context):
+            pass
+
+        def on_fit_task_begin(self, estimator, context):
+            pass
+
+        def on_fit_task_end(self, estimator, context, *, X, y, fitted_estimator):
+            self.scores.append(fitted_estimator.score(X, y))
+            return len(self.scores) == 5
+
+    watch = Watch()
+    model = make_model(output="mask").set_callbacks(watch).fit(X, y)
+    assert model.n_iter_ == 5
+    assert len(watch.scores) == 6  # five epochs and the fit
+    assert_allclose(watch.scores[-1], model.score(X, y))
+
+
+def test_verbose_prints_a_line_an_epoch(mixtures, capsys):
+    make_model(max_iter=3, verbose=1).fit(*mixtures)
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+# Initialisation
+
+
+@pytest.mark.parametrize("init", ["nmf", "sparse_nmf", "random"])
+@pytest.mark.parametrize("output", ["linear", "mask"])
+def test_every_init(mixtures, init, output):
+    X, y = mixtures
+    model = make_model(init=init, output=output, max_iter=100).fit(X, y)
+    assert model.score(X, y) > 0.5
+
+
+def test_init_from_fitted_models_and_arrays(mixtures, spectra):
+    X, y = mixtures
+    sources = [SparseNMF(4, random_state=0).fit(s) for s in (y, X - y)]
+    W = np.concatenate([s.components_ for s in sources])
+    by_models = make_model(output="mask", init=sources).fit(X, y)
+    by_arrays = make_model(output="mask", init=[s.components_ for s in sources]).fit(X, y)
+    by_array = make_model(output="mask", init=W).fit(X, y)
+    assert_array_equal(by_models.predict(X), by_arrays.predict(X))
+    assert_array_equal(by_models.predict(X), by_array.predict(X))
+    X, y = spectra
+    joint = NMF(4, solver="mu", beta_loss=1, init="random", random_state=0)
+    joint.fit(np.hstack([X, y]))
+    alone = NMF(4, solver="mu", beta_loss=1, init="random", random_state=0).fit(X)
+    for init in (joint, alone, joint.components_):
+        assert make_model(init=init, max_iter=60).fit(X, y).score(X, y) > 0.8
+
+
+def test_sources_and_context(mixtures):
+    X, y = mixtures
+    stacked = np.hstack([np.roll(X, 1, axis=0), X])
+    speech = np.hstack([np.roll(y, 1, axis=0), y])
+    model = make_model(output="mask", n_trained_layers=0)
+    without = clone(model).fit(stacked, y)
+    given = clone(model).fit(stacked, y, sources=[speech, stacked - speech])
+    assert given.bases_[0].shape == without.bases_[0].shape == (8, 24)
+    assert given.output_bases_.shape == (8, 12)
+    for fitted in (given, without):
+        assert fitted.score(stacked, y) > 0.3
+
+
+def test_no_residual_group_when_there_is_nothing_else(mixtures):
+    X, _ = mixtures
+    model = make_model(output="mask", n_components=(3, 0), max_iter=3).fit(X, X)
+    assert_allclose(model.predict(X), X, rtol=1e-9)
+
+
+# Numbers
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("solver", ["eg", "mu"])
+@pytest.mark.parametrize("output", ["linear", "mask"])
+def test_dtype_is_kept(mixtures, dtype, solver, output):
+    X, y = (a.astype(dtype) for a in mixtures)
+    model = make_model(solver=solver, output=output).fit(X, y)
+    arrays = [*model.bases_, model.output_bases_, model.predict(X), model.transform(X)]
+    assert {a.dtype for a in arrays} == {np.dtype(dtype)}
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-6, 1e6, 1e12])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@every_configuration
+def test_scales_and_zeros_give_finite_results(mixtures, name, scale, dtype):
+    X, y = (a.copy() for a in mixtures)
+    X[::7], y[::7], y[:, 3] = 0, 0, 0
+    X, y = (X * scale).astype(dtype), (y * scale).astype(dtype)
+    model = make_model(**CONFIGURATIONS[name], max_iter=5).fit(X, y)
+    y_hat = model.predict(X)
+    assert np.isfinite(y_hat).all()
+    assert np.isfinite(model.loss_)
+    reference = make_model(**CONFIGURATIONS[name], max_iter=5).fit(X / scale, y / scale)
+    if "sparsity" not in CONFIGURATIONS[name]:
+        assert_allclose(y_hat / scale, reference.predict(X / scale), rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e12])
+def test_targets_in_other_units(spectra, unit):
+    X, y = spectra
+    model = make_model(n_components=3, max_iter=60).fit(X, y * unit)
+    assert_allclose(
+        model.score(X, y * unit),
+        make_model(n_components=3, max_iter=60).fit(X, y).score(X, y),
+        rtol=1e-2,
+    )
+
+
+# The API
+
+
+@every_configuration
+def test_pickle_joblib_and_clone(mixtures, name):
+    X, y = mixtures
+    model = make_model(**CONFIGURATIONS[name]).fit(X, y)
+    expected = model.predict(X)
+    assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), expected)
+    assert_array_equal(clone(model).fit(X, y).predict(X), expected)
+    buffer = io.BytesIO()
+    joblib.dump(model, buffer)
+    buffer.seek(0)
+    assert_array_equal(joblib.load(buffer).predict(X), expected)
+
+
+def test_grid_search_over_depth_in_a_pipeline(spectra):
+    X, y = spectra
+    pipeline = make_pipeline(MinMaxScaler(clip=True), make_model(n_components=3, max_iter=10))
+    grid = {
+        "deepnmfregressor__n_layers": [1, 3],
+        "deepnmfregressor__n_trained_layers": [0, 2],
+        "deepnmfregressor__tied": [False, True],
+    }
+    search = GridSearchCV(pipeline, grid, n_jobs=2, cv=2).fit(X, y)
+    alone = clone(pipeline).set_params(**search.best_params_).fit(X, y)
+    assert_array_equal(search.predict(X), alone.predict(X))
+    serial = GridSearchCV(pipeline, grid, cv=2).fit(X, y)
+    assert_array_equal(
+        search.cv_results_["mean_test_score"], serial.cv_results_["mean_test_score"]
+    )
+
+
+@every_configuration
+def test_staged_predictions_end_with_the_prediction(mixtures, name):
+    X, y = mixtures
+    model = make_model(**CONFIGURATIONS[name]).fit(X, y)
+    stages = list(model.staged_predict(X))
+    assert len(stages) == 4
+    assert_allclose(stages[-1], model.predict(X), rtol=1e-12)
+
+
+def test_outputs_of_transform(mixtures):
+    pd = pytest.importorskip("pandas")
+    X, y = mixtures
+    model = make_model().fit(X, y)
+    assert list(model.get_feature_names_out()) == [f"deepnmfregressor{i}" for i in range(4)]
+    frame = model.set_output(transform="pandas").transform(X)
+    assert isinstance(frame, pd.DataFrame)
+    assert_allclose(frame, clone(model).fit_transform(X, y))
+
+
+def test_one_target_gives_a_flat_prediction(spectra):
+    X, y = spectra
+    assert make_model().fit(X, y[:, 0]).predict(X).shape == (len(X),)
+
+
+@pytest.mark.parametrize(
+    ("params", "match"),
+    [
+        ({"n_trained_layers": 6}, "n_trained_layers=6 .* at most 5, or 'all'"),
+        ({"n_components": (3, 2)}, r"n_components=\(3, 2\) does not fit output='linear'"),
+        ({"n_components": (0, 2), "output": "mask"}, "only the residual"),
+        ({"output": "mask", "n_targets": 5}, "y has 12 columns; with output='mask'"),
+        ({"init": np.ones((3, 12))}, r"init gives bases of shape \(3, 12\)"),
+        ({"init": np.full((4, 12), -1.0)}, "Negative values"),
+        ({"n_layers": 0}, "The 'n_layers' parameter"),
+        ({"solver": "adam"}, "The 'solver' parameter"),
+    ],
+)
+def test_bad_parameters_are_named(mixtures, params, match):
+    with pytest.raises(ValueError, match=match):
+        make_model(**params).fit(*mixtures)
+
+
+def test_bad_data_is_named(mixtures):
+    X, y = mixtures
+    with pytest.raises(ValueError, match=r"Negative values in data passed to .*argument X"):
+        make_model().fit(-X, y)
+    with pytest.raises(ValueError, match=r"Negative values in data passed to .*argument y"):
+        make_model().fit(X, -y)
+    with pytest.raises(TypeError, match=r"[Ss]parse"):
+        make_model().fit(sparse.csr_array(X), y)
+    with pytest.raises(ValueError, match=r"zero for all samples|at least one non-zero"):
+        make_model().fit(X, y, sample_weight=np.zeros(len(X)))
+    with pytest.raises(ValueError, match="sources holds 1 arrays"):
+        make_model(output="mask").fit(X, y, sources=[y])
+    with pytest.raises(ValueError, match="An array of sources has 3 features; X has 12"):
+        make_model(output="mask").fit(X, y, sources=[y, y[:, :3]])
+    model = make_model(warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match="this model was fitted with 12"):
+        model.fit(X, y[:, :2])
+    with pytest.raises(ValueError, match="goes on from a fit with 4 layers"):
+        model.set_params(n_layers=5).fit(X, y)

@@ -1,0 +1,111 @@
+"""The training loop, on a model that is not ours: non-negative linear regression."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from skunfold._training.loop import LoopSettings, TrainingState, fit_loop
+from skunfold._training.objective import Objective
+from skunfold._training.protocol import Samples
+from skunfold._training.updates import ExponentiatedGradient, MultiplicativeUpdate
+
+
+@dataclass(frozen=True)
+class LinearModel:
+    """y_hat = X W: all that the protocol asks for."""
+
+    def forward(self, parameters, X):
+        return X @ parameters[0], X
+
+    def loss(self, output, y):
+        return 0.5 * np.sum((output - y) ** 2, axis=1)
+
+    def loss_gradient(self, output, y):
+        return output - y
+
+    def backward(self, parameters, tape, g):
+        return [tape.T @ g]
+
+
+@pytest.fixture
+def samples():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(size=(300, 5))
+    return Samples((X,), X @ rng.uniform(size=(5, 2)))
+
+
+def make_state(learning_rate=0.03):
+    update = ExponentiatedGradient(learning_rate)
+    return TrainingState([np.ones((5, 2))], update, np.random.RandomState(0))
+
+
+def run(state, samples, valid=None, model=None, **settings):
+    settings = {"max_iter": 100, "batch_size": 50} | settings
+    with Objective(model or LinearModel()) as objective:
+        fit_loop(objective, state, samples, LoopSettings(**settings), valid)
+    return state
+
+
+def mean_loss(W, samples):
+    return LinearModel().loss(samples.inputs[0] @ W, samples.y).mean()
+
+
+def test_any_model_of_the_protocol_is_trained(samples):
+    state = run(make_state(), samples, max_iter=300, tol=0)
+    assert state.best_loss < 5e-3 * mean_loss(np.ones((5, 2)), samples)
+    assert [e["epoch"] for e in state.history] == list(range(1, len(state.history) + 1))
+
+
+def test_a_rising_loss_halves_the_step_and_comes_back(samples):
+    state = run(make_state(learning_rate=20.0), samples, max_iter=25, n_iter_no_change=100)
+    best = mean_loss(np.ones((5, 2)), samples)
+    rate = 20.0
+    for epoch in state.history:
+        assert epoch["learning_rate"] == rate
+        if epoch["final_loss"] >= best:
+            rate /= 2
+        best = min(best, epoch["final_loss"])
+    assert rate < 20.0
+    assert_allclose(mean_loss(state.parameters[0], samples), best)
+
+
+def test_it_stops_when_nothing_changes(samples):
+    state = run(make_state(), samples, max_iter=10_000, tol=1e-2, n_iter_no_change=3)
+    assert state.status == "converged"
+    assert len(state.history) < 1000
+
+
+def test_the_best_parameters_on_the_validation_samples_are_kept(samples):
+    valid = samples[200:]
+    state = run(make_state(0.2), samples[:20], valid, max_iter=50, tol=0)
+    losses = [e["validation_loss"] for e in state.history]
+    output = valid.inputs[0] @ state.parameters[0]
+    assert_allclose(LinearModel().loss(output, valid.y).mean(), state.best_loss)
+    assert state.best_loss <= min(losses)
+
+
+def test_multiplicative_updates_need_a_model_of_parts(samples):
+    state = TrainingState(
+        [np.ones((5, 2))], MultiplicativeUpdate(0.5), np.random.RandomState(0)
+    )
+    with pytest.raises(TypeError, match=r"LinearModel has no .*backward_parts"):
+        run(state, samples)
+
+
+@pytest.mark.parametrize("n_samples", [1, 63, 300])
+def test_the_gradient_of_a_batch_is_the_sum_over_its_blocks(samples, n_samples):
+    rng = np.random.default_rng(1)
+    batch = Samples(
+        samples[:n_samples].inputs, samples.y[:n_samples], rng.uniform(size=n_samples)
+    )
+    W = [rng.uniform(size=(5, 2))]
+    with Objective(LinearModel()) as objective:
+        loss, (gradient,) = objective.gradient(W, batch)
+        evaluated = objective.evaluate(W, batch)
+    error = batch.inputs[0] @ W[0] - batch.y
+    total = batch.weight.sum()
+    assert_allclose(gradient, batch.inputs[0].T @ (batch.weight[:, None] * error) / total)
+    assert_allclose(loss, 0.5 * np.sum(batch.weight[:, None] * error**2) / total)
+    assert_allclose(evaluated, loss)
