@@ -1,0 +1,163 @@
+"""The work of ``skunfold demo``: train on the bundled recordings, denoise others, compare."""
+
+import importlib.util
+import json
+from copy import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from skunfold._progress import Progress
+from skunfold._workbench import (
+    SNRS,
+    enhance_all,
+    fit_enhancer,
+    format_table,
+    make_enhancer,
+    score_row,
+)
+from skunfold.audio import SpeechEnhancer, write_audio
+from skunfold.datasets import load_bundled_recordings, make_mixtures
+from skunfold.model_files import save_model
+
+N_CONTEXT = 5  # frames
+N_COMPONENTS = 25  # for speech, and as many for noise
+N_LAYERS = 8  # of deep NMF
+SPARSE_N_LAYERS = (8, 25, 100)  # iterations of sparse NMF; the best of them is reported
+MAX_ITER = 30  # epochs; training ends earlier when held-out recordings gain no more
+HEARD_SNRS = (-6, 0, 6)  # dB, of the mixtures written as WAV files
+SHOWN_SNR = 0  # dB, of the mixture in the picture
+
+N_STAGES = 6
+
+_NO_PICTURE = (
+    'For a picture of the spectrograms: pip install "skunfold[plotting]", and run it again.'
+)
+
+
+def run_demo(folder: Path, seed: int, progress: Progress) -> str:
+    """Train, denoise and write the results into a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        An existing folder.  Gets ``results.json``, ``model``, ``wav/*.wav`` and, with
+        matplotlib, ``spectrograms.png``.
+    seed : int
+        Seed of mixtures and training.
+    progress : Progress
+        Is told of `N_STAGES` stages.
+
+    Returns
+    -------
+    str
+        The table, and what was written where.
+    """
+    progress.stage("load the recordings")
+    train, test = load_bundled_recordings("train"), load_bundled_recordings("test")
+    mixtures = make_mixtures(test.speech, test.noise, snrs=SNRS, random_state=seed)
+
+    sparse = _make_enhancer(seed, n_layers=max(SPARSE_N_LAYERS), n_trained_layers=0)
+    progress.stage("fit sparse NMF")
+    sparse_seconds = fit_enhancer(sparse, train.speech, train.noise, progress)
+    progress.stage("denoise with sparse NMF", len(SPARSE_N_LAYERS) * len(mixtures.noisy))
+    candidates = [
+        _denoise("sparse NMF", _first_layers(sparse, n), mixtures, sparse_seconds, progress)
+        for n in SPARSE_N_LAYERS
+    ]
+    best = max(candidates, key=lambda candidate: candidate.row["mean_si_sdr"])
+
+    bases = sparse.regressor_.bases_[0]
+    deep = _make_enhancer(seed, n_layers=N_LAYERS, init=bases, max_iter=MAX_ITER)
+    progress.stage("train deep NMF", MAX_ITER)
+    deep_seconds = fit_enhancer(deep, train.speech, train.noise, progress)
+    progress.stage("denoise with deep NMF", len(mixtures.noisy))
+    trained = _denoise("deep NMF", deep, mixtures, sparse_seconds + deep_seconds, progress)
+
+    progress.stage("write the results")
+    rows = [score_row("noisy", mixtures, mixtures.noisy), best.row, trained.row]
+    text = json.dumps({"rows": rows}, indent=2) + "\n"
+    (folder / "results.json").write_text(text, encoding="utf-8")
+    save_model(deep, folder / "model")
+    versions = {
+        "noisy": mixtures.noisy,
+        "sparse NMF": best.estimates,
+        "deep NMF": trained.estimates,
+        "clean": mixtures.clean,
+    }
+    _write_waveforms(folder / "wav", mixtures, versions, test.sample_rate)
+    picture = _draw_picture(folder, mixtures, versions, test.sample_rate)
+    tried = ", ".join(map(str, SPARSE_N_LAYERS))
+    notes = [
+        f"sparse NMF: {best.n_layers} iterations, the best of {tried} on these mixtures.",
+        f"deep NMF: {N_LAYERS} layers, trained from the bases of sparse NMF (time included).",
+        f"Results, model and recordings are in {folder}.",
+    ]
+    return "\n".join([format_table(rows), *notes, *picture])
+
+
+def _make_enhancer(seed: int, **regressor_params: Any) -> SpeechEnhancer:
+    """Return an enhancer of the demo's size."""
+    return make_enhancer(
+        seed, n_context=N_CONTEXT, n_components=N_COMPONENTS, **regressor_params
+    )
+
+
+def _first_layers(enhancer: SpeechEnhancer, n_layers: int) -> SpeechEnhancer:
+    """Return a sparse NMF with fewer iterations: its layers are all the same."""
+    shallower, regressor = copy(enhancer), copy(enhancer.regressor_)
+    regressor.set_params(n_layers=n_layers).bases_ = regressor.bases_[:n_layers]
+    shallower.regressor_ = regressor
+    return shallower
+
+
+def _denoise(
+    name: str, enhancer: SpeechEnhancer, mixtures: Bunch, fit_seconds: float, progress: Progress
+) -> Bunch:
+    """Return estimates, their row of the table, and the number of layers."""
+    estimates = enhance_all(enhancer, mixtures.noisy, progress)
+    regressor = enhancer.regressor_
+    row = score_row(
+        name,
+        mixtures,
+        estimates,
+        n_parameters=regressor.n_parameters_,
+        fit_seconds=fit_seconds,
+    )
+    return Bunch(estimates=estimates, row=row, n_layers=regressor.n_layers)
+
+
+def _write_waveforms(
+    folder: Path, mixtures: Bunch, versions: dict[str, list[np.ndarray]], sample_rate: int
+) -> None:
+    """Write all versions of a few mixtures, each with another utterance, at one level."""
+    folder.mkdir(exist_ok=True)
+    n_speech = int(mixtures.speech_index.max()) + 1
+    for i, snr in enumerate(HEARD_SNRS):
+        chosen = (mixtures.snr == snr) & (mixtures.speech_index == i % n_speech)
+        index = int(np.flatnonzero(chosen)[0])
+        peak = max(float(np.abs(waveforms[index]).max()) for waveforms in versions.values())
+        gain = min(1.0, 0.99 / peak)
+        for name, waveforms in versions.items():
+            file = folder / f"snr{snr:+d}dB_{name.replace(' ', '_').lower()}.wav"
+            write_audio(file, waveforms[index] * np.float32(gain), sample_rate)
+
+
+def _draw_picture(
+    folder: Path, mixtures: Bunch, versions: dict[str, list[np.ndarray]], sample_rate: int
+) -> list[str]:
+    """Draw the spectrograms of one mixture; return what to say about it, a list of lines."""
+    if importlib.util.find_spec("matplotlib") is None:
+        return [_NO_PICTURE]
+    from matplotlib.figure import Figure
+
+    from skunfold.plotting import plot_spectrograms
+
+    index = int(np.flatnonzero(mixtures.snr == SHOWN_SNR)[0])
+    titles = [f"noisy, {SHOWN_SNR} dB", *list(versions)[1:]]
+    waveforms = [version[index] for version in versions.values()]
+    figure = plot_spectrograms(waveforms, sample_rate, titles, figure=Figure(dpi=120))
+    figure.savefig(folder / "spectrograms.png")
+    return []

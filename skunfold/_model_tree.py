@@ -1,0 +1,258 @@
+"""Estimators as a tree of plain JSON values, and back.
+
+Plain values stand for themselves: null, true, 1, 0.5, "text", a list.  Everything else is an
+object with one key that says its kind: ``{"array": 3}`` and ``{"strings": 0}`` (numbers of
+arrays kept beside the tree; one number, one array object), ``{"scalar": ["float32", 0.5]}``,
+``{"float": "nan"}``, ``{"tuple": [...]}``, ``{"dict": {...}}`` and
+``{"estimator": {"class": ..., "params": {...}, "attributes": {...}}}``.
+"""
+
+import importlib
+import inspect
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+# The estimators a tree may hold, and the modules they come from.
+CLASSES = {
+    "DeepNMFRegressor": "skunfold.deep_nmf",
+    "SparseNMF": "skunfold.sparse_nmf",
+    "SpeechEnhancer": "skunfold.audio",
+}
+
+NUMERIC_TYPE = re.compile(r"[<>|](b1|[iu][1248]|f[248])")
+
+_STRING_TYPE = re.compile(r"\|O|[<>]U\d{1,9}")
+_SCALARS = {"bool", "float16", "float32", "float64"} | {
+    f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)
+}
+_FITTED_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*_")
+_MAX_DEPTH = 16
+_MAX_STRINGS_BYTES = 1 << 26
+
+
+class TreeWriter:
+    """Turn an estimator into a tree, and collect the arrays that the tree refers to.
+
+    Attributes
+    ----------
+    arrays : list of ndarray
+        The numeric arrays; ``{"array": i}`` is ``arrays[i]``.
+    strings : list of dict
+        The arrays of strings, as JSON.
+    """
+
+    def __init__(self) -> None:
+        self.arrays: list[np.ndarray] = []
+        self.strings: list[dict] = []
+        self._strings_bytes = 0
+        self._references: dict[int, dict] = {}
+
+    def encode_estimator(self, estimator: Any, path: str, depth: int) -> dict:
+        """Encode class, parameters and fitted attributes; `path` names it in errors."""
+        name = type(estimator).__name__
+        if name not in CLASSES or type(estimator) is not _find_class(name):
+            raise TypeError(
+                f"{path} is of class {name}, which a model file cannot hold; "
+                f"it holds {', '.join(sorted(CLASSES))}."
+            )
+        if getattr(estimator, "_skl_callbacks", None):
+            raise TypeError(
+                f"{path} has callbacks, which a model file cannot hold; "
+                "call set_callbacks() without arguments first."
+            )
+        params = estimator.get_params(deep=False)
+        attributes = {
+            key: value
+            for key, value in vars(estimator).items()
+            if key not in params and _FITTED_NAME.fullmatch(key)
+        }
+        return {
+            "class": name,
+            "params": self._encode_items(params, path, depth),
+            "attributes": self._encode_items(attributes, path, depth),
+        }
+
+    def _encode(self, value: Any, path: str, depth: int) -> Any:
+        """Encode one value, or raise a TypeError that names its path."""
+        kind = type(value)
+        if depth > _MAX_DEPTH:
+            raise TypeError(f"{path} is nested more than {_MAX_DEPTH} levels deep.")
+        if value is None or kind in (bool, int, str):
+            return value
+        if kind is float:
+            return value if math.isfinite(value) else {"float": repr(value)}
+        if isinstance(value, np.generic):
+            return self._encode_scalar(value, path)
+        if kind in (np.ndarray, np.memmap):
+            return self._encode_array(value, path)
+        if kind in (list, tuple):
+            items = [
+                self._encode(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value)
+            ]
+            return items if kind is list else {"tuple": items}
+        if kind is dict:
+            return {"dict": self._encode_items(value, path, depth)}
+        if isinstance(value, BaseEstimator):
+            return {"estimator": self.encode_estimator(value, path, depth + 1)}
+        advice = (
+            "numbers, strings, lists, tuples, dicts, arrays and estimators of skunfold will do"
+        )
+        if isinstance(value, np.random.RandomState | np.random.Generator):
+            advice = "set it to an integer or None"
+        raise TypeError(
+            f"{path} is of type {kind.__name__}, which a model file cannot hold; {advice}."
+        )
+
+    def _encode_items(self, items: dict, path: str, depth: int) -> dict:
+        if any(type(key) is not str for key in items):
+            raise TypeError(f"{path} has keys that are not strings; use strings.")
+        return {
+            key: self._encode(value, f"{path}.{key}", depth + 1) for key, value in items.items()
+        }
+
+    def _encode_scalar(self, value: np.generic, path: str) -> dict:
+        name = "str" if isinstance(value, np.str_) else value.dtype.name
+        if name not in _SCALARS and name != "str":
+            raise TypeError(f"{path} is a {name} scalar, which a model file cannot hold.")
+        return {"scalar": [name, self._encode(value.item(), path, 0)]}
+
+    def _encode_array(self, array: np.ndarray, path: str) -> dict:
+        if id(array) not in self._references:
+            if NUMERIC_TYPE.fullmatch(array.dtype.str):
+                self._references[id(array)] = {"array": len(self.arrays)}
+                self.arrays.append(array)
+            else:
+                self._references[id(array)] = {"strings": len(self.strings)}
+                self.strings.append(self._encode_strings(array, path))
+        return self._references[id(array)]
+
+    def _encode_strings(self, array: np.ndarray, path: str) -> dict:
+        values = array.ravel().tolist()
+        if array.dtype.kind not in "UO" or any(type(value) is not str for value in values):
+            raise TypeError(
+                f"{path} is an array of {array.dtype}, which a model file cannot hold; arrays "
+                "of booleans, integers, floats up to 64 bits and strings will do."
+            )
+        self._strings_bytes += array.nbytes
+        if self._strings_bytes > _MAX_STRINGS_BYTES:
+            raise TypeError(
+                f"{path} brings the arrays of strings to {self._strings_bytes} bytes, more "
+                f"than the {_MAX_STRINGS_BYTES} a model file may hold; use dtype object."
+            )
+        return {"dtype": array.dtype.str, "shape": list(array.shape), "values": values}
+
+
+class TreeReader:
+    """Turn a tree back into an estimator; any exception means that the tree is not sound.
+
+    Parameters
+    ----------
+    read_array : callable
+        Takes the number of a numeric array, returns the array.
+    strings : list of dict
+        The arrays of strings, as JSON.
+    """
+
+    def __init__(self, read_array: Callable[[int], np.ndarray], strings: list) -> None:
+        self._read_array = read_array
+        self._strings = strings
+        self._strings_bytes = 0
+        self._arrays: dict[tuple[str, int], np.ndarray] = {}
+
+    def decode_estimator(self, node: Any, depth: int) -> Any:
+        """Build an estimator from its class, parameters and attributes."""
+        name = _checked(_checked(node, dict)["class"], str)
+        if name not in CLASSES:
+            raise ValueError(f"it holds a {shown(name)}, which this skunfold does not know")
+        cls = _find_class(name)
+        params = self._decode_items(node["params"], depth)
+        attributes = self._decode_items(node["attributes"], depth)
+        if unknown := sorted(set(params) - set(inspect.signature(cls).parameters)):
+            raise ValueError(f"{name} has no parameter {shown(unknown[0])}")
+        for key in attributes:
+            if not _FITTED_NAME.fullmatch(key):
+                raise ValueError(f"{shown(key)} is not the name of a fitted attribute")
+        estimator = cls(**params)
+        vars(estimator).update(attributes)
+        return estimator
+
+    def _decode(self, node: Any, depth: int) -> Any:
+        if depth > _MAX_DEPTH:
+            raise ValueError(f"its values are nested more than {_MAX_DEPTH} levels deep")
+        if isinstance(node, list):
+            return [self._decode(item, depth + 1) for item in node]
+        if not isinstance(node, dict):
+            return node
+        [(kind, content)] = node.items()
+        match kind:
+            case "array" | "strings":
+                return self._decode_array(kind, _checked(content, int))
+            case "scalar":
+                return self._decode_scalar(_checked(content, list))
+            case "float":
+                return {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[content]
+            case "tuple":
+                return tuple(self._decode(_checked(content, list), depth))
+            case "dict":
+                return self._decode_items(content, depth)
+            case "estimator":
+                return self.decode_estimator(content, depth + 1)
+        raise ValueError(f"it holds a value of unknown kind {shown(kind)}")
+
+    def _decode_items(self, node: Any, depth: int) -> dict:
+        return {
+            key: self._decode(value, depth + 1) for key, value in _checked(node, dict).items()
+        }
+
+    def _decode_scalar(self, node: list) -> np.generic:
+        name, value = node
+        if name == "str":
+            return np.str_(_checked(value, str))
+        if name not in _SCALARS:
+            raise ValueError(f"it holds a scalar of unknown type {shown(name)}")
+        return np.dtype(name).type(_checked(self._decode(value, 0), (bool, int, float)))
+
+    def _decode_array(self, kind: str, index: int) -> np.ndarray:
+        """Read an array once, and hand out the same object each time it is referred to."""
+        if (kind, index) not in self._arrays:
+            if kind == "array":
+                array = self._read_array(index)
+            else:
+                array = self._decode_strings(_checked(self._strings[index], dict))
+            self._arrays[kind, index] = array
+        return self._arrays[kind, index]
+
+    def _decode_strings(self, node: dict) -> np.ndarray:
+        code = _checked(node["dtype"], str)
+        shape = [_checked(n, int) for n in _checked(node["shape"], list)]
+        values = [_checked(value, str) for value in _checked(node["values"], list)]
+        if not _STRING_TYPE.fullmatch(code):
+            raise ValueError(f"it holds an array of {shown(code)} among its strings")
+        self._strings_bytes += np.dtype(code).itemsize * len(values)
+        if self._strings_bytes > _MAX_STRINGS_BYTES:
+            raise ValueError("its arrays of strings are too large")
+        array = np.empty(len(values), dtype=code)
+        array[:] = values
+        return array.reshape(shape)
+
+
+def shown(value: Any) -> str:
+    """Show what a file holds, escaped and short."""
+    return ascii(value)[:60]
+
+
+def _find_class(name: str) -> Any:
+    """Import a class of the table."""
+    return getattr(importlib.import_module(CLASSES[name]), name)
+
+
+def _checked(value: Any, kind: type | tuple[type, ...]) -> Any:
+    """Return the value if it is of the kind that the format demands here."""
+    if not isinstance(value, kind):
+        raise ValueError(f"it holds {shown(value)} where that cannot stand")
+    return value

@@ -1,0 +1,130 @@
+"""What the commands share: make, fit and apply enhancers, and score them by SNR."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from skunfold._progress import EpochCallback, Progress
+from skunfold.audio import SpeechEnhancer
+from skunfold.deep_nmf import DeepNMFRegressor
+from skunfold.metrics import si_sdr
+
+SNRS = (-6, -3, 0, 3, 6, 9)  # dB, in training and test
+SPARSITY = 5.0
+
+
+def make_enhancer(
+    seed: int,
+    *,
+    n_context: int,
+    n_mixtures: int | None = None,
+    **regressor_params: Any,
+) -> SpeechEnhancer:
+    """Return an enhancer of the kind that the command line trains."""
+    settings: dict[str, Any] = {
+        "output": "mask",
+        "init": "sparse_nmf",
+        "solver": "eg",
+        "sparsity": SPARSITY,
+        "early_stopping": True,
+        "random_state": seed,
+    }
+    regressor = DeepNMFRegressor(**(settings | regressor_params))
+    return SpeechEnhancer(
+        regressor, n_context=n_context, snrs=SNRS, n_mixtures=n_mixtures, random_state=seed
+    )
+
+
+def fit_enhancer(
+    enhancer: SpeechEnhancer,
+    speech: list[np.ndarray],
+    noise: list[np.ndarray],
+    progress: Progress,
+) -> float:
+    """Fit an enhancer to recordings; return the seconds it took.
+
+    Where scikit-learn has callbacks (1.9 or newer), each epoch advances the progress.
+    """
+    regressor = enhancer.regressor
+    watched = hasattr(regressor, "set_callbacks")
+    if watched:
+        regressor.set_callbacks(EpochCallback(progress))
+    start = time.perf_counter()
+    enhancer.fit_sources(speech, noise)
+    seconds = time.perf_counter() - start
+    if watched:
+        regressor.set_callbacks()
+        enhancer.regressor_.set_callbacks()
+    return seconds
+
+
+def enhance_all(
+    enhancer: SpeechEnhancer, waveforms: list[np.ndarray], progress: Progress
+) -> list[np.ndarray]:
+    """Enhance waveforms one by one, each a step of the progress."""
+    estimates = []
+    for waveform in waveforms:
+        estimates.append(enhancer.enhance(waveform))
+        progress.advance()
+    return estimates
+
+
+def score_row(
+    name: str,
+    mixtures: Bunch,
+    estimates: Sequence[np.ndarray],
+    *,
+    n_parameters: int = 0,
+    fit_seconds: float = 0.0,
+) -> dict[str, Any]:
+    """Compare estimates with the clean waveforms of the mixtures.
+
+    Parameters
+    ----------
+    name : str
+        What made the estimates.
+    mixtures : Bunch
+        Mixtures made by `skunfold.datasets.make_mixtures`.
+    estimates : sequence of ndarrays of shape (n_samples_i,)
+        One for each mixture.
+    n_parameters : int, default=0
+        Parameters of what made them.
+    fit_seconds : float, default=0.0
+        How long its fit took.
+
+    Returns
+    -------
+    dict
+        ``name``, ``mean_si_sdr`` (dB), ``si_sdr`` (dB for each SNR, keys like "-6"),
+        ``n_parameters`` and ``fit_seconds``.
+    """
+    scores = np.array([float(si_sdr(s, e)) for s, e in zip(mixtures.clean, estimates)])
+    snrs = np.unique(mixtures.snr)
+    by_snr = {f"{snr:g}": float(scores[mixtures.snr == snr].mean()) for snr in snrs}
+    return {
+        "name": name,
+        "mean_si_sdr": float(scores.mean()),
+        "si_sdr": by_snr,
+        "n_parameters": int(n_parameters),
+        "fit_seconds": float(fit_seconds),
+    }
+
+
+def format_table(rows: Sequence[dict[str, Any]]) -> str:
+    """Format rows of `score_row` as a table of text."""
+    width = max(20, *(len(row["name"]) for row in rows))
+    snrs = list(rows[0]["si_sdr"])
+    header = "".join(f"{snr + ' dB':>8}" for snr in snrs)
+    lines = [f"{'mean SI-SDR (dB) at':<{width}}{header}{'mean':>8}{'parameters':>13}{'fit':>9}"]
+    for row in rows:
+        scores = "".join(f"{row['si_sdr'][snr]:>8.2f}" for snr in snrs)
+        size = f"{row['n_parameters']:,}" if row["n_parameters"] else "-"
+        time = f"{row['fit_seconds']:.1f} s" if row["fit_seconds"] else "-"
+        lines.append(
+            f"{row['name']:<{width}}{scores}{row['mean_si_sdr']:>8.2f}{size:>13}{time:>9}"
+        )
+    lines.insert(1, "-" * len(lines[0]))
+    return "\n".join(lines)

@@ -1,0 +1,221 @@
+"""Model files that are only data: arrays and one JSON document in one zip file.
+
+A model file has the layout of NumPy's ``.npz``, so that any zip tool shows what is in it:
+
+- ``model.json``: format, version, and a tree of class names, constructor parameters and fitted
+  attributes
+- ``array_0.npy``, ``array_1.npy``, ...: the numeric arrays the tree refers to
+
+Classes come from a closed table, nothing is unpickled, and nothing is compressed: reading a
+file takes no more memory than its size promises.
+"""
+
+import json
+import math
+import os
+import re
+import secrets
+import zipfile
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from skunfold._model_tree import NUMERIC_TYPE, TreeReader, TreeWriter, shown
+from skunfold._version import __version__
+
+__all__ = ["load_model", "save_model"]
+
+_FORMAT = "skunfold-model"
+_VERSION = 1
+_DOCUMENT = "model.json"
+_MAX_DOCUMENT_BYTES = 1 << 24
+_MAX_DIMENSIONS = 32
+# The header of a .npy file, to the letter as NumPy writes it.
+_NPY_HEADER = re.compile(
+    r"\{'descr': '([^']*)', 'fortran_order': (True|False), "
+    r"'shape': \(((?:\d{1,15}, )*(?:\d{1,15},?)?)\), \} *\n"
+)
+
+
+def save_model(estimator: BaseEstimator, file: str | os.PathLike) -> None:
+    """Write an estimator of skunfold to a model file.
+
+    The file holds the constructor parameters and the public fitted attributes (names that end
+    in an underscore) as data, never as code; `load_model` restores an estimator whose
+    predictions are equal to the bit.  The file appears only once it is complete: a model that
+    stood there before stays whole until then.
+
+    Parameters
+    ----------
+    estimator : DeepNMFRegressor, SparseNMF or SpeechEnhancer
+        The estimator, usually fitted.  Estimators among its parameters and attributes must be
+        of these classes too.
+    file : str or path-like
+        Where to write.  Any name will do; nothing is appended to it.
+
+    Raises
+    ------
+    TypeError
+        If the estimator holds something that is not data: another kind of estimator, a
+        function, a ``RandomState``, a callback.  Nothing is written.
+    ValueError
+        If its lists, dictionaries and strings take more than 16 MiB.  Nothing is written.
+    OSError
+        If the file cannot be written.
+
+    See Also
+    --------
+    load_model : The inverse.
+
+    Notes
+    -----
+    Settings that scikit-learn keeps outside the parameters (``set_output``, metadata requests)
+    are not stored.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skunfold.sparse_nmf import SparseNMF
+    >>> file = Path(tempfile.mkdtemp()) / "model"
+    >>> save_model(SparseNMF(n_components=3), file)
+    >>> load_model(file).n_components
+    3
+    """
+    target = Path(os.path.realpath(file))
+    if target.is_dir():
+        raise IsADirectoryError(f"{file} is a folder; name a file for the model.")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"The folder {target.parent} does not exist; make it first.")
+    name = type(estimator).__name__
+    writer = TreeWriter()
+    tree = writer.encode_estimator(estimator, name, 0)
+    document = {"format": _FORMAT, "version": _VERSION, "skunfold": __version__}
+    text = json.dumps({**document, "strings": writer.strings, "model": tree}, allow_nan=False)
+    if len(text) > _MAX_DOCUMENT_BYTES:
+        raise ValueError(
+            f"The lists and strings of this {name} take {len(text)} bytes, more than the "
+            f"{_MAX_DOCUMENT_BYTES} a model file may hold; keep numbers in arrays."
+        )
+    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(temporary, "xb") as stream:
+            _write_archive(stream, text, writer.arrays)
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_model(file: str | os.PathLike) -> Any:
+    """Read an estimator from a model file.
+
+    A model file is only data: whatever it holds, reading it runs no code of its own, and takes
+    no more memory than a small multiple of the file's size.
+
+    Parameters
+    ----------
+    file : str or path-like
+        A file that `save_model` wrote.
+
+    Returns
+    -------
+    DeepNMFRegressor, SparseNMF or SpeechEnhancer
+        The estimator, with the parameters and fitted attributes it had.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, is not a model file, or was written in a format newer than this
+        version of skunfold reads.
+    OSError
+        If the file does not exist or may not be read.
+
+    See Also
+    --------
+    save_model : The inverse.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> file = Path(tempfile.mkdtemp()) / "notes.txt"
+    >>> _ = file.write_text("not a model")
+    >>> load_model(file)
+    Traceback (most recent call last):
+        ...
+    ValueError: ...notes.txt is damaged or is not a skunfold model file: File is not a zip file.
+    """
+    with open(file, "rb") as stream:
+        try:
+            return _read_archive(stream, os.fstat(stream.fileno()).st_size)
+        except _NewerFormatError as error:
+            raise ValueError(f"{os.fspath(file)} {error}") from None
+        # Damage shows itself in many ways inside zipfile, json and NumPy; to the caller all of
+        # them are the same.
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+            raise ValueError(
+                f"{os.fspath(file)} is damaged or is not a skunfold model file: {reason}."
+            ) from error
+
+
+class _NewerFormatError(Exception):
+    """The file is sound, but newer than this code."""
+
+
+def _write_archive(stream: BinaryIO, text: str, arrays: list[np.ndarray]) -> None:
+    """Write the document and the arrays, uncompressed and without dates."""
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(zipfile.ZipInfo(_DOCUMENT), text)
+        for i, array in enumerate(arrays):
+            info = zipfile.ZipInfo(f"array_{i}.npy")
+            with archive.open(info, "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)
+
+
+def _read_archive(stream: BinaryIO, size: int) -> Any:
+    """Check the archive's declared sizes against the file's, then read its tree."""
+    with zipfile.ZipFile(stream) as archive:
+        members = archive.infolist()
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+            raise ValueError("it is compressed, as no model file is")
+        if sum(member.file_size for member in members) > size:
+            raise ValueError("its parts claim more bytes than the file has")
+        if archive.getinfo(_DOCUMENT).file_size > _MAX_DOCUMENT_BYTES:
+            raise ValueError(f"its {_DOCUMENT} is larger than {_MAX_DOCUMENT_BYTES} bytes")
+        document = json.loads(archive.read(_DOCUMENT))
+        if not isinstance(document, dict) or document.get("format") != _FORMAT:
+            raise ValueError(f"its {_DOCUMENT} does not name the format {_FORMAT!r}")
+        version = document["version"]
+        if type(version) is not int or version < 1:
+            raise ValueError(f"its format version {shown(version)} is not a positive integer")
+        if version > _VERSION:
+            writer = shown(document.get("skunfold"))
+            raise _NewerFormatError(
+                f"was written by skunfold {writer} in model file format {version}; skunfold "
+                f"{__version__} reads formats up to {_VERSION}: upgrade it."
+            )
+        reader = TreeReader(
+            lambda index: _decode_array(archive.read(f"array_{index}.npy"), index),
+            document["strings"],
+        )
+        return reader.decode_estimator(document["model"], 0)
+
+
+def _decode_array(data: bytes, index: int) -> np.ndarray:
+    """Read a .npy file of version 1.0 that holds numbers; its shape must match its size."""
+    start = 10 + int.from_bytes(data[8:10], "little")
+    header = _NPY_HEADER.fullmatch(data[10:start].decode("latin1"))
+    if data[:8] != b"\x93NUMPY\x01\x00" or header is None:
+        raise ValueError(f"array {index} does not begin as an array does")
+    if not NUMERIC_TYPE.fullmatch(header[1]):
+        raise ValueError(f"array {index} is of type {shown(header[1])}, not of numbers")
+    dtype = np.dtype(header[1])
+    shape = tuple(int(n) for n in re.findall(r"\d+", header[3]))
+    size = len(data) - start
+    if len(shape) > _MAX_DIMENSIONS or math.prod(shape) * dtype.itemsize != size:
+        raise ValueError(f"array {index} has {size} bytes, but declares the shape {shape}")
+    order: Literal["C", "F"] = "F" if header[2] == "True" else "C"
+    return np.ndarray(shape, dtype, buffer=data, offset=start, order=order).copy(order)

@@ -1,0 +1,402 @@
+"""Model files: equal to the bit after a round trip, and never more than data."""
+
+import io
+import json
+import math
+import os
+import pickle
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.decomposition import NMF
+
+from skunfold import _model_tree
+from skunfold.audio import SpeechEnhancer
+from skunfold.deep_nmf import DeepNMFRegressor
+from skunfold.model_files import load_model, save_model
+from skunfold.sparse_nmf import SparseNMF
+
+
+class Tiny(BaseEstimator):
+    """An estimator without arithmetic: whatever value, as parameter or attribute."""
+
+    def __init__(self, value=None, inner=None, random_state=None):
+        self.value = value
+        self.inner = inner
+        self.random_state = random_state
+
+
+@pytest.fixture(autouse=True)
+def _register_tiny(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tiny_estimators", sys.modules[Tiny.__module__])
+    monkeypatch.setitem(_model_tree.CLASSES, "Tiny", "tiny_estimators")
+
+
+def round_trip(estimator, folder):
+    save_model(estimator, folder / "model")
+    return load_model(folder / "model")
+
+
+def assert_same(actual, expected):
+    assert type(actual) is type(expected)
+    if isinstance(expected, np.ndarray):
+        assert actual.dtype == expected.dtype
+        np.testing.assert_array_equal(actual, expected)
+        assert actual.flags.f_contiguous == expected.flags.f_contiguous
+        assert actual.flags.writeable
+    elif isinstance(expected, dict):
+        assert list(actual) == list(expected)
+        for key in expected:
+            assert_same(actual[key], expected[key])
+    elif isinstance(expected, list | tuple):
+        assert len(actual) == len(expected)
+        for one, other in zip(actual, expected):
+            assert_same(one, other)
+    elif isinstance(expected, float | np.floating) and math.isnan(expected):
+        assert math.isnan(actual)
+    else:
+        assert actual == expected
+
+
+VALUES = {
+    "none": None,
+    "bool": True,
+    "int": -(2**70),
+    "float": 0.1,
+    "nan": math.nan,
+    "infinities": [math.inf, -math.inf],
+    "str": 'naïve \x00 "quoted" \ud800',
+    "list": [1, [2.0, "three"], []],
+    "tuple": (1, (None, False), ()),
+    "dict": {"array": [1], "tuple": {"": None}, "with space": (1,)},
+    "numpy scalars": [np.float32(0.1), np.float64(1 / 3), np.int8(-3), np.uint64(2**64 - 1)],
+    "more numpy scalars": [np.bool_(True), np.str_("text"), np.float16(math.inf)],
+    "float32": np.arange(6, dtype=np.float32).reshape(2, 3),
+    "Fortran order": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+    "strided": np.arange(20.0).reshape(4, 5)[::2, ::-1],
+    "big endian": np.arange(3, dtype=">i4"),
+    "booleans": np.array([True, False]),
+    "half": np.array([1, math.nan], dtype=np.float16),
+    "no rows": np.empty((0, 3), dtype=np.uint8),
+    "no dimension": np.array(5.0),
+    "str array": np.array([["a", "bcd"], ["", "é"]], dtype="U7"),
+    "object array of str": np.array(["a", "trailing\x00"], dtype=object),
+}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_values(name, tmp_path):
+    estimator = Tiny(value=VALUES[name])
+    estimator.value_ = VALUES[name]
+    estimator.hidden = estimator._hidden_ = "not fitted, not public"
+    loaded = round_trip(estimator, tmp_path)
+    assert_same(loaded.value, VALUES[name])
+    assert_same(loaded.value_, VALUES[name])
+    assert set(vars(loaded)) == {"value", "inner", "random_state", "value_"}
+
+
+def test_shared_arrays_and_nested_estimators(tmp_path):
+    weights, names = np.ones((2, 3)), np.array(["x", "y"], dtype=object)
+    inner = Tiny(value=weights)
+    inner.names_in_ = names
+    outer = Tiny(value=[weights, weights.copy()], inner=inner, random_state=3)
+    outer.fitted_, outer.names_ = {"inner": inner}, names
+    loaded = round_trip(outer, tmp_path)
+    assert loaded.value[0] is loaded.inner.value is loaded.fitted_["inner"].value
+    assert loaded.value[1] is not loaded.value[0]
+    assert loaded.names_ is loaded.inner.names_in_
+    assert loaded.random_state == 3
+
+
+REFUSED = {
+    "a function": (lambda x: x, "Tiny.value is of type function"),
+    "a RandomState": (np.random.RandomState(0), "set it to an integer or None"),
+    "a generator": ([np.random.default_rng(0)], r"Tiny\.value\[0\].*set it to an integer"),
+    "another estimator": (NMF(), "Tiny.value is of class NMF"),
+    "an array of objects": (np.array([None, 1]), "Tiny.value is an array of object"),
+    "dates": (np.array(["2020-01-01"], dtype="M8[D]"), "array of datetime64"),
+    "a date": (np.datetime64("2020-01-01"), "datetime64.* scalar"),
+    "complex numbers": (np.ones(2, dtype=complex), "array of complex128"),
+    "number keys": ({"a": {1: 2}}, "Tiny.value.a has keys that are not strings"),
+    "a set": ({1}, "of type set"),
+    "many strings": (np.zeros(1000, dtype="U20000"), "use dtype object"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_before_anything_is_written(name, tmp_path):
+    value, message = REFUSED[name]
+    with pytest.raises(TypeError, match=message):
+        save_model(Tiny(value=value), tmp_path / "model")
+    assert os.listdir(tmp_path) == []
+
+
+def test_refused_estimators(tmp_path):
+    class Impostor(Tiny):
+        pass
+
+    Impostor.__name__ = "Tiny"
+    with_callbacks = Tiny()
+    with_callbacks._skl_callbacks = [print]
+    endless: list = []
+    endless.append(endless)
+    for estimator, message in (
+        (NMF(), "NMF is of class NMF"),
+        (Impostor(), "Tiny is of class Tiny"),
+        (with_callbacks, "callbacks"),
+        (Tiny(value=endless), "nested more than"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            save_model(estimator, tmp_path / "model")
+    with pytest.raises(ValueError, match="keep numbers in arrays"):
+        save_model(Tiny(value=["x" * 1000] * 20000), tmp_path / "model")
+    assert os.listdir(tmp_path) == []
+
+
+def test_places_that_cannot_be_written(tmp_path):
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        save_model(Tiny(), tmp_path)
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        save_model(Tiny(), tmp_path / "missing" / "model")
+    with pytest.raises(FileNotFoundError):
+        load_model(tmp_path / "missing")
+
+
+def test_a_failed_write_keeps_the_old_model(tmp_path, monkeypatch):
+    save_model(Tiny(value=1), tmp_path / "model")
+
+    def full(*args, **kwargs):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(np.lib.format, "write_array", full)
+    with pytest.raises(OSError, match="No space"):
+        save_model(Tiny(value=np.ones(3)), tmp_path / "model")
+    assert load_model(tmp_path / "model").value == 1
+    assert os.listdir(tmp_path) == ["model"]
+
+
+def test_the_layout_is_that_of_npz(tmp_path):
+    save_model(Tiny(value=np.arange(3.0)), tmp_path / "model")
+    with np.load(tmp_path / "model", allow_pickle=False) as archive:
+        np.testing.assert_array_equal(archive["array_0"], [0, 1, 2])
+        assert json.loads(archive["model.json"])["format"] == "skunfold-model"
+
+
+def write_model(file, document, members=(), compression=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(file, "w", compression) as archive:
+        archive.writestr("model.json", document)
+        for name, data in members:
+            archive.writestr(name, data)
+
+
+def document(value, **changes):
+    tree = {"class": "Tiny", "params": {"value": value}, "attributes": {}}
+    whole = {"format": "skunfold-model", "version": 1, "skunfold": "0.1.0", "strings": []}
+    return {**whole, "model": tree, **changes}
+
+
+def npy(array, **options):
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, array, **options)
+    return stream.getvalue()
+
+
+def header_only(descr, shape):
+    stream = io.BytesIO()
+    content = {"descr": descr, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(stream, content)
+    return stream.getvalue()
+
+
+class Bomb:
+    """A pickle that would set a flag if it were opened."""
+
+    exploded: list = []
+
+    def __reduce__(self):
+        return (Bomb.exploded.append, (True,))
+
+
+HOSTILE_ARRAYS = {
+    "missing": [],
+    "a pickle": [("array_0.npy", pickle.dumps(Bomb()))],
+    "an object array": [("array_0.npy", npy(np.array([Bomb()], dtype=object)))],
+    "a huge shape": [("array_0.npy", header_only("<f8", (10**9, 10**6)))],
+    "a huge shape without size": [("array_0.npy", header_only("<f8", (0, 10**15)))],
+    "an overflowing shape": [("array_0.npy", header_only("<f8", (2**32, 2**32)) + bytes(8))],
+    "many dimensions": [("array_0.npy", header_only("<f8", (1,) * 100) + bytes(8))],
+    "a structured type": [("array_0.npy", header_only("V800", (1,)) + bytes(800))],
+    "too few bytes": [("array_0.npy", npy(np.ones(9))[:-1])],
+    "too many bytes": [("array_0.npy", npy(np.ones(9)) + b"\0")],
+    "an expression": [("array_0.npy", npy(np.ones(9)).replace(b"(9,)", b"9**9"))],
+    "version 2": [("array_0.npy", npy(np.ones(9), version=(2, 0)))],
+    "nothing": [("array_0.npy", b"")],
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_ARRAYS)
+def test_hostile_arrays(name, tmp_path):
+    write_model(tmp_path / "evil", json.dumps(document({"array": 0})), HOSTILE_ARRAYS[name])
+    with pytest.raises(ValueError, match="evil is damaged or is not a skunfold model file"):
+        load_model(tmp_path / "evil")
+    assert not Bomb.exploded
+
+
+def strings(dtype, shape, values):
+    return {"strings": [{"dtype": dtype, "shape": shape, "values": values}]}
+
+
+def estimator_node(**changes):
+    return {"estimator": {"class": "Tiny", "params": {}, "attributes": {}, **changes}}
+
+
+HOSTILE_DOCUMENTS = {
+    "not JSON": ("{", "Expecting"),
+    "not an object": ("[]", "does not name the format"),
+    "another format": ("{}", "does not name the format"),
+    "deep brackets": ("[" * 10**6, "recursion"),
+    "deep values": (document(json.loads("[" * 40 + "]" * 40)), "nested more than"),
+    "a huge integer": ('{"version": ' + "9" * 10**5 + "}", "integer string conversion"),
+    "a strange version": (document(1, version="1"), "version"),
+    "no model": (document(1, model=None), "where that cannot stand"),
+    "an unknown class": (document(estimator_node(**{"class": "os.system"})), "os.system"),
+    "a class that is a list": (document(estimator_node(**{"class": []})), "cannot stand"),
+    "an unknown parameter": (document(estimator_node(params={"shell": 1})), "no parameter"),
+    "a method": (document(estimator_node(attributes={"predict": 1})), "name of a fitted"),
+    "a dunder": (document(estimator_node(attributes={"__class__": 1})), "name of a fitted"),
+    "an unknown kind": (document({"pickle": "x"}), "unknown kind"),
+    "two kinds": (document({"array": 0, "tuple": []}), "too many values"),
+    "an unknown float": (document({"float": "1e400"}), "1e400"),
+    "an unknown scalar": (document({"scalar": ["object", 1]}), "unknown type"),
+    "a scalar that is a list": (document({"scalar": ["float32", [1, 2]]}), "cannot stand"),
+    "a scalar out of range": (document({"scalar": ["int64", 10**30]}), "too large|too big"),
+    "strings of numbers": (document({"strings": 0}, **strings("<f8", [1], ["1"])), "f8"),
+    "numbers for strings": (document({"strings": 0}, **strings("|O", [1], [1])), "stand"),
+    "wrong shape": (document({"strings": 0}, **strings("|O", [2], ["a"])), "reshape"),
+    "wide strings": (document({"strings": 0}, **strings("<U99999999", [1], ["a"])), "large"),
+    "no strings": (document({"strings": 7}), "range"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_DOCUMENTS)
+def test_hostile_documents(name, tmp_path):
+    text, message = HOSTILE_DOCUMENTS[name]
+    write_model(tmp_path / "evil", text if isinstance(text, str) else json.dumps(text))
+    with pytest.raises(ValueError, match=f"(?s)evil is damaged .*{message}"):
+        load_model(tmp_path / "evil")
+
+
+def test_newer_format(tmp_path):
+    write_model(tmp_path / "new", json.dumps(document(1, version=2, skunfold="9.0", strings=0)))
+    with pytest.raises(
+        ValueError, match=r"new was written by skunfold '9.0' in model file format 2"
+    ):
+        load_model(tmp_path / "new")
+
+
+def test_compressed_and_lying_archives(tmp_path, monkeypatch):
+    evil = tmp_path / "evil"
+    bomb = [("array_0.npy", bytes(10**7))]
+    write_model(evil, json.dumps(document(1)), bomb, zipfile.ZIP_DEFLATED)
+    with pytest.raises(ValueError, match="compressed"):
+        load_model(evil)
+    save_model(Tiny(value=np.ones(9)), evil)
+    data = bytearray(evil.read_bytes())
+    entry = data.rindex(b"PK\x01\x02")
+    data[entry + 20 : entry + 28] = (2**31).to_bytes(4, "little") * 2
+    evil.write_bytes(data)
+    with pytest.raises(ValueError, match="claim more bytes than the file has"):
+        load_model(evil)
+    monkeypatch.setattr("skunfold.model_files._MAX_DOCUMENT_BYTES", 10)
+    write_model(evil, json.dumps(document(1)))
+    with pytest.raises(ValueError, match="larger than"):
+        load_model(evil)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(size=(60, 6)).astype(np.float32)
+    y = X[:, 3:] * rng.uniform(size=(60, 3)).astype(np.float32)
+    regressor = DeepNMFRegressor(n_components=3, n_layers=4, max_iter=2, random_state=0)
+    return regressor.fit(X, y), X
+
+
+def damaged(data, rng, how):
+    data = bytearray(data)
+    if how == "truncated":
+        return data[: rng.integers(len(data))]
+    if how == "blocks":
+        first, second = sorted(rng.integers(len(data), size=2))
+        return data[:first] + data[second:] + data[first:second]
+    for position in rng.integers(len(data), size=rng.integers(1, 4)):
+        data[position] ^= 1 << rng.integers(8)
+    return data
+
+
+@pytest.mark.parametrize("how", ["flipped", "truncated", "blocks"])
+def test_a_damaged_file_loads_or_says_so(how, fitted, tmp_path):
+    save_model(fitted[0], tmp_path / "model")
+    data = (tmp_path / "model").read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(200):
+        (tmp_path / "damaged").write_bytes(damaged(data, rng, how))
+        try:
+            load_model(tmp_path / "damaged")
+        except ValueError:
+            refused += 1
+    assert refused > 100
+
+
+def sharing(arrays):
+    """For each array, the first place where the same object stands."""
+    return [next(i for i, one in enumerate(arrays) if one is other) for other in arrays]
+
+
+@pytest.mark.parametrize("params", [{}, {"n_trained_layers": 0}, {"tied": True}])
+def test_deep_nmf(params, fitted, tmp_path):
+    regressor, X = fitted
+    if params:
+        y = X[:, 3:] * X[:, :3]
+        regressor = DeepNMFRegressor(3, n_layers=4, max_iter=2, random_state=0, **params)
+        regressor.fit(X, y)
+    loaded = round_trip(regressor, tmp_path)
+    np.testing.assert_array_equal(loaded.predict(X), regressor.predict(X))
+    assert loaded.predict(X).dtype == np.float32
+    assert sharing(loaded.bases_) == sharing(regressor.bases_)
+    assert loaded.loss_curve_ == regressor.loss_curve_
+    assert loaded.get_params() == regressor.get_params()
+    public = {name for name in vars(regressor) if not name.startswith("_")}
+    assert public == {name for name in vars(loaded) if not name.startswith("_")}
+
+
+def test_feature_names(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    X = pandas.DataFrame(rng.uniform(size=(40, 4)), columns=["a", "b", "c", "d"])
+    regressor = DeepNMFRegressor(n_components=2, n_layers=2, max_iter=1, random_state=0)
+    loaded = round_trip(regressor.fit(X, X.to_numpy()[:, :2]), tmp_path)
+    assert loaded.feature_names_in_.dtype == object
+    np.testing.assert_array_equal(loaded.predict(X), regressor.predict(X))
+
+
+def test_sparse_nmf(tmp_path):
+    X = np.random.default_rng(0).uniform(size=(30, 5))
+    model = SparseNMF(n_components=2, random_state=0).fit(X)
+    loaded = round_trip(model, tmp_path)
+    np.testing.assert_array_equal(loaded.transform(X), model.transform(X))
+
+
+def test_speech_enhancer(tmp_path):
+    rng = np.random.default_rng(0)
+    speech, noise = rng.normal(size=(2, 3, 8000)) * 0.1
+    regressor = DeepNMFRegressor(2, n_layers=2, output="mask", max_iter=1, random_state=0)
+    enhancer = SpeechEnhancer(regressor, n_context=2, random_state=0)
+    enhancer.fit_sources(list(speech), list(noise))
+    loaded = round_trip(enhancer, tmp_path)
+    np.testing.assert_array_equal(loaded.enhance(speech[0]), enhancer.enhance(speech[0]))
+    assert isinstance(loaded.regressor, DeepNMFRegressor)
