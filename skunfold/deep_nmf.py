@@ -572,8 +572,9 @@ default="nmf"
         """Return the rows to train on and, with early stopping, those held out (or None)."""
         if not self.early_stopping:
             return slice(None), None
-        one_group = groups is None or len(np.unique(groups)) == 1
-        splitter = ShuffleSplit if one_group else GroupShuffleSplit
+        if groups is not None and len(np.unique(groups)) == 1:
+            groups = None
+        splitter = ShuffleSplit if groups is None else GroupShuffleSplit
         splits = splitter(1, test_size=self.validation_fraction, random_state=self.random_state)
         return next(splits.split(np.empty(n_samples), groups=groups))
 

@@ -12,9 +12,8 @@ import pytest
 from sklearn.utils import Bunch
 
 import skunfold
-from skunfold import _demo, _progress, _workbench
 from skunfold.audio import read_audio, write_audio
-from skunfold.cli import main
+from skunfold.cli import demo, main, progress, workbench
 from skunfold.model_files import load_model, save_model
 from skunfold.sparse_nmf import SparseNMF
 
@@ -214,7 +213,7 @@ def tiny_demo(monkeypatch):
         noise=[make_noise(rng) for _ in range(2)],
         sample_rate=16000,
     )
-    monkeypatch.setattr(_demo, "load_bundled_recordings", lambda subset: data)
+    monkeypatch.setattr(demo, "load_bundled_recordings", lambda subset: data)
     for name, value in (
         ("N_CONTEXT", 2),
         ("N_COMPONENTS", 3),
@@ -222,7 +221,7 @@ def tiny_demo(monkeypatch):
         ("SPARSE_N_LAYERS", (2, 4)),
         ("MAX_ITER", 2),
     ):
-        monkeypatch.setattr(_demo, name, value)
+        monkeypatch.setattr(demo, name, value)
 
 
 @pytest.mark.parametrize("matplotlib", [True, False])
@@ -264,7 +263,7 @@ def test_fewer_iterations_are_the_first_layers(recordings, tmp_path):
     sparse = ["--trained-layers", "0"]
     assert main(["train", *sources(recordings), "-o", str(model), *SMALL, *sparse]) == 0
     enhancer = load_model(model)
-    shallower = _demo._first_layers(enhancer, 1)
+    shallower = demo._first_layers(enhancer, 1)
     X = np.random.default_rng(0).uniform(size=(5, 2 * 201))
     expected = next(enhancer.regressor_.staged_predict(X))
     np.testing.assert_allclose(shallower.regressor_.predict(X), expected, rtol=1e-12)
@@ -279,10 +278,10 @@ def test_interrupt_and_traceback(tmp_path, capsys, monkeypatch):
         raise RuntimeError("first line\nsecond line")
 
     command = ["demo", "--out", str(tmp_path)]
-    monkeypatch.setattr("skunfold._commands.run_demo", interrupt)
+    monkeypatch.setattr("skunfold.cli.commands.run_demo", interrupt)
     assert main(command) == 1
     assert capsys.readouterr().err == "skunfold: interrupted\n"
-    monkeypatch.setattr("skunfold._commands.run_demo", fail)
+    monkeypatch.setattr("skunfold.cli.commands.run_demo", fail)
     assert main(command) == 1
     assert_one_sentence(capsys, "first line second line")
     with pytest.raises(RuntimeError):
@@ -303,13 +302,13 @@ def test_a_warning_is_one_line(recordings, tmp_path, capsys):
 def test_bar(capsys, monkeypatch, recordings):
     pytest.importorskip("rich")
     monkeypatch.setenv("FORCE_COLOR", "1")
-    enhancer = _workbench.make_enhancer(0, n_context=2, n_components=3, n_layers=2, max_iter=2)
+    enhancer = workbench.make_enhancer(0, n_context=2, n_components=3, n_layers=2, max_iter=2)
     rng = np.random.default_rng(0)
-    with _progress.open_progress(2) as progress:
-        progress.stage("first")
-        progress.stage("train", 5)
+    with progress.open_progress(2) as bar:
+        bar.stage("first")
+        bar.stage("train", 5)
         speech = [make_speech(rng), make_speech(rng)]
-        _workbench.fit_enhancer(enhancer, speech, [make_noise(rng)], progress)
+        workbench.fit_enhancer(enhancer, speech, [make_noise(rng)], bar)
     shown = re.sub(r"\x1b\[[^A-Za-z]*[A-Za-z]", "", capsys.readouterr().err)
     assert "[1/2] first" in shown
     assert "[2/2] train" in shown

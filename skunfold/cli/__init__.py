@@ -78,9 +78,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
-            from skunfold import _commands
+            from skunfold.cli import commands
 
-            getattr(_commands, options.command)(options)
+            getattr(commands, options.command)(options)
             return 0
         except KeyboardInterrupt:
             print("skunfold: interrupted", file=sys.stderr)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from skunfold._progress import EpochCallback, Progress
 from skunfold.audio import SpeechEnhancer
+from skunfold.cli.progress import EpochCallback, Progress
 from skunfold.deep_nmf import DeepNMFRegressor
 from skunfold.metrics import si_sdr
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from skunfold._progress import Progress
-from skunfold._workbench import (
+from skunfold.audio import SpeechEnhancer, write_audio
+from skunfold.cli.progress import Progress
+from skunfold.cli.workbench import (
     SNRS,
     enhance_all,
     fit_enhancer,
@@ -18,7 +19,6 @@ from skunfold._workbench import (
     make_enhancer,
     score_row,
 )
-from skunfold.audio import SpeechEnhancer, write_audio
 from skunfold.datasets import load_bundled_recordings, make_mixtures
 from skunfold.model_files import save_model
 

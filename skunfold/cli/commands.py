@@ -9,9 +9,10 @@ from pathlib import Path
 import soundfile
 from sklearn.utils import Bunch
 
-from skunfold._demo import N_STAGES, run_demo
-from skunfold._progress import open_progress
-from skunfold._workbench import (
+from skunfold.audio import SpeechEnhancer
+from skunfold.cli.demo import N_STAGES, run_demo
+from skunfold.cli.progress import open_progress
+from skunfold.cli.workbench import (
     SNRS,
     enhance_all,
     fit_enhancer,
@@ -19,7 +20,6 @@ from skunfold._workbench import (
     make_enhancer,
     score_row,
 )
-from skunfold.audio import SpeechEnhancer
 from skunfold.datasets import load_recordings, make_mixtures
 from skunfold.model_files import load_model, save_model
 
