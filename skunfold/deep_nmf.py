@@ -1,9 +1,12 @@
 """Deep NMF as a scikit-learn regressor."""
 
 import warnings
+from collections.abc import Iterator, Sequence
 from numbers import Integral, Real
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -227,7 +230,7 @@ default="nmf"
     True
     """
 
-    _parameter_constraints = {
+    _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left"), "array-like"],
         "n_layers": [Interval(Integral, 1, None, closed="left")],
         "n_trained_layers": [Interval(Integral, 0, None, closed="left"), StrOptions({"all"})],
@@ -262,30 +265,30 @@ default="nmf"
 
     def __init__(
         self,
-        n_components=25,
+        n_components: int | Sequence[int] = 25,
         *,
-        n_layers=8,
-        n_trained_layers="all",
-        tied=False,
-        output="linear",
-        n_targets=1,
-        beta_loss="kullback-leibler",
-        training_loss="frobenius",
-        sparsity=0.0,
-        init="nmf",
-        solver="eg",
-        learning_rate_init="auto",
-        batch_size="auto",
-        max_iter=200,
-        tol=1e-4,
-        shuffle=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        warm_start=False,
-        random_state=None,
-        verbose=0,
-    ):
+        n_layers: int = 8,
+        n_trained_layers: int | Literal["all"] = "all",
+        tied: bool = False,
+        output: Literal["linear", "mask"] = "linear",
+        n_targets: int = 1,
+        beta_loss: str | float = "kullback-leibler",
+        training_loss: str | float = "frobenius",
+        sparsity: float = 0.0,
+        init: Any = "nmf",
+        solver: Literal["eg", "mu", "naive-mu"] = "eg",
+        learning_rate_init: float | Literal["auto"] = "auto",
+        batch_size: int | Literal["auto"] = "auto",
+        max_iter: int = 200,
+        tol: float = 1e-4,
+        shuffle: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.n_components = n_components
         self.n_layers = n_layers
         self.n_trained_layers = n_trained_layers
@@ -311,7 +314,15 @@ default="nmf"
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, sources=None, groups=None):
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        sources: Sequence[ArrayLike] | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Initialise the bases and train them.
 
         Parameters
@@ -353,7 +364,14 @@ default="nmf"
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None, *, sources=None):
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        sources: Sequence[ArrayLike] | None = None,
+    ) -> Self:
         """Train on one batch of a stream: one pass in updates of `batch_size` samples.
 
         The first call initialises the bases from its batch. Nothing is held out, and an
@@ -382,7 +400,7 @@ default="nmf"
             self._set_results(state, y_scale)
         return self
 
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> NDArray:
         """Return the predicted targets.
 
         Parameters
@@ -398,7 +416,7 @@ default="nmf"
         bases, U = self._bases_like(X)
         return self._shaped(self._architecture().predictions(X, bases, U, self.n_outputs_))
 
-    def staged_predict(self, X):
+    def staged_predict(self, X: ArrayLike) -> Iterator[NDArray]:
         """Yield the prediction after each layer.
 
         Parameters
@@ -416,7 +434,7 @@ default="nmf"
         for y in self._architecture().staged_predictions(X, bases, U, self.n_outputs_):
             yield self._shaped(y)
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> NDArray:
         """Return the activations of the last layer.
 
         Parameters

@@ -2,8 +2,10 @@
 
 import warnings
 from numbers import Integral, Real
+from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -15,10 +17,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from skunfold._deep_nmf.architecture import Architecture
 from skunfold._kernels import sparse_nmf
-from skunfold._kernels.blocks import map_samples
 from skunfold._kernels.divergences import BETA, beta_of
-from skunfold._kernels.nmf import constant_activations, infer
+from skunfold._kernels.outputs import LinearOutput
 from skunfold._scaling import power_of_two_scale
 
 
@@ -98,7 +100,7 @@ default="kullback-leibler"
     1.0
     """
 
-    _parameter_constraints = {
+    _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "sparsity": [Interval(Real, 0, None, closed="left")],
         "beta_loss": [StrOptions(set(BETA)), Interval(Real, 0, None, closed="left")],
@@ -111,16 +113,16 @@ default="kullback-leibler"
 
     def __init__(
         self,
-        n_components=10,
+        n_components: int = 10,
         *,
-        sparsity=0.0,
-        beta_loss="kullback-leibler",
-        init="random",
-        fixed_components=None,
-        max_iter=200,
-        tol=1e-4,
-        random_state=None,
-    ):
+        sparsity: float = 0.0,
+        beta_loss: str | float = "kullback-leibler",
+        init: Literal["random"] | ArrayLike = "random",
+        fixed_components: ArrayLike | None = None,
+        max_iter: int = 200,
+        tol: float = 1e-4,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.n_components = n_components
         self.sparsity = sparsity
         self.beta_loss = beta_loss
@@ -131,7 +133,7 @@ default="kullback-leibler"
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: None = None) -> Self:
         """Learn the bases.
 
         Parameters
@@ -151,25 +153,27 @@ default="kullback-leibler"
             If X is negative somewhere, sparse or not finite, or `init` or
             `fixed_components` do not fit it.
         """
-        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_non_negative=True)
-        fixed = self._bases("fixed_components", self.fixed_components, X)
+        data: NDArray = validate_data(
+            self, X, dtype=[np.float64, np.float32], ensure_non_negative=True
+        )
+        fixed = self._bases("fixed_components", self.fixed_components, data)
         random_state = check_random_state(self.random_state)
-        scale = power_of_two_scale(X)
-        scaled = X / X.dtype.type(scale)
-        H, W = sparse_nmf.random_start(scaled, self.n_components, random_state)
+        self.data_scale_ = power_of_two_scale(data)
+        network = self._network()
+        data = network.scaled(data)
+        H, W = sparse_nmf.random_start(data, self.n_components, random_state)
         if not isinstance(self.init, str):
-            W = sparse_nmf.unit_rows(self._bases("init", self.init, X, exactly=True))
+            W = sparse_nmf.unit_rows(self._bases("init", self.init, data, exactly=True))
         W[: len(fixed)] = fixed
-        beta = beta_of(self.beta_loss)
-        _, W, losses, converged = sparse_nmf.fit(
-            scaled,
+        W, losses, converged = sparse_nmf.fit(
+            data,
             H,
             W,
-            beta,
-            self._scaled_sparsity(scale),
-            self.max_iter,
-            self.tol,
-            len(fixed),
+            network.beta,
+            network.scaled_sparsity,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            n_fixed=len(fixed),
         )
         if not converged and self.tol > 0:
             warnings.warn(
@@ -178,14 +182,13 @@ default="kullback-leibler"
                 ConvergenceWarning,
             )
         self.components_ = W
-        self.loss_curve_ = [loss * scale**beta for loss in losses]
+        self.loss_curve_ = [loss * network.scale**network.beta for loss in losses]
         self.n_iter_ = self.max_iter
         if converged:
             self.n_iter_ = (len(losses) - 1) * sparse_nmf.CHECK_EVERY
-        self.data_scale_ = scale
         return self
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> NDArray:
         """Return the activations of new data after `max_iter` updates.
 
         Parameters
@@ -198,29 +201,13 @@ default="kullback-leibler"
         activations : ndarray of shape (n_samples, n_components)
         """
         check_is_fitted(self)
-        X = validate_data(
+        data = validate_data(
             self, X, dtype=[np.float64, np.float32], ensure_non_negative=True, reset=False
         )
-        W = self.components_.astype(X.dtype, copy=False)
-        start = constant_activations(1 / len(W), len(W), X.dtype)
-        sparsity = self._scaled_sparsity(self.data_scale_)
+        W = self.components_.astype(data.dtype, copy=False)
+        return self._network().activations(data, [W] * self.max_iter)
 
-        def fill(out, work, X):
-            layers = [W] * self.max_iter
-            for h in infer(
-                X / X.dtype.type(self.data_scale_),
-                layers,
-                start,
-                beta_of(self.beta_loss),
-                sparsity,
-                work,
-            ):
-                out[:] = h
-            out *= X.dtype.type(self.data_scale_)
-
-        return map_samples(fill, np.empty((len(X), len(W)), X.dtype), W.size, X)
-
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: ArrayLike) -> NDArray:
         """Return data from activations.
 
         Parameters
@@ -233,8 +220,7 @@ default="kullback-leibler"
         X_original : ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        X = check_array(X, dtype=[np.float64, np.float32])
-        return np.matmul(X, self.components_)
+        return np.matmul(check_array(X, dtype=[np.float64, np.float32]), self.components_)
 
     def _bases(self, name, bases, X, exactly=False):
         """Return valid rows of bases, from a parameter."""
@@ -252,9 +238,18 @@ default="kullback-leibler"
             )
         return bases
 
-    def _scaled_sparsity(self, scale):
-        """Return the penalty for data divided by `scale`."""
-        return self.sparsity * scale ** (1 - beta_of(self.beta_loss))
+    def _network(self):
+        """Return the inference of `transform` as an untrained network."""
+        return Architecture(
+            n_layers=self.max_iter,
+            n_trained_layers=0,
+            tied=True,
+            output=LinearOutput(),
+            beta=beta_of(self.beta_loss),
+            sparsity=self.sparsity,
+            scale=self.data_scale_,
+            start=self.data_scale_ / self.n_components,
+        )
 
     @property
     def _n_features_out(self):

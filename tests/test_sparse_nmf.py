@@ -22,7 +22,7 @@ def test_each_update_of_the_squared_error_lowers_the_objective(X):
     objectives = []
     for _ in range(60):
         objectives.append(0.5 * np.sum((X - H @ W) ** 2) + 0.3 * H.sum())
-        H, W, _, _ = fit(X, H, W, 2.0, 0.3, 1, 0.0)
+        W, _, _ = fit(X, H, W, 2.0, 0.3, max_iter=1, tol=0.0)
     assert np.all(np.diff(objectives) < 1e-9 * objectives[0])
 
 

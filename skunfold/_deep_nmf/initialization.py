@@ -116,7 +116,9 @@ class WarmStart:
 
     def _factorise_sparsely(self, data, n_components):
         H, W = sparse_nmf.random_start(data, n_components, self.random_state)
-        H, W, _, _ = sparse_nmf.fit(data, H, W, self.beta, self.sparsity, N_ITERATIONS, 1e-4)
+        W, _, _ = sparse_nmf.fit(
+            data, H, W, self.beta, self.sparsity, max_iter=N_ITERATIONS, tol=1e-4
+        )
         return H, W
 
     def _random(self, data, n_components):

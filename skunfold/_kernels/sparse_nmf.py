@@ -37,8 +37,8 @@ def random_start(X, n_components, random_state):
     return np.tile(levels, n_components), W
 
 
-def fit(X, H, W, beta, sparsity, max_iter, tol, n_fixed=0):
-    """Return (H, W, losses, converged) after alternate updates of H (in place) and W.
+def fit(X, H, W, beta, sparsity, *, max_iter, tol, n_fixed=0):
+    """Update H, in place, and W by turns; return (W, losses, converged).
 
     The first `n_fixed` rows of W stay as they are; the others must be of unit norm. `losses`
     holds the objective per sample at every check; the fit has converged when it fell by less
@@ -58,11 +58,11 @@ def fit(X, H, W, beta, sparsity, max_iter, tol, n_fixed=0):
             if check:
                 losses.append(sum(loss for loss, _, _ in results) / len(X))
                 if len(losses) > 1 and losses[-2] - losses[-1] < tol * losses[0]:
-                    return H, W, losses, True
+                    return W, losses, True
             N = np.sum([N for _, N, _ in results], axis=0)
             P = np.sum([P for _, _, P in results], axis=0)
             W = np.concatenate([W[:n_fixed], _updated(W, N, P)[n_fixed:]])
-    return H, W, losses, False
+    return W, losses, False
 
 
 def _update_block(X, H, W, beta, sparsity, work, with_loss):
