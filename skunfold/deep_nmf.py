@@ -176,7 +176,8 @@ default="nmf"
     n_iter_ : int
         Number of epochs done (1 without trained layers).
     loss_ : float
-        Monitored loss of the fitted model, per sample.
+        Monitored loss of the fitted model, per sample; after `partial_fit` that of its batch
+        before the updates.
     loss_curve_ : list of float
         Training loss per sample of each epoch, each batch measured before its update.
     best_loss_ : float or None
@@ -396,6 +397,7 @@ default="nmf"
                 state.parameters, loss = train_epoch(
                     objective, state, samples, self._loop_settings(len(samples))
                 )
+            state.best_loss = loss
             state.history.append({"epoch": len(state.history) + 1, "loss": loss})
             self._set_results(state, y_scale)
         return self
@@ -501,18 +503,17 @@ default="nmf"
 
     def _initialise(self, X, y, weight, sources):
         """Set the attributes of an untrained network."""
-        sources = check_sources(sources, X, self._group_sizes(), self.output)
-        self.n_outputs_ = y.shape[1]
-        self.data_scale_ = power_of_two_scale(X, weight)
-        n_components = sum(self._group_sizes())
-        self.initial_activation_ = float(np.sqrt(weighted_mean(X, weight) / n_components))
-        architecture = self._architecture()
-        y_scale = self._target_scale(y, weight)
+        sizes = self._group_sizes()
+        sources = check_sources(sources, X, sizes, self.output)
+        scale = power_of_two_scale(X, weight)
+        start = float(np.sqrt(weighted_mean(X, weight) / sum(sizes)))
+        architecture = self._architecture(scale, start)
+        y_scale = self._target_scale(y, weight, scale)
         unit = architecture.output_unit(y_scale)
         warm_start = WarmStart(
             init=self.init,
             output=architecture.output,
-            group_sizes=self._group_sizes(),
+            group_sizes=sizes,
             beta=architecture.beta,
             sparsity=architecture.scaled_sparsity,
             output_unit=unit,
@@ -522,16 +523,19 @@ default="nmf"
             sources = [architecture.scaled(source) for source in sources]
         targets = y * y.dtype.type(1 / y_scale)
         W, U = warm_start.bases(architecture.scaled(X), targets, sources, weight)
+        self.n_outputs_ = y.shape[1]
+        self.data_scale_ = scale
+        self.initial_activation_ = start
         self.bases_ = [W] * self.n_layers
         self.output_bases_ = U if self.output == "mask" else U / U.dtype.type(unit)
         self._training_state = None
 
-    def _target_scale(self, y, weight):
+    def _target_scale(self, y, weight, data_scale):
         """Return the power of two that targets are divided by."""
-        return self.data_scale_ if self.output == "mask" else power_of_two_scale(y, weight)
+        return data_scale if self.output == "mask" else power_of_two_scale(y, weight)
 
-    def _architecture(self):
-        """Return the network but for its bases, by the parameters and the fitted scale."""
+    def _architecture(self, scale=None, start=None):
+        """Return the network but for its bases; scale and start are the fitted ones if None."""
         output: LinearOutput | MaskOutput = LinearOutput()
         if self.output == "mask":
             output = MaskOutput(self._group_sizes(), self.n_targets)
@@ -542,8 +546,8 @@ default="nmf"
             output=output,
             beta=beta_of(self.beta_loss),
             sparsity=self.sparsity,
-            scale=self.data_scale_,
-            start=self.initial_activation_,
+            scale=self.data_scale_ if scale is None else scale,
+            start=self.initial_activation_ if start is None else start,
         )
 
     def _train(self, X, y, weight, groups):
@@ -599,7 +603,7 @@ default="nmf"
     def _training(self, X, y, weight):
         """Return the training samples, the state of training, and the scale of the targets."""
         architecture = self._architecture()
-        y_scale = self._target_scale(y, weight)
+        y_scale = self._target_scale(y, weight, self.data_scale_)
         samples = architecture.samples(X, y, weight, self.bases_, y_scale)
         trained = (self.solver, self._n_trained, self.tied, self.learning_rate_init)
         if self._training_state is None or self._training_state[0] != trained:

@@ -222,6 +222,7 @@ def test_partial_fit_learns_from_a_stream(mixtures):
         model.partial_fit(X[:40], y[:40]).partial_fit(X[40:], y[40:])
     start = make_model(output="mask", n_trained_layers=0).fit(X[:40], y[:40])
     assert model.n_iter_ == 60
+    assert model.loss_ == model.loss_curve_[-1]
     assert np.mean((model.predict(X) - y) ** 2) < np.mean((start.predict(X) - y) ** 2)
 
 
