@@ -7,6 +7,7 @@ import numpy as np
 from skunfold._kernels.blocks import map_samples
 from skunfold._kernels.deep_nmf import DeepNMF
 from skunfold._kernels.nmf import constant_activations, infer
+from skunfold._kernels.numerics import FRESH
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
 from skunfold._training.protocol import Samples
 
@@ -38,9 +39,10 @@ class Architecture:
         n_trained = self.n_layers - self.n_frozen
         return (0,) * n_trained if self.tied else tuple(range(n_trained))
 
-    def scaled(self, X):
+    def scaled(self, X, work=FRESH):
         """Return X in the units of the computation."""
-        return X * X.dtype.type(1 / self.scale)
+        out = work.array("scaled", X.shape, X.dtype)
+        return np.multiply(X, X.dtype.type(1 / self.scale), out=out)
 
     def _layers(self, X, bases, work, h=None):
         """Yield the activations of scaled samples after each layer, from h or the start."""
@@ -57,7 +59,7 @@ class Architecture:
         """Return the activations (n, R) after the given layers, in the units of the data."""
 
         def fill(out, work, X):
-            *_, h = self._layers(self.scaled(X), bases, work)
+            *_, h = self._layers(self.scaled(X, work), bases, work)
             np.multiply(h, X.dtype.type(self.scale), out=out)
 
         out = np.empty((len(X), len(bases[0])), X.dtype)
@@ -67,7 +69,7 @@ class Architecture:
         """Return the outputs (n, n_outputs) of the network of the given layers."""
 
         def fill(out, work, X):
-            X = self.scaled(X)
+            X = self.scaled(X, work)
             *_, h = self._layers(X, bases, work)
             self._write_output(out, X, h, U, work)
 
@@ -80,7 +82,7 @@ class Architecture:
         for W in bases:
 
             def fill(out, work, X, h, W=W):
-                X = self.scaled(X)
+                X = self.scaled(X, work)
                 for h_next in self._layers(X, [W], work, h):
                     h[:] = h_next
                 self._write_output(out, X, h, U, work)
