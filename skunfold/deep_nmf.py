@@ -124,7 +124,7 @@ default="nmf"
     learning_rate_init : float or "auto", default="auto"
         Step size, above 0: the typical change of a log parameter in one update for "eg" (auto:
         0.03), the exponent for "mu" (auto: 0.25) and "naive-mu" (auto: 1). It is halved
-        whenever the monitored loss rises.
+        whenever the monitored loss does not fall, see Notes.
 
     batch_size : int or "auto", default="auto"
         Samples of one update, at least 1; "auto" is ``min(1024, n_samples)``.
@@ -206,8 +206,9 @@ default="nmf"
     Kullback-Leibler divergence, predictions scale with the data.
 
     Before training and after every epoch the monitored loss is computed. If an epoch does not
-    lower it, the step is halved and the best parameters come back, so a fit never ends worse
-    than its warm start. Ctrl-C ends training with the best parameters and a warning.
+    lower it (with early stopping: two in a row), the step is halved and the best parameters
+    come back. A fit ends with the best parameters, so never worse than its warm start; Ctrl-C
+    does the same, with a warning.
 
     References
     ----------
@@ -397,7 +398,7 @@ default="nmf"
                 state.parameters, loss = train_epoch(
                     objective, state, samples, self._loop_settings(len(samples))
                 )
-            state.best_loss = loss
+            state.best_parameters, state.best_loss = state.parameters, loss
             state.history.append({"epoch": len(state.history) + 1, "loss": loss})
             self._set_results(state, y_scale)
         return self
@@ -617,7 +618,7 @@ default="nmf"
     def _fitted_bases(self, state, y_scale):
         """Return the attributes that make the model ready to predict, for a training state."""
         architecture = self._architecture()
-        bases, U = architecture.all_bases(state.parameters, self.bases_, y_scale)
+        bases, U = architecture.all_bases(state.best_parameters, self.bases_, y_scale)
         return {"bases_": bases, "output_bases_": U}
 
     def _set_results(self, state, y_scale):

@@ -76,15 +76,26 @@ class BlockThreads:
         return list(self._pool.map(function, *arguments))
 
 
+class PerThread:
+    """One object for each thread, made when it first asks: ``per_thread()``."""
+
+    def __init__(self, make):
+        self._make = make
+        self._local = threading.local()
+
+    def __call__(self):
+        if not hasattr(self._local, "value"):
+            self._local.value = self._make()
+        return self._local.value
+
+
 def map_samples(function, out, n_weights, *inputs):
     """Fill `out` and return it: function(out[rows], workspace, *rows of inputs), in threads."""
-    local = threading.local()
+    workspace = PerThread(Workspace)
     slices = block_slices(len(out), block_size_for(len(out), n_weights))
 
     def work(rows):
-        if not hasattr(local, "workspace"):
-            local.workspace = Workspace()
-        function(out[rows], local.workspace, *(a[rows] for a in inputs))
+        function(out[rows], workspace(), *(a[rows] for a in inputs))
 
     with BlockThreads() as threads:
         threads.map(work, slices)

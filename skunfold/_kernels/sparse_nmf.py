@@ -15,7 +15,7 @@ section 4.
 
 import numpy as np
 
-from skunfold._kernels.blocks import BlockThreads, block_size_for, block_slices
+from skunfold._kernels.blocks import BlockThreads, PerThread, block_size_for, block_slices
 from skunfold._kernels.divergences import divergence
 from skunfold._kernels.nmf import infer, weighted_data
 from skunfold._kernels.numerics import Workspace, floor_of, smallest_of
@@ -45,16 +45,16 @@ def fit(X, H, W, beta, sparsity, *, max_iter, tol, n_fixed=0):
     than tol times its first value between two checks.
     """
     slices = block_slices(len(X), block_size_for(len(X), W.size))
-    workspaces = [Workspace() for _ in slices]
+    workspace = PerThread(Workspace)
     losses: list[float] = []
     with BlockThreads() as threads:
         for iteration in range(max_iter):
             check = iteration % CHECK_EVERY == 0
 
-            def update(rows, work, W=W, check=check):
-                return _update_block(X[rows], H[rows], W, beta, sparsity, work, check)
+            def update(rows, W=W, check=check):
+                return _update_block(X[rows], H[rows], W, beta, sparsity, workspace(), check)
 
-            results = threads.map(update, slices, workspaces)
+            results = threads.map(update, slices)
             if check:
                 losses.append(sum(loss for loss, _, _ in results) / len(X))
                 if len(losses) > 1 and losses[-2] - losses[-1] < tol * losses[0]:

@@ -1,9 +1,10 @@
 """The training loop: epochs, going back, stopping, history.
 
 One rule governs every fit. After an epoch the monitored loss (of the validation samples if
-there are any, else of the training samples) is computed. If it fell, the parameters are the
-best so far; if it did not, the step is halved and the best parameters come back. So a fit
-never ends worse than it began.
+there are any, else of the training samples) is computed. If it is the lowest so far, these are
+the best parameters. If it has not been for `PATIENCE` epochs, the step is halved and the best
+parameters come back; a loss of the training samples, which does not fluctuate by chance, is
+given one epoch only. Training ends with the best parameters, so never worse than it began.
 """
 
 import time
@@ -15,6 +16,8 @@ from typing import Any
 import numpy as np
 
 from skunfold._training.callbacks import NoCallbacks
+
+PATIENCE = 2  # epochs without a lower validation loss, before the step is halved
 
 
 @dataclass(frozen=True)
@@ -31,16 +34,15 @@ class LoopSettings:
 
 @dataclass
 class TrainingState:
-    """What training is made of between two epochs: all that is needed to go on later.
-
-    `parameters` are the best so far. `update` and `random_state` go on where they stopped.
-    """
+    """What training is made of between two epochs: all that is needed to go on later."""
 
     parameters: list
     update: Any
     random_state: np.random.RandomState
+    best_parameters: list = field(default_factory=list)
     best_loss: float = np.inf
-    n_no_change: int = 0
+    n_worse: int = 0  # epochs since the best one, or since the step was halved
+    n_no_change: int = 0  # epochs since the loss fell by more than the tolerance
     history: list = field(default_factory=list)
     status: str = "new"  # then "running", "converged", "stopped" or "interrupted"
 
@@ -90,7 +92,8 @@ def _start(objective, state, monitored):
     if state.status not in ("new", "running"):
         state.n_no_change = 0
     state.status = "running"
-    state.best_loss = objective.evaluate(state.parameters, monitored)
+    state.best_parameters = state.best_parameters or state.parameters
+    state.best_loss = objective.evaluate(state.best_parameters, monitored)
 
 
 def _run_epoch(objective, state, train, settings, valid, score):
@@ -106,7 +109,7 @@ def _run_epoch(objective, state, train, settings, valid, score):
         entry["validation_loss"] = monitored
         if score is not None:
             entry["validation_score"] = score(valid, output)
-    _keep_or_go_back(state, parameters, monitored, settings)
+    _judge(state, parameters, monitored, settings, patience=1 if valid is None else PATIENCE)
     entry["seconds"] = time.perf_counter() - began
     state.history.append(entry)
     if settings.verbose:
@@ -135,15 +138,18 @@ def _batches(n_samples, settings, random_state):
     return [order[s] for s in slices]
 
 
-def _keep_or_go_back(state, parameters, monitored, settings):
-    """Make the epoch's parameters the best, or drop them and halve the step; maybe stop."""
-    fell = monitored < state.best_loss
+def _judge(state, parameters, monitored, settings, patience):
+    """Keep an epoch's parameters if they are the best, go back if it is time; maybe stop."""
     enough = state.best_loss - monitored > settings.tol * abs(state.best_loss)
-    if fell:
-        state.parameters, state.best_loss = parameters, monitored
+    state.n_no_change = 0 if enough else state.n_no_change + 1
+    state.parameters = parameters
+    if monitored < state.best_loss:
+        state.best_parameters, state.best_loss, state.n_worse = parameters, monitored, 0
     else:
-        state.update.shrink()
-    state.n_no_change = 0 if fell and enough else state.n_no_change + 1
+        state.n_worse += 1
+        if state.n_worse >= patience or not np.isfinite(monitored):
+            state.update.shrink()
+            state.parameters, state.n_worse = state.best_parameters, 0
     if state.n_no_change >= settings.n_iter_no_change:
         state.status = "converged"
 

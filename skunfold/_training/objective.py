@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from skunfold._kernels.blocks import BlockThreads, block_size_for, block_slices
-from skunfold._kernels.numerics import Parts
+from skunfold._kernels.blocks import BlockThreads, PerThread, block_size_for, block_slices
+from skunfold._kernels.numerics import Parts, Workspace
 
 # Each shard of a batch adds up its own gradient. Their number does not depend on that of the
 # threads, so neither does the result.
@@ -20,8 +20,8 @@ class Objective:
     def __init__(self, model):
         self.model = model
         self._threads = BlockThreads()
-        with_workspace = getattr(model, "with_workspace", lambda: model)
-        self._replicas = [with_workspace() for _ in range(MAX_SHARDS)]
+        self._replica = PerThread(getattr(model, "with_workspace", lambda: model))
+        self._sums = [Workspace() for _ in range(MAX_SHARDS)]
 
     def __enter__(self):
         self._threads.__enter__()
@@ -42,21 +42,24 @@ class Objective:
         """Return (mean loss, gradient of the mean loss), a list like the parameters."""
         shards = self._shards(parameters, samples)
 
-        def work(model, slices):
+        def add_up(slices, sums):
             loss, total = 0.0, None
             for rows in slices:
-                block_loss, gradient = _block_gradient(model, parameters, samples[rows], form)
+                block_loss, arrays = _block_gradient(
+                    self._replica(), parameters, samples[rows], form
+                )
                 loss += block_loss
-                total = _accumulate(total, gradient, copy=len(slices) > 1)
+                total = _added(total, arrays, sums)
             return loss, total
 
-        results = self._threads.map(work, self._replicas[: len(shards)], shards)
-        loss, total = results[0]
-        for shard_loss, gradient in results[1:]:
+        (loss, total), *others = self._threads.map(add_up, shards, self._sums[: len(shards)])
+        for shard_loss, arrays in others:
             loss += shard_loss
-            total = _accumulate(total, gradient)
+            total = _added(total, arrays)
         scale = 1 / samples.total_weight
-        return loss * scale, [_scaled(g, scale) for g in total]
+        for array in total:
+            array *= array.dtype.type(scale)
+        return loss * scale, _as_parts(total) if form == "parts" else total
 
     def evaluate(self, parameters, samples):
         """Return the mean loss."""
@@ -69,7 +72,8 @@ class Objective:
     def _evaluate(self, parameters, samples, keep_output=False):
         shards = self._shards(parameters, samples)
 
-        def work(model, slices):
+        def run(slices):
+            model = self._replica()
             loss, outputs = 0.0, []
             for rows in slices:
                 block = samples[rows]
@@ -80,7 +84,7 @@ class Objective:
                     outputs.append(output.copy())
             return loss, outputs
 
-        results = self._threads.map(work, self._replicas[: len(shards)], shards)
+        results = self._threads.map(run, shards)
         loss = sum(loss for loss, _ in results) / samples.total_weight
         outputs = [o for _, outputs in results for o in outputs]
         return loss, np.concatenate(outputs) if keep_output else None
@@ -93,36 +97,35 @@ class Objective:
 
 
 def _block_gradient(model, parameters, block, form):
-    """Return (sum of the losses, gradient of that sum) over a block of samples."""
+    """Return the sum of the losses over a block of samples, and its gradient.
+
+    The gradient is a list of arrays; in the form of parts, two for each parameter.
+    """
     output, tape = model.forward(parameters, *block.inputs)
     losses = model.loss(output, block.y)
-    loss = losses.sum() if block.weight is None else losses @ block.weight
+    loss = float(losses.sum() if block.weight is None else losses @ block.weight)
+    weight = 1 if block.weight is None else block.weight[:, None]
     if form == "parts":
-        seed = model.loss_gradient_parts(output, block.y)
-        if block.weight is not None:
-            seed = Parts(*(part * block.weight[:, None] for part in seed))
-        return float(loss), model.backward_parts(parameters, tape, seed)
-    seed = model.loss_gradient(output, block.y)
-    if block.weight is not None:
-        seed = seed * block.weight[:, None]
-    return float(loss), model.backward(parameters, tape, seed)
+        seed = Parts(*(part * weight for part in model.loss_gradient_parts(output, block.y)))
+        parts = model.backward_parts(parameters, tape, seed)
+        return loss, [part for pair in parts for part in pair]
+    return loss, model.backward(parameters, tape, model.loss_gradient(output, block.y) * weight)
 
 
-def _accumulate(total, gradient, copy=False):
-    """Add a list of arrays or Parts into `total`; None stands for an empty sum."""
+def _as_parts(arrays):
+    return [Parts(pos, neg) for pos, neg in zip(arrays[::2], arrays[1::2])]
+
+
+def _added(total, arrays, sums=None):
+    """Add arrays to the total, in place; where there is none yet, begin it in `sums`.
+
+    The arrays themselves are the model's, which uses them again for the next block.
+    """
     if total is None:
-        return [_map(np.copy, g) if copy else g for g in gradient]
-    for t, g in zip(total, gradient):
-        _map(lambda a, b: np.add(a, b, out=a), t, g)
+        total = [sums.array(i, a.shape, a.dtype) for i, a in enumerate(arrays)]
+        for t, a in zip(total, arrays):
+            np.copyto(t, a)
+    else:
+        for t, a in zip(total, arrays):
+            t += a
     return total
-
-
-def _scaled(gradient, scale):
-    return _map(lambda g: np.multiply(g, g.dtype.type(scale), out=g), gradient)
-
-
-def _map(function, *gradients):
-    """Apply a function to arrays, or to each part of Parts that is there."""
-    if not isinstance(gradients[0], Parts):
-        return function(*gradients)
-    return Parts(*(None if parts[0] is None else function(*parts) for parts in zip(*gradients)))

@@ -68,7 +68,7 @@ def test_a_rising_loss_halves_the_step_and_comes_back(samples):
             rate /= 2
         best = min(best, epoch["final_loss"])
     assert rate < 20.0
-    assert_allclose(mean_loss(state.parameters[0], samples), best)
+    assert_allclose(mean_loss(state.best_parameters[0], samples), best)
 
 
 def test_it_stops_when_nothing_changes(samples):
@@ -81,7 +81,7 @@ def test_the_best_parameters_on_the_validation_samples_are_kept(samples):
     valid = samples[200:]
     state = run(make_state(0.2), samples[:20], valid, max_iter=50, tol=0)
     losses = [e["validation_loss"] for e in state.history]
-    output = valid.inputs[0] @ state.parameters[0]
+    output = valid.inputs[0] @ state.best_parameters[0]
     assert_allclose(LinearModel().loss(output, valid.y).mean(), state.best_loss)
     assert state.best_loss <= min(losses)
 
