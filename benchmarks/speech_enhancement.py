@@ -5,7 +5,7 @@
 Speech and noise folders hold ``train``, ``valid`` and ``test``, disjoint in utterances and
 recordings. Protocol: 16 kHz, 25 ms square-root Hann windows every 10 ms (201 bins), 9 stacked
 frames, SNRs of -6 to 9 dB; 240 training mixtures (seed 0), 60 test mixtures (seed 1), 30
-validation mixtures (seed 2). All rows start from the same bases: sparse NMF of 20,000 training
+validation mixtures (seed 2). All rows start from the same bases: sparse NMF of 10,000 training
 frames of each source. Epochs are chosen by training utterances that are held out; rows already
 in the output file are not computed again.
 """
@@ -30,7 +30,7 @@ COMMON = {
     "output": "mask",
     "sparsity": 5.0,
     "early_stopping": True,
-    "n_iter_no_change": 4,
+    "n_iter_no_change": 6,
     "random_state": 0,
     "verbose": 1,
 }

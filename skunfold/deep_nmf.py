@@ -645,6 +645,8 @@ default="nmf"
         self._count_parameters(sum(p.size for p in state.parameters))
 
     def _set_untrained_results(self, X, y, weight):
+        """Set what training would have set; the callbacks see a fit without epochs."""
+        callbacks = EpochCallbacks(self, X, y, 0, dict)
         y_hat = self._architecture().predictions(
             X, self.bases_, self.output_bases_, self.n_outputs_
         )
@@ -653,6 +655,7 @@ default="nmf"
         self.loss_curve_, self.history_, self.n_iter_ = [self.loss_], [], 1
         self.validation_loss_curve_ = self.validation_scores_ = None
         self._count_parameters(0)
+        callbacks.end_fit()
 
     def _count_parameters(self, n_trained):
         distinct = {id(W): W.size for W in self.bases_}

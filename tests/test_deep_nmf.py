@@ -265,27 +265,37 @@ def test_ctrl_c_keeps_the_best_model(mixtures):
     assert model.predict(X).shape == y.shape
 
 
+class Watch:
+    """A callback that scores every task and asks to stop after the fifth."""
+
+    def __init__(self):
+        self.scores = []
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context, *, X, y, fitted_estimator):
+        self.scores.append(fitted_estimator.score(X, y))
+        return len(self.scores) == 5
+
+
+def test_callbacks_see_a_fit_without_epochs(mixtures):
+    pytest.importorskip("sklearn.callback")
+    X, y = mixtures
+    watch = Watch()
+    model = make_model(output="mask", n_trained_layers=0).set_callbacks(watch).fit(X, y)
+    assert watch.scores == [model.score(X, y)]
+
+
 def test_callbacks_see_every_epoch_and_may_stop(mixtures):
     pytest.importorskip("sklearn.callback")
     X, y = mixtures
-
-    class Watch:
-        def __init__(self):
-            self.scores = []
-
-        def setup(self, estimator, context):
-            pass
-
-        def teardown(self, estimator, context):
-            pass
-
-        def on_fit_task_begin(self, estimator, context):
-            pass
-
-        def on_fit_task_end(self, estimator, context, *, X, y, fitted_estimator):
-            self.scores.append(fitted_estimator.score(X, y))
-            return len(self.scores) == 5
-
     watch = Watch()
     model = make_model(output="mask").set_callbacks(watch).fit(X, y)
     assert model.n_iter_ == 5

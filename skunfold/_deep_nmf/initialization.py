@@ -16,7 +16,7 @@ from skunfold._kernels import sparse_nmf
 from skunfold._kernels.nmf import constant_activations, infer
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
 
-N_ITERATIONS = 200  # of a factorisation, and of bases alone where activations are given
+N_ITERATIONS = 100  # of a factorisation, and of bases alone where activations are given
 
 
 @dataclass(frozen=True)

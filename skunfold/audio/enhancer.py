@@ -19,7 +19,7 @@ from skunfold.audio.streaming import EnhancementStream
 from skunfold.deep_nmf import DeepNMFRegressor
 from skunfold.metrics import si_sdr
 
-_MAX_SOURCE_FRAMES = 20_000  # of each source, for the initialisation of the bases
+_MAX_SOURCE_FRAMES = 10_000  # of each source, for the initialisation of the bases
 _BLOCK_SECONDS = 5
 
 

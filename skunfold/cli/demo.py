@@ -26,7 +26,7 @@ N_CONTEXT = 5  # frames
 N_COMPONENTS = 25  # for speech, and as many for noise
 N_LAYERS = 8  # of deep NMF
 SPARSE_N_LAYERS = (8, 25, 100)  # iterations of sparse NMF; the best of them is reported
-MAX_ITER = 30  # epochs; training ends earlier when held-out recordings gain no more
+MAX_ITER = 20  # epochs
 HEARD_SNRS = (-6, 0, 6)  # dB, of the mixtures written as WAV files
 SHOWN_SNR = 0  # dB, of the mixture in the picture
 
