@@ -94,13 +94,13 @@ def make_cell(n_frames, n_features, n_components, beta, tied):
         start=0.1,
     )
     update = ExponentiatedGradient(0.03)
-    state = {"parameters": network.parameters(bases, U, 1.0)}
+    parameters = network.parameters(bases, U, 1.0)
     samples = Samples((X,), y)
     objective = Objective(network.network(2.0, cancel=True))
 
     def our_step():
-        loss, gradients = objective.gradient(state["parameters"], samples)
-        state["parameters"] = update.step(state["parameters"], gradients)
+        loss, gradients = objective.gradient(parameters, samples)
+        update.step(parameters, gradients)
         return loss
 
     theirs = TorchDeepNMF(bases, U, half, beta, 1.0, 0.1)

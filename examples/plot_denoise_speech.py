@@ -11,7 +11,7 @@ is the network that training starts from: the same layers, none of them trained.
 # %%
 # Recordings
 # ----------
-# They come with the package. Speech and noise are mixed at signal-to-noise ratios of -6 to 9 dB.
+# They come with the package. Speech and noise are mixed at two signal-to-noise ratios.
 from skunfold.datasets import load_bundled_recordings, make_mixtures
 
 train, test = load_bundled_recordings("train"), load_bundled_recordings("test")

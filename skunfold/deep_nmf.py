@@ -395,10 +395,9 @@ default="nmf"
         if self._n_trained > 0:
             samples, state, y_scale = self._training(X, y, weight)
             with Objective(self._network()) as objective:
-                state.parameters, loss = train_epoch(
-                    objective, state, samples, self._loop_settings(len(samples))
-                )
-            state.best_parameters, state.best_loss = state.parameters, loss
+                settings = self._loop_settings(len(samples))
+                state.best_loss = loss = train_epoch(objective, state, samples, settings)
+            state.best_parameters = [p.copy() for p in state.parameters]
             state.history.append({"epoch": len(state.history) + 1, "loss": loss})
             self._set_results(state, y_scale)
         return self

@@ -137,4 +137,4 @@ class Architecture:
 def _lifted(W):
     """Return W without zeros, which no multiplicative update could leave."""
     floor = np.finfo(W.dtype).eps * max(W.mean(), np.finfo(W.dtype).tiny)
-    return np.maximum(W, W.dtype.type(floor))
+    return np.maximum(W, W.dtype.type(floor), order="C")

@@ -92,7 +92,7 @@ def _start(objective, state, monitored):
     if state.status not in ("new", "running"):
         state.n_no_change = 0
     state.status = "running"
-    state.best_parameters = state.best_parameters or state.parameters
+    state.best_parameters = state.best_parameters or _copies(state.parameters)
     state.best_loss = objective.evaluate(state.best_parameters, monitored)
 
 
@@ -100,16 +100,16 @@ def _run_epoch(objective, state, train, settings, valid, score):
     """Run one epoch, keep or undo it, and write its line of the history."""
     began = time.perf_counter()
     learning_rate = state.update.learning_rate
-    parameters, loss = train_epoch(objective, state, train, settings)
+    loss = train_epoch(objective, state, train, settings)
     entry = {"epoch": len(state.history) + 1, "loss": loss, "learning_rate": learning_rate}
     if valid is None:
-        monitored = entry["final_loss"] = objective.evaluate(parameters, train)
+        monitored = entry["final_loss"] = objective.evaluate(state.parameters, train)
     else:
-        monitored, output = objective.evaluate_with_output(parameters, valid)
+        monitored, output = objective.evaluate_with_output(state.parameters, valid)
         entry["validation_loss"] = monitored
         if score is not None:
             entry["validation_score"] = score(valid, output)
-    _judge(state, parameters, monitored, settings, patience=1 if valid is None else PATIENCE)
+    _judge(state, monitored, settings, patience=1 if valid is None else PATIENCE)
     entry["seconds"] = time.perf_counter() - began
     state.history.append(entry)
     if settings.verbose:
@@ -117,14 +117,14 @@ def _run_epoch(objective, state, train, settings, valid, score):
 
 
 def train_epoch(objective, state, train, settings):
-    """Return (parameters, mean loss of the batches before their updates) of one epoch."""
-    parameters, total = state.parameters, 0.0
+    """Move the parameters by one pass; return the mean loss of batches before their updates."""
+    total = 0.0
     for rows in _batches(len(train), settings, state.random_state):
         batch = train[rows]
-        loss, gradients = objective.gradient(parameters, batch, state.update.form)
-        parameters = state.update.step(parameters, gradients)
+        loss, gradients = objective.gradient(state.parameters, batch, state.update.form)
+        state.update.step(state.parameters, gradients)
         total += loss * batch.total_weight
-    return parameters, total / train.total_weight
+    return total / train.total_weight
 
 
 def _batches(n_samples, settings, random_state):
@@ -138,20 +138,24 @@ def _batches(n_samples, settings, random_state):
     return [order[s] for s in slices]
 
 
-def _judge(state, parameters, monitored, settings, patience):
+def _judge(state, monitored, settings, patience):
     """Keep an epoch's parameters if they are the best, go back if it is time; maybe stop."""
     enough = state.best_loss - monitored > settings.tol * abs(state.best_loss)
     state.n_no_change = 0 if enough else state.n_no_change + 1
-    state.parameters = parameters
     if monitored < state.best_loss:
-        state.best_parameters, state.best_loss, state.n_worse = parameters, monitored, 0
+        state.best_loss, state.n_worse = monitored, 0
+        state.best_parameters = _copies(state.parameters)
     else:
         state.n_worse += 1
         if state.n_worse >= patience or not np.isfinite(monitored):
             state.update.shrink()
-            state.parameters, state.n_worse = state.best_parameters, 0
+            state.parameters, state.n_worse = _copies(state.best_parameters), 0
     if state.n_no_change >= settings.n_iter_no_change:
         state.status = "converged"
+
+
+def _copies(parameters):
+    return [p.copy() for p in parameters]
 
 
 def _line(entry):

@@ -1,13 +1,23 @@
-"""Update rules: from parameters and gradients to new parameters.
+"""Update rules: they move parameters, in place, by their gradients.
 
 Each rule is made for the parameters it is going to move, keeps its running averages, and says
-by ``form`` what it needs of a gradient ("net" or "parts"). ``step`` returns new parameters;
-``shrink`` halves the step size and forgets the averages.
+by ``form`` what it needs of a gradient ("net" or "parts"). ``step`` overwrites the gradients
+too; ``shrink`` halves the step size and forgets the averages. Arrays are worked on in chunks
+that stay in the caches.
 """
 
 import numpy as np
 
 from skunfold._kernels.numerics import smallest_of
+
+CHUNK = 16_384  # elements
+
+
+def _chunks(*arrays):
+    """Yield the arrays, of one size and in C order, as tuples of short 1-D views."""
+    flat = [a.reshape(-1) for a in arrays]
+    for start in range(0, flat[0].size, CHUNK):
+        yield tuple(a[start : start + CHUNK] for a in flat)
 
 
 class MultiplicativeUpdate:
@@ -32,20 +42,25 @@ class MultiplicativeUpdate:
         self.learning_rate /= 2
 
     def step(self, parameters, gradients):
-        """Return the parameters after one update, given a list of Parts."""
-        return [self._moved(W, *parts) for W, parts in zip(parameters, gradients)]
-
-    def _moved(self, W, pos, neg):
-        # Where both parts vanish the parameter stays where it is.
-        floor = np.finfo(W.dtype).eps * (pos.mean() + neg.mean()) + smallest_of(W.dtype)
-        ratio = (neg + floor) / (pos + floor)
-        np.power(ratio, W.dtype.type(self.learning_rate), out=ratio)
-        ratio *= W
-        return np.maximum(ratio, smallest_of(W.dtype), out=ratio)
+        """Move the parameters by a list of Parts."""
+        for W, (pos, neg) in zip(parameters, gradients):
+            # Where both parts vanish the parameter stays where it is.
+            floor = np.finfo(W.dtype).eps * (pos.mean() + neg.mean()) + smallest_of(W.dtype)
+            eta, smallest = W.dtype.type(self.learning_rate), smallest_of(W.dtype)
+            for w, p, n in _chunks(W, pos, neg):
+                p += floor
+                n += floor
+                n /= p
+                w *= np.power(n, eta, out=n)
+                np.maximum(w, smallest, out=w)
 
 
 class _Adam:
-    """Running averages of gradients and their squares; Kingma and Ba (ICLR 2015)."""
+    """Running sums of gradients and of their squares; Kingma and Ba (ICLR 2015), section 2.
+
+    The direction is m / sqrt(s) with m <- b1 m + g and s <- b2 s + g^2, normalised and
+    corrected for the empty start by one factor.
+    """
 
     form = "net"
     decay = (0.9, 0.999)
@@ -56,32 +71,46 @@ class _Adam:
 
     def _reset(self):
         self._n_steps = 0
-        self._averages = []
+        self._sums = []
 
     def shrink(self):
         """Halve the learning rate and start the averages anew."""
         self.learning_rate /= 2
         self._reset()
 
-    def _directions(self, gradients):
-        """Yield m / sqrt(s), each like its gradient, bias-corrected."""
-        if not self._averages:
-            self._averages = [(np.zeros_like(g), np.zeros_like(g)) for g in gradients]
+    def step(self, parameters, gradients):
+        """Move the parameters by a list of arrays."""
+        if not self._sums:
+            self._sums = [(np.zeros_like(g), np.zeros_like(g)) for g in gradients]
         self._n_steps += 1
         b1, b2 = self.decay
-        correction = np.sqrt(1 - b2**self._n_steps) / (1 - b1**self._n_steps)
-        for g, (m, s) in zip(gradients, self._averages):
-            dtype = g.dtype.type
-            m *= dtype(b1)
-            m += dtype(1 - b1) * g
-            s *= dtype(b2)
-            np.square(g, out=g)
-            g *= dtype(1 - b2)
-            s += g
-            root = np.sqrt(s, out=g)
+        corrections = (1 - b**self._n_steps for b in (b1, b2))
+        m_weight, s_weight = ((1 - b) / c for b, c in zip((b1, b2), corrections))
+        rate = self.learning_rate * m_weight / np.sqrt(s_weight)
+        for W, g, (m, s) in zip(parameters, gradients, self._sums):
+            dtype = W.dtype.type
+            self._prepare(W, g)
             # Gradients that are rounding errors beside the others must not move anything.
-            root += np.sqrt(np.finfo(g.dtype).eps) * root.mean() + smallest_of(g.dtype)
-            yield np.divide(m, root, out=root) * dtype(correction)
+            rms = np.sqrt(np.vdot(g, g) / g.size)
+            floor = dtype(np.sqrt(np.finfo(W.dtype).eps) * rms) + smallest_of(W.dtype)
+            for w, d, m_part, s_part in _chunks(W, g, m, s):
+                m_part *= dtype(b1)
+                m_part += d
+                np.square(d, out=d)
+                s_part *= dtype(b2)
+                s_part += d
+                np.sqrt(s_part, out=d)
+                d += floor
+                np.divide(m_part, d, out=d)
+                d *= dtype(-rate)
+                self._move(w, d)
+
+    def _prepare(self, W, g):
+        """Turn the gradient g of W, in place, into that of what the averages are of."""
+
+    def _move(self, w, d):
+        """Move a chunk of parameters by a chunk of directions."""
+        raise NotImplementedError
 
 
 class ExponentiatedGradient(_Adam):
@@ -97,14 +126,9 @@ class ExponentiatedGradient(_Adam):
         The largest typical change of log W in one update.
     """
 
-    def step(self, parameters, gradients):
-        """Return the parameters after one update, given a list of arrays (overwritten)."""
-        for W, g in zip(parameters, gradients):
-            g *= W
-        moved = []
-        for W, direction in zip(parameters, self._directions(gradients)):
-            direction *= W.dtype.type(-self.learning_rate)
-            np.exp(direction, out=direction)
-            direction *= W
-            moved.append(np.maximum(direction, smallest_of(W.dtype), out=direction))
-        return moved
+    def _prepare(self, W, g):
+        g *= W
+
+    def _move(self, w, d):
+        w *= np.exp(d, out=d)
+        np.maximum(w, smallest_of(w.dtype), out=w)
