@@ -2,11 +2,13 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -113,7 +115,9 @@ default="nmf"
         source group, or of ``[X, y]`` jointly for linear output; "sparse_nmf":
         :class:`SparseNMF` likewise, with this `sparsity`. Or fitted NMFs (objects with
         `components_`), or arrays of shape (n_components, n_features), one in all or a list to
-        be stacked; for linear output they may have ``n_features + n_outputs`` columns.
+        be stacked; for linear output they may have ``n_features + n_outputs`` columns. `clone`
+        (as in a grid search) forgets what an estimator has learned: give it the arrays, or a
+        :class:`sklearn.frozen.FrozenEstimator`.
 
     solver : {"eg", "mu", "naive-mu"}, default="eg"
         "eg": exponentiated gradient with Adam's scaling. "mu": multiplicative
@@ -151,7 +155,7 @@ default="nmf"
 
     warm_start : bool, default=False
         Whether `fit` goes on from the last fit (bases, step size, averages) instead of
-        starting anew.
+        starting anew. A model from a model file goes on with a fresh step size and averages.
 
     random_state : int, RandomState instance or None, default=None
         Seed of the initialisation, of the held-out samples and of the shuffling.
@@ -167,8 +171,10 @@ default="nmf"
         Bases of the reconstruction (``(n_components, n_outputs)`` for linear output).
     initial_activation_ : float
         The activation that inference begins with.
-    data_scale_ : float
-        The power of two by which data is divided for the computation.
+    group_sizes_ : tuple of int
+        Components of each source group.
+    data_scale_, target_scale_ : float
+        The powers of two by which data and targets are divided for the computation.
     n_parameters_ : int
         Number of distinct parameters held.
     n_trained_parameters_ : int
@@ -335,7 +341,9 @@ default="nmf"
             Non-negative targets. For mask output, ``n_targets`` sources side by side, each
             with the columns of the last features of X.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples in the training loss, 0 or more, not all 0.
+            Weights of the samples, 0 or more, not all 0. They weigh the training loss and, by
+            scaling rows, the initialisation: the same as repeated samples if `beta_loss` is
+            "kullback-leibler" or there is no `sparsity`.
         sources : list of array-like of shape (n_samples_i, n_features), default=None
             For mask output: features of each source group alone, targets first, the residual
             last, to initialise the bases from. They need not be samples of X. By default the
@@ -352,17 +360,27 @@ default="nmf"
         Raises
         ------
         ValueError
-            If data is negative somewhere, sparse or not finite, if shapes do not fit each
-            other, or a parameter does not fit the data.
+            If data is negative somewhere or not finite, if shapes do not fit each other, or a
+            parameter does not fit the data.
+        TypeError
+            If data is sparse.
         """
         going_on = self.warm_start and hasattr(self, "bases_")
-        X, y, weight, groups = self._validated(X, y, sample_weight, groups, reset=not going_on)
-        if not going_on:
-            self._initialise(X, y, weight, sources)
-        if self._n_trained == 0:
-            self._set_untrained_results(X, y, weight)
-        else:
-            self._train(X, y, weight, groups)
+        with _restored_on_failure(self):
+            X, y, weight, groups = self._validated(X, y, sample_weight, groups, going_on)
+            train_rows, held_out_rows = self._split(np.shape(X)[0], groups)
+            train = _rows_of(train_rows, X, y, weight)
+            if not going_on:
+                self._initialise(*train, sources=sources)
+            callbacks = EpochCallbacks(self, X, y, weight, self._max_epochs)
+            if self._n_trained == 0:
+                self._set_untrained_results(X, y, weight)
+            else:
+                held_out = (
+                    _rows_of(held_out_rows, X, y, weight) if self.early_stopping else None
+                )
+                self._train(*train, held_out=held_out, callbacks=callbacks)
+            callbacks.end_fit()
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -388,18 +406,23 @@ default="nmf"
         -------
         self : DeepNMFRegressor
         """
-        first = not hasattr(self, "bases_")
-        X, y, weight, _ = self._validated(X, y, sample_weight, None, reset=first)
-        if first:
-            self._initialise(X, y, weight, sources)
-        if self._n_trained > 0:
-            samples, state, y_scale = self._training(X, y, weight)
+        going_on = hasattr(self, "bases_")
+        with _restored_on_failure(self):
+            X, y, weight, _ = self._validated(X, y, sample_weight, None, going_on)
+            if not going_on:
+                self._initialise(X, y, weight, sources=sources)
+            if self._n_trained == 0:
+                self._set_untrained_results(X, y, weight)
+                return self
+            samples, state = self._training(X, y, weight)
+            if state.best_parameters:
+                state.parameters = [p.copy() for p in state.best_parameters]
             with Objective(self._network()) as objective:
                 settings = self._loop_settings(len(samples))
                 state.best_loss = loss = train_epoch(objective, state, samples, settings)
             state.best_parameters = [p.copy() for p in state.parameters]
             state.history.append({"epoch": len(state.history) + 1, "loss": loss})
-            self._set_results(state, y_scale)
+            self._set_results(state)
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:
@@ -451,16 +474,19 @@ default="nmf"
         X = self._validated_data(X)
         return self._architecture().activations(X, self._bases_like(X)[0])
 
-    def _validated(self, X, y, sample_weight, groups, reset):
+    def _validated(self, X, y, sample_weight, groups, going_on):
         """Check everything before any work; return X, y (n, n_outputs), weights and groups."""
-        fitted = self.bases_ if self.warm_start and hasattr(self, "bases_") else None
-        check_depth(self.n_layers, self._n_trained, fitted)
+        check_depth(self.n_layers, self._n_trained, self.bases_ if going_on else None)
         self._group_sizes()
+        if going_on:
+            self._check_structure()
+        if issparse(y):
+            raise TypeError("y is sparse; DeepNMFRegressor needs dense targets: y.toarray().")
         X, y = validate_data(
             self,
             X,
             y,
-            reset=reset,
+            reset=not going_on,
             dtype=[np.float64, np.float32],
             multi_output=True,
             y_numeric=True,
@@ -468,7 +494,7 @@ default="nmf"
         check_non_negative(X, "DeepNMFRegressor (argument X)")
         y = y.astype(X.dtype, copy=False).reshape(len(X), -1)
         check_non_negative(y, "DeepNMFRegressor (argument y)")
-        if not reset and y.shape[1] != self.n_outputs_:
+        if going_on and y.shape[1] != self.n_outputs_:
             raise ValueError(
                 f"y has {y.shape[1]} columns; this model was fitted with {self.n_outputs_}."
             )
@@ -487,28 +513,43 @@ default="nmf"
         used = weight > 0
         return X[used], y[used], weight[used], groups if groups is None else groups[used]
 
+    def _check_structure(self):
+        """Check that what shapes the network is as it was in the fit."""
+        if self._group_sizes() != tuple(self.group_sizes_):
+            raise ValueError(
+                f"n_components={self.n_components!r}, output={self.output!r} and n_targets="
+                f"{self.n_targets} ask for source groups of {self._group_sizes()} components, "
+                f"but the model was fitted with {tuple(self.group_sizes_)}; fit it anew."
+            )
+
     def _group_sizes(self):
         return group_sizes(self.n_components, self.output, self.n_targets)
 
     def _validated_data(self, X):
         check_is_fitted(self)
+        self._check_structure()
         return validate_data(
             self, X, dtype=[np.float64, np.float32], ensure_non_negative=True, reset=False
         )
+
+    @property
+    def _max_epochs(self):
+        """How many epochs a fit may take."""
+        return self.max_iter if self._n_trained else 0
 
     @property
     def _n_trained(self):
         """How many layers are trained, as a number."""
         return self.n_layers + 1 if self.n_trained_layers == "all" else self.n_trained_layers
 
-    def _initialise(self, X, y, weight, sources):
+    def _initialise(self, X, y, weight, *, sources):
         """Set the attributes of an untrained network."""
         sizes = self._group_sizes()
         sources = check_sources(sources, X, sizes, self.output)
         scale = power_of_two_scale(X, weight)
-        start = float(np.sqrt(weighted_mean(X, weight) / sum(sizes)))
+        start = float(np.sqrt(weighted_mean(X, weight) / sum(sizes))) or 1.0
         architecture = self._architecture(scale, start)
-        y_scale = self._target_scale(y, weight, scale)
+        y_scale = scale if self.output == "mask" else power_of_two_scale(y, weight)
         unit = architecture.output_unit(y_scale)
         warm_start = WarmStart(
             init=self.init,
@@ -524,15 +565,13 @@ default="nmf"
         targets = y * y.dtype.type(1 / y_scale)
         W, U = warm_start.bases(architecture.scaled(X), targets, sources, weight)
         self.n_outputs_ = y.shape[1]
+        self.group_sizes_ = sizes
         self.data_scale_ = scale
+        self.target_scale_ = y_scale
         self.initial_activation_ = start
         self.bases_ = [W] * self.n_layers
         self.output_bases_ = U if self.output == "mask" else U / U.dtype.type(unit)
         self._training_state = None
-
-    def _target_scale(self, y, weight, data_scale):
-        """Return the power of two that targets are divided by."""
-        return data_scale if self.output == "mask" else power_of_two_scale(y, weight)
 
     def _architecture(self, scale=None, start=None):
         """Return the network but for its bases; scale and start are the fitted ones if None."""
@@ -550,23 +589,15 @@ default="nmf"
             start=self.initial_activation_ if start is None else start,
         )
 
-    def _train(self, X, y, weight, groups):
+    def _train(self, X, y, weight, *, held_out, callbacks):
         """Train from where the bases stand, and set the results."""
-        train, held_out = self._split(len(X), groups)
-        samples, state, y_scale = self._training(*_rows_of(train, X, y, weight))
-        valid = None
-        if held_out is not None:
-            valid = self._architecture().samples(
-                *_rows_of(held_out, X, y, weight), self.bases_, y_scale
-            )
-        callbacks = EpochCallbacks(
-            self, X, y, self.max_iter, lambda: self._fitted_bases(state, y_scale)
-        )
+        samples, state = self._training(X, y, weight)
+        valid = self._samples(*held_out) if held_out else None
+        callbacks.watch(lambda: self._fitted_bases(state))
         with Objective(self._network()) as objective:
             settings = self._loop_settings(len(samples))
             fit_loop(objective, state, samples, settings, valid, _r2, callbacks)
-        self._set_results(state, y_scale)
-        callbacks.end_fit()
+        self._set_results(state)
         if state.status == "running" and self.tol > 0:
             warnings.warn(
                 f"Training reached max_iter={self.max_iter} epochs and was still improving; "
@@ -600,31 +631,35 @@ default="nmf"
         splits = splitter(1, test_size=self.validation_fraction, random_state=self.random_state)
         return next(splits.split(np.empty(n_samples), groups=groups))
 
+    def _samples(self, X, y, weight):
+        return self._architecture().samples(X, y, weight, self.bases_, self.target_scale_)
+
     def _training(self, X, y, weight):
-        """Return the training samples, the state of training, and the scale of the targets."""
-        architecture = self._architecture()
-        y_scale = self._target_scale(y, weight, self.data_scale_)
-        samples = architecture.samples(X, y, weight, self.bases_, y_scale)
+        """Return the training samples and the state of training, which may be a former one."""
         trained = (self.solver, self._n_trained, self.tied, self.learning_rate_init)
-        if self._training_state is None or self._training_state[0] != trained:
+        former = getattr(self, "_training_state", None)
+        if former is None or former[0] != trained:
             rule, _, default = SOLVERS[self.solver]
             rate = default if self.learning_rate_init == "auto" else self.learning_rate_init
-            parameters = architecture.parameters(self.bases_, self.output_bases_, y_scale)
+            parameters = self._architecture().parameters(
+                self.bases_, self.output_bases_, self.target_scale_
+            )
             state = TrainingState(parameters, rule(rate), check_random_state(self.random_state))
-            self._training_state = (trained, state)
-        return samples, self._training_state[1], y_scale
+            former = self._training_state = (trained, state)
+        return self._samples(X, y, weight), former[1]
 
-    def _fitted_bases(self, state, y_scale):
+    def _fitted_bases(self, state):
         """Return the attributes that make the model ready to predict, for a training state."""
-        architecture = self._architecture()
-        bases, U = architecture.all_bases(state.best_parameters, self.bases_, y_scale)
+        bases, U = self._architecture().all_bases(
+            state.best_parameters, self.bases_, self.target_scale_
+        )
         return {"bases_": bases, "output_bases_": U}
 
-    def _set_results(self, state, y_scale):
+    def _set_results(self, state):
         """Set the attributes that training changes."""
-        for name, value in self._fitted_bases(state, y_scale).items():
+        for name, value in self._fitted_bases(state).items():
             setattr(self, name, value)
-        unit = y_scale ** beta_of(self.training_loss)
+        unit = self.target_scale_ ** beta_of(self.training_loss)
         self.history_ = [
             {
                 name: value * unit if name.endswith("loss") else value
@@ -632,20 +667,20 @@ default="nmf"
             }
             for epoch in state.history
         ]
-        held_out = self.early_stopping and any("validation_loss" in e for e in self.history_)
+        validated = [epoch for epoch in self.history_ if "validation_loss" in epoch]
+        held_out = self.early_stopping and bool(validated)
         self.loss_ = state.best_loss * unit
         self.best_loss_ = None if held_out else self.loss_
         self.loss_curve_ = [epoch["loss"] for epoch in self.history_]
         self.validation_loss_curve_ = self.validation_scores_ = None
         if held_out:
-            self.validation_loss_curve_ = [e["validation_loss"] for e in self.history_]
-            self.validation_scores_ = [e["validation_score"] for e in self.history_]
+            self.validation_loss_curve_ = [e["validation_loss"] for e in validated]
+            self.validation_scores_ = [e["validation_score"] for e in validated]
         self.n_iter_ = max(len(self.history_), 1)
         self._count_parameters(sum(p.size for p in state.parameters))
 
     def _set_untrained_results(self, X, y, weight):
-        """Set what training would have set; the callbacks see a fit without epochs."""
-        callbacks = EpochCallbacks(self, X, y, 0, dict)
+        """Set what training would have set."""
         y_hat = self._architecture().predictions(
             X, self.bases_, self.output_bases_, self.n_outputs_
         )
@@ -654,7 +689,6 @@ default="nmf"
         self.loss_curve_, self.history_, self.n_iter_ = [self.loss_], [], 1
         self.validation_loss_curve_ = self.validation_scores_ = None
         self._count_parameters(0)
-        callbacks.end_fit()
 
     def _count_parameters(self, n_trained):
         distinct = {id(W): W.size for W in self.bases_}
@@ -687,11 +721,46 @@ default="nmf"
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
+    def __getstate__(self):
+        """Return the state with each distinct array of bases once."""
+        state = dict(super().__getstate__())
+        if "bases_" in state:
+            distinct = list({id(W): W for W in self.bases_}.values())
+            places = [next(i for i, D in enumerate(distinct) if D is W) for W in self.bases_]
+            state["bases_"] = (distinct, places)
+        return state
+
+    def __setstate__(self, state):
+        """Restore the list of bases, in which layers share arrays."""
+        if "bases_" in state:
+            distinct, places = state["bases_"]
+            state = state | {"bases_": [distinct[i] for i in places]}
+        super().__setstate__(state)
+
+
+@contextmanager
+def _restored_on_failure(estimator):
+    """Give an estimator its fitted attributes back if its fit fails or is interrupted."""
+
+    def is_fitted_attribute(name):
+        return name.endswith("_") or name == "_training_state"
+
+    fitted = {k: v for k, v in vars(estimator).items() if is_fitted_attribute(k)}
+    try:
+        yield
+    except BaseException:
+        for name in filter(is_fitted_attribute, list(vars(estimator))):
+            delattr(estimator, name)
+        vars(estimator).update(fitted)
+        raise
+
 
 def _rows_of(rows, *arrays):
     return [None if a is None else a[rows] for a in arrays]
 
 
 def _r2(samples, y_hat):
-    """Return the R^2 of predictions of samples."""
+    """Return the R^2 of predictions of samples; nan for a single one."""
+    if len(samples) < 2:
+        return float("nan")
     return float(r2_score(samples.y, y_hat, sample_weight=samples.weight))

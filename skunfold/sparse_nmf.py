@@ -18,6 +18,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from skunfold._deep_nmf.architecture import Architecture
+from skunfold._deep_nmf.initialization import random_start
 from skunfold._kernels import sparse_nmf
 from skunfold._kernels.divergences import BETA, beta_of
 from skunfold._kernels.outputs import LinearOutput
@@ -150,8 +151,10 @@ default="kullback-leibler"
         Raises
         ------
         ValueError
-            If X is negative somewhere, sparse or not finite, or `init` or
-            `fixed_components` do not fit it.
+            If X is negative somewhere or not finite, or `init` or `fixed_components` do not
+            fit it.
+        TypeError
+            If X is sparse.
         """
         data: NDArray = validate_data(
             self, X, dtype=[np.float64, np.float32], ensure_non_negative=True
@@ -161,7 +164,7 @@ default="kullback-leibler"
         self.data_scale_ = power_of_two_scale(data)
         network = self._network()
         data = network.scaled(data)
-        H, W = sparse_nmf.random_start(data, self.n_components, random_state)
+        H, W = random_start(data, self.n_components, random_state)
         if not isinstance(self.init, str):
             W = sparse_nmf.unit_rows(self._bases("init", self.init, data, exactly=True))
         W[: len(fixed)] = fixed
@@ -220,7 +223,13 @@ default="kullback-leibler"
         X_original : ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        return np.matmul(check_array(X, dtype=[np.float64, np.float32]), self.components_)
+        activations = check_array(X, dtype=[np.float64, np.float32])
+        if activations.shape[1] != len(self.components_):
+            raise ValueError(
+                f"X has {activations.shape[1]} columns; give {len(self.components_)} "
+                "activations, one a component."
+            )
+        return np.matmul(activations, self.components_)
 
     def _bases(self, name, bases, X, exactly=False):
         """Return valid rows of bases, from a parameter."""

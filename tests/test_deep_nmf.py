@@ -15,7 +15,8 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.decomposition import NMF
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import GridSearchCV
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV, GroupShuffleSplit, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
@@ -226,6 +227,78 @@ def test_partial_fit_learns_from_a_stream(mixtures):
     assert np.mean((model.predict(X) - y) ** 2) < np.mean((start.predict(X) - y) ** 2)
 
 
+def test_a_stream_keeps_the_units_of_its_first_batch(spectra):
+    X, y = spectra
+    model = make_model(n_components=3, learning_rate_init=1e-9).partial_fit(X, y)
+    before, loss = model.predict(X), model.loss_curve_[0]
+    model.partial_fit(X, 3 * y)
+    assert_allclose(model.predict(X), before, rtol=1e-6)
+    assert model.loss_curve_[0] == loss
+
+
+def test_a_warm_fit_on_other_data_does_not_get_worse(spectra):
+    X, y = spectra
+    model = make_model(n_components=3, warm_start=True).fit(X, 2.5 * y)
+    score = model.score(X, 2.8 * y)
+    assert model.fit(X, 2.8 * y).score(X, 2.8 * y) > score
+
+
+def test_partial_fit_after_early_stopping_goes_on_from_the_best(mixtures):
+    X, y = mixtures
+    model = make_model(output="mask", early_stopping=True, max_iter=30, learning_rate_init=0.3)
+    model.fit(X, y)
+    n_epochs = model.n_iter_
+    model.partial_fit(X, y)
+    assert len(model.validation_loss_curve_) == n_epochs == model.n_iter_ - 1
+    model.set_params(learning_rate_init=1e-9).fit(X, y)
+    assert_allclose(model.partial_fit(X, y).score(X, y), model.score(X, y), rtol=1e-3)
+
+
+def test_partial_fit_without_trained_layers(mixtures):
+    X, y = mixtures
+    model = make_model(output="mask", n_trained_layers=0).partial_fit(X, y)
+    assert model.n_iter_ == 1
+    assert model.n_trained_parameters_ == 0
+
+
+@pytest.mark.parametrize(
+    "changed", [{"n_components": 5}, {"output": "linear"}, {"n_targets": 2}], ids=str
+)
+def test_the_structure_of_a_fitted_network_cannot_change(mixtures, changed):
+    X, y = mixtures
+    model = make_model(output="mask", warm_start=True).fit(X, y).set_params(**changed)
+    for method in (model.fit, model.partial_fit):
+        with pytest.raises(ValueError, match=r"but the model was fitted with .*fit it anew"):
+            method(X, y)
+    with pytest.raises(ValueError, match="but the model was fitted with"):
+        model.predict(X)
+
+
+def test_a_failed_fit_leaves_the_former_one(mixtures):
+    X, y = mixtures
+    model = make_model(output="mask").fit(X, y)
+    expected = model.predict(X)
+    with pytest.raises(ValueError, match="Negative"):
+        model.fit(-X[:, :4], y[:, :4])
+    with pytest.raises(ValueError, match="init gives bases"):
+        model.set_params(init=np.ones((3, 5))).fit(X[:, :5], y[:, :5])
+    assert_array_equal(model.predict(X), expected)
+
+
+def test_held_out_samples_do_not_initialise(mixtures):
+    X, y = mixtures
+    groups = np.arange(len(X)) % 4
+    model = make_model(output="mask", early_stopping=True, validation_fraction=0.25, max_iter=1)
+    first = clone(model).fit(X, y, groups=groups)
+    other = X.copy()
+    splitter = GroupShuffleSplit(1, test_size=0.25, random_state=0)
+    _, held_out = next(splitter.split(X, groups=groups))
+    other[held_out] *= 5
+    second = clone(model).fit(other, y, groups=groups)
+    assert first.data_scale_ == second.data_scale_
+    assert first.initial_activation_ == second.initial_activation_
+
+
 def test_early_stopping_holds_out_whole_groups(mixtures):
     X, y = mixtures
     groups = np.arange(len(X)) // 10
@@ -336,6 +409,21 @@ def test_init_from_fitted_models_and_arrays(mixtures, spectra):
         assert make_model(init=init, max_iter=60).fit(X, y).score(X, y) > 0.8
 
 
+def test_init_by_a_frozen_model_survives_cloning(mixtures):
+    X, y = mixtures
+    fitted = SparseNMF(8, random_state=0).fit(X)
+    assert np.all(
+        cross_val_score(make_model(init=FrozenEstimator(fitted), output="mask"), X, y)
+    )
+    with pytest.raises(ValueError, match=r"init, a SparseNMF, .*FrozenEstimator"):
+        clone(make_model(init=fitted, output="mask")).fit(X, y)
+    nested = fitted.components_.tolist()
+    assert_array_equal(
+        make_model(init=nested, output="mask").fit(X, y).predict(X),
+        make_model(init=fitted, output="mask").fit(X, y).predict(X),
+    )
+
+
 def test_sources_and_context(mixtures):
     X, y = mixtures
     stacked = np.hstack([np.roll(X, 1, axis=0), X])
@@ -408,7 +496,10 @@ def test_pickle_joblib_and_clone(mixtures, name):
     buffer = io.BytesIO()
     joblib.dump(model, buffer)
     buffer.seek(0)
-    assert_array_equal(joblib.load(buffer).predict(X), expected)
+    loaded = joblib.load(buffer)
+    assert_array_equal(loaded.predict(X), expected)
+    assert len({id(W) for W in loaded.bases_}) == len({id(W) for W in model.bases_})
+    loaded.partial_fit(X, y)
 
 
 def test_grid_search_over_depth_in_a_pipeline(spectra):
@@ -478,6 +569,8 @@ def test_bad_data_is_named(mixtures):
         make_model().fit(X, -y)
     with pytest.raises(TypeError, match=r"[Ss]parse"):
         make_model().fit(sparse.csr_array(X), y)
+    with pytest.raises(TypeError, match="y is sparse"):
+        make_model().fit(X, sparse.csr_array(y))
     with pytest.raises(ValueError, match=r"zero for all samples|at least one non-zero"):
         make_model().fit(X, y, sample_weight=np.zeros(len(X)))
     with pytest.raises(ValueError, match="sources holds 1 arrays"):

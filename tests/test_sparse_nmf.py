@@ -5,8 +5,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skunfold import SparseNMF
+from skunfold._deep_nmf.initialization import random_start
 from skunfold._kernels.divergences import beta_of, divergence
-from skunfold._kernels.sparse_nmf import fit, random_start
+from skunfold._kernels.sparse_nmf import fit
 
 LOSSES = ["frobenius", "kullback-leibler", "itakura-saito", 0.5, 1.5, 3.0]
 
@@ -74,6 +75,11 @@ def test_dtype_and_scale(X, dtype, scale):
     assert activations.dtype == model.components_.dtype == dtype
     assert_allclose(model.inverse_transform(activations) / scale, data / scale, atol=1.0)
     assert np.all(activations[::9] < 1e-9 * scale)
+
+
+def test_inverse_transform_checks_the_width(X):
+    with pytest.raises(ValueError, match="X has 3 columns; give 4 activations"):
+        SparseNMF(4).fit(X).inverse_transform(X[:, :3])
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ bases U (n_components, n_outputs), in the units of the data that comes in here.
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.decomposition import NMF
@@ -27,7 +28,7 @@ class WarmStart:
     group (one group for linear output).
     """
 
-    init: object
+    init: Any
     output: LinearOutput | MaskOutput
     group_sizes: tuple
     beta: float
@@ -69,7 +70,8 @@ class WarmStart:
         """Factorise [X | y], the two weighing the same."""
         weight = X.dtype.type(X.mean() / max(y.mean(), np.finfo(y.dtype).tiny))
         _, components = self._factorise(np.hstack([X, weight * y]), self.n_components)
-        return components[:, : X.shape[1]], components[:, X.shape[1] :] / weight
+        W, U = np.hsplit(components, [X.shape[1]])
+        return np.ascontiguousarray(W), U / weight
 
     def _by_source(self, X, y, sources, width):
         """Factorise each source by itself; the residual is what the targets leave of X."""
@@ -115,7 +117,7 @@ class WarmStart:
         return activations, model.components_
 
     def _factorise_sparsely(self, data, n_components):
-        H, W = sparse_nmf.random_start(data, n_components, self.random_state)
+        H, W = random_start(data, n_components, self.random_state)
         W, _, _ = sparse_nmf.fit(
             data, H, W, self.beta, self.sparsity, max_iter=N_ITERATIONS, tol=1e-4
         )
@@ -128,12 +130,19 @@ class WarmStart:
 
     def _from_given(self, X, y, width, scale):
         """Take bases from fitted NMFs or arrays; find output bases where they have none."""
-        given = self.init if isinstance(self.init, list | tuple) else [self.init]
+        several = isinstance(self.init, list | tuple) and not _is_row(self.init[0])
+        given = list(self.init) if several else [self.init]
         try:
-            W = np.concatenate([_components_of(item, X.dtype) for item in given])
-            W = np.ascontiguousarray(W)
-        except ValueError as error:
-            raise ValueError(f"init={self.init!r} holds no usable bases: {error}") from None
+            W = np.ascontiguousarray(
+                np.concatenate([_components_of(b, X.dtype) for b in given])
+            )
+        except (ValueError, AttributeError) as error:
+            raise ValueError(
+                f"init, a {type(self.init).__name__}, holds no usable bases: {error} Give "
+                "arrays of shape (n_components, n_features), or fitted NMFs; cloning forgets "
+                "what they learned, so within a search or a SpeechEnhancer give their "
+                "components_, or wrap them in sklearn.frozen.FrozenEstimator."
+            ) from None
         n_features = X.shape[1]
         widths = [n_features] if self.masked else [n_features, n_features + width]
         if W.shape[0] != self.n_components or W.shape[1] not in widths:
@@ -145,7 +154,8 @@ class WarmStart:
         if self.masked:
             return W, W[:, -width:]
         if W.shape[1] > n_features:
-            return W[:, :n_features], W[:, n_features:] * X.dtype.type(self.output_unit)
+            U = W[:, n_features:] * X.dtype.type(self.output_unit)
+            return np.ascontiguousarray(W[:, :n_features]), U
         start = constant_activations(np.sqrt(X.mean() / len(W)), len(W), X.dtype)
         *_, h = infer(X, [W] * N_ITERATIONS, start, self.beta, self.sparsity)
         return W, solve_bases(scale * y, scale * h, self.beta)
@@ -170,3 +180,17 @@ def solve_bases(X, H, beta):
     data, basis = np.ascontiguousarray(X.T), np.ascontiguousarray(H.T)
     *_, W = infer(data, [basis] * N_ITERATIONS, start, beta, 0)
     return np.ascontiguousarray(W.T)
+
+
+def _is_row(item):
+    """Return whether an item of a list is one row of bases, not bases of its own."""
+    return not hasattr(item, "fit") and np.ndim(item) == 1
+
+
+def random_start(X, n_components, random_state):
+    """Return (H, W): activations by the level of each sample, random bases of unit norm."""
+    W = sparse_nmf.unit_rows(
+        random_state.uniform(0.1, 1, (n_components, X.shape[1])).astype(X.dtype)
+    )
+    levels = X.mean(axis=1, keepdims=True) * X.dtype.type(X.shape[1] / W.sum())
+    return np.tile(levels, n_components), W

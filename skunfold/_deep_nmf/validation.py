@@ -30,8 +30,8 @@ def check_depth(n_layers, n_trained, fitted_bases):
         )
     if fitted_bases is not None and len(fitted_bases) != n_layers:
         raise ValueError(
-            f"n_layers={n_layers}, but warm_start=True goes on from a fit with "
-            f"{len(fitted_bases)} layers; set warm_start=False to start anew."
+            f"n_layers={n_layers}, but training goes on from a fit with {len(fitted_bases)} "
+            "layers; call fit with warm_start=False to start anew."
         )
 
 
@@ -42,7 +42,7 @@ def check_mask_targets(y, X, n_targets):
         raise ValueError(
             f"y has {y.shape[1]} columns; with output='mask' and n_targets={n_targets} it "
             "needs the same number for each target, and X at least that many features (it "
-            f"has {X.shape[1]})."
+            f"has {X.shape[1]}). For several targets side by side set n_targets."
         )
 
 

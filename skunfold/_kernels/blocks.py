@@ -65,9 +65,11 @@ class BlockThreads:
         return self
 
     def __exit__(self, *exception):
-        if self._pool is not None:
-            self._pool.shutdown()
-        _leave_limit()
+        try:
+            if self._pool is not None:
+                self._pool.shutdown(cancel_futures=True)
+        finally:
+            _leave_limit()
 
     def map(self, function, *arguments):
         """Return [function(*a) for a in zip(*arguments)], computed by the threads."""

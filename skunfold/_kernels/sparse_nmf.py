@@ -30,13 +30,6 @@ def unit_rows(W):
     return np.where(norms > 0, W / np.maximum(norms, floor_of(W.dtype)), flat)
 
 
-def random_start(X, n_components, random_state):
-    """Return (H, W): activations by the level of each sample, random bases of unit norm."""
-    W = unit_rows(random_state.uniform(0.1, 1, (n_components, X.shape[1])).astype(X.dtype))
-    levels = X.mean(axis=1, keepdims=True) * X.dtype.type(X.shape[1] / W.sum())
-    return np.tile(levels, n_components), W
-
-
 def fit(X, H, W, beta, sparsity, *, max_iter, tol, n_fixed=0):
     """Update H, in place, and W by turns; return (W, losses, converged).
 

@@ -17,28 +17,36 @@ except ImportError:  # scikit-learn < 1.9
 
 
 class EpochCallbacks:
-    """The task tree fit -> epoch of one fit.
+    """The task tree fit -> epoch of one fit, which begins here.
 
     Parameters
     ----------
     estimator : estimator
         The estimator whose `fit` runs, with or without callbacks set.
-    X, y : array-like
+    X : array-like
         Its training data.
+    y : ndarray of shape (n_samples, n_outputs)
+        Its targets; a single column is shown flat.
+    sample_weight : array-like or None
+        Its weights.
     max_iter : int
         The largest number of epochs.
-    attributes : callable
-        Returns the fitted attributes, a dict, that make the estimator ready to predict.
     """
 
-    def __init__(self, estimator, X, y, max_iter, attributes):
+    def __init__(self, estimator, X, y, sample_weight, max_iter):
         self._task = None
+        self._attributes = dict
         if hasattr(estimator, "_init_callback_context"):
             self._estimator = estimator
-            self._data = {"X": X, "y": y}
-            self._attributes = attributes
+            self._data = {"X": X, "y": y.ravel() if y.shape[1] == 1 else y}
+            if sample_weight is not None:
+                self._data["metadata"] = {"sample_weight": sample_weight}
             self._task = estimator._init_callback_context(max_subtasks=max_iter)
             self._task.call_on_fit_task_begin(estimator=estimator, **self._data)
+
+    def watch(self, attributes):
+        """Take a callable that returns the attributes, a dict, of the model as it stands."""
+        self._attributes = attributes
 
     def begin_epoch(self):
         """Tell the callbacks that an epoch begins."""
@@ -48,24 +56,21 @@ class EpochCallbacks:
 
     def end_epoch(self):
         """Tell them that it ended; return whether one asks to stop."""
-        if self._task is None:
-            return False
+        return self._task is not None and self._end(self._epoch)
+
+    def end_fit(self):
+        """Tell them that the fit ended."""
+        if self._task is not None:
+            self._end(self._task)
+
+    def _end(self, task):
         return bool(
-            self._epoch.call_on_fit_task_end(
+            task.call_on_fit_task_end(
                 estimator=self._estimator,
                 reconstruction_attributes=self._attributes,
                 **self._data,
             )
         )
-
-    def end_fit(self):
-        """Tell them that the fit ended."""
-        if self._task is not None:
-            self._task.call_on_fit_task_end(
-                estimator=self._estimator,
-                reconstruction_attributes=self._attributes,
-                **self._data,
-            )
 
 
 class NoCallbacks:

@@ -130,5 +130,6 @@ class ExponentiatedGradient(_Adam):
         g *= W
 
     def _move(self, w, d):
+        np.clip(d, -10, 10, out=d)  # only what rounding has blown up is larger
         w *= np.exp(d, out=d)
         np.maximum(w, smallest_of(w.dtype), out=w)

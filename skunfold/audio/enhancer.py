@@ -273,6 +273,11 @@ class SpeechEnhancer(BaseEstimator):
             If the waveform is empty, not 1-D or 2-D, not floating point or not finite.
         """
         samples = check_waveform("waveform", waveform, n_dims=(1, 2))
+        if samples.ndim == 2 and samples.shape[1] > samples.shape[0]:
+            raise ValueError(
+                f"waveform has shape {samples.shape}, more channels than samples; give "
+                "(n_samples, n_channels)"
+            )
         stream = self.stream(None if samples.ndim == 1 else samples.shape[1])
         output = np.empty_like(samples)
         n_done = 0
@@ -361,7 +366,9 @@ class SpeechEnhancer(BaseEstimator):
             random_state=rng,
         )
         regressor = _default_regressor(rng) if self.regressor is None else clone(self.regressor)
-        known = {"sources": sources, "groups": groups[recording]}
+        known: dict = {"groups": groups[recording]}
+        if getattr(regressor, "output", "mask") == "mask":
+            known["sources"] = sources
         regressor.fit(
             X, y, **{k: v for k, v in known.items() if has_fit_parameter(regressor, k)}
         )
