@@ -217,6 +217,7 @@ def tiny_demo(monkeypatch):
     for name, value in (
         ("N_CONTEXT", 2),
         ("N_COMPONENTS", 3),
+        ("N_MIXTURES", 4),
         ("N_LAYERS", 2),
         ("SPARSE_N_LAYERS", (2, 4)),
         ("MAX_ITER", 2),
@@ -258,15 +259,15 @@ def test_demo_finds_that_its_folder_is_a_file(tmp_path, capsys):
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_fewer_iterations_are_the_first_layers(recordings, tmp_path):
+def test_sparse_nmf_with_more_iterations(recordings, tmp_path):
     model = tmp_path / "model"
     sparse = ["--trained-layers", "0"]
     assert main(["train", *sources(recordings), "-o", str(model), *SMALL, *sparse]) == 0
     enhancer = load_model(model)
-    shallower = demo._first_layers(enhancer, 1)
+    deeper = demo._with_layers(enhancer, 3)
     X = np.random.default_rng(0).uniform(size=(5, 2 * 201))
-    expected = next(enhancer.regressor_.staged_predict(X))
-    np.testing.assert_allclose(shallower.regressor_.predict(X), expected, rtol=1e-12)
+    *_, before, _ = deeper.regressor_.staged_predict(X)
+    np.testing.assert_allclose(enhancer.regressor_.predict(X), before, rtol=1e-12)
     assert enhancer.regressor_.n_layers == len(enhancer.regressor_.bases_) == 2
 
 

@@ -23,10 +23,12 @@ from skunfold.datasets import load_bundled_recordings, make_mixtures
 from skunfold.model_files import save_model
 
 N_CONTEXT = 5  # frames
-N_COMPONENTS = 25  # for speech, and as many for noise
+N_COMPONENTS = 32  # for speech, and as many for noise
+N_MIXTURES = 156  # every training utterance twice at every SNR
 N_LAYERS = 8  # of deep NMF
 SPARSE_N_LAYERS = (8, 25, 100)  # iterations of sparse NMF; the best of them is reported
-MAX_ITER = 20  # epochs
+BATCH_SIZE = 256  # frames
+MAX_ITER = 8  # epochs
 HEARD_SNRS = (-6, 0, 6)  # dB, of the mixtures written as WAV files
 SHOWN_SNR = 0  # dB, of the mixture in the picture
 
@@ -59,12 +61,12 @@ def run_demo(folder: Path, seed: int, progress: Progress) -> str:
     train, test = load_bundled_recordings("train"), load_bundled_recordings("test")
     mixtures = make_mixtures(test.speech, test.noise, snrs=SNRS, random_state=seed)
 
-    sparse = _make_enhancer(seed, n_layers=max(SPARSE_N_LAYERS), n_trained_layers=0)
+    sparse = _make_enhancer(seed, n_layers=SPARSE_N_LAYERS[0], n_trained_layers=0)
     progress.stage("fit sparse NMF")
     sparse_seconds = fit_enhancer(sparse, train.speech, train.noise, progress)
     progress.stage("denoise with sparse NMF", len(SPARSE_N_LAYERS) * len(mixtures.noisy))
     candidates = [
-        _denoise("sparse NMF", _first_layers(sparse, n), mixtures, sparse_seconds, progress)
+        _denoise("sparse NMF", _with_layers(sparse, n), mixtures, sparse_seconds, progress)
         for n in SPARSE_N_LAYERS
     ]
     best = max(candidates, key=lambda candidate: candidate.row["mean_si_sdr"])
@@ -101,16 +103,21 @@ def run_demo(folder: Path, seed: int, progress: Progress) -> str:
 def _make_enhancer(seed: int, **regressor_params: Any) -> SpeechEnhancer:
     """Return an enhancer of the demo's size."""
     return make_enhancer(
-        seed, n_context=N_CONTEXT, n_components=N_COMPONENTS, **regressor_params
+        seed,
+        n_context=N_CONTEXT,
+        n_mixtures=N_MIXTURES,
+        n_components=N_COMPONENTS,
+        batch_size=BATCH_SIZE,
+        **regressor_params,
     )
 
 
-def _first_layers(enhancer: SpeechEnhancer, n_layers: int) -> SpeechEnhancer:
-    """Return a sparse NMF with fewer iterations: its layers are all the same."""
-    shallower, regressor = copy(enhancer), copy(enhancer.regressor_)
-    regressor.set_params(n_layers=n_layers).bases_ = regressor.bases_[:n_layers]
-    shallower.regressor_ = regressor
-    return shallower
+def _with_layers(enhancer: SpeechEnhancer, n_layers: int) -> SpeechEnhancer:
+    """Return a sparse NMF with another number of iterations: its layers are all the same."""
+    other, regressor = copy(enhancer), copy(enhancer.regressor_)
+    regressor.set_params(n_layers=n_layers).bases_ = [regressor.bases_[0]] * n_layers
+    other.regressor_ = regressor
+    return other
 
 
 def _denoise(
