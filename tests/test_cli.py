@@ -131,7 +131,7 @@ def test_enhance_several_recordings(recordings, tmp_path, capsys):
     inputs = sorted(str(file) for file in (recordings / "speech").iterdir())
     output = tmp_path / "out"
     assert main(["enhance", str(recordings / "model"), *inputs, "-o", str(output)]) == 0
-    assert capsys.readouterr().out == "Wrote 2 recordings.\n"
+    assert capsys.readouterr().out == f"Wrote 2 recordings into {output}.\n"
     assert sorted(os.listdir(output)) == ["speech0.wav", "speech1.wav"]
 
 
@@ -140,7 +140,8 @@ def test_enhance_refuses(recordings, tmp_path, capsys):
     one, two = str(speech / "speech0.wav"), str(speech / "speech1.wav")
     before = (speech / "speech0.wav").read_bytes()
     (tmp_path / "speech0.wav").write_bytes(before)
-    (tmp_path / "text.wav").write_text("not audio")
+    for name in ("text.wav", "notes"):
+        (tmp_path / name).write_text("not audio")
     (tmp_path / "model").write_text("not a model")
     save_model(SparseNMF(), tmp_path / "sparse")
     for arguments, words in (
@@ -149,10 +150,11 @@ def test_enhance_refuses(recordings, tmp_path, capsys):
         ([model, one, str(tmp_path / "speech0.wav"), "-o", "out"], ["different folders"]),
         ([model, one, "-o", str(tmp_path / "clean.txt")], ["clean.txt", ".flac"]),
         ([model, one, "-o", str(tmp_path / "none" / "clean.wav")], ["no folder"]),
-        ([model, one, two, "-o", str(tmp_path / "text.wav")], ["is a file; name a folder"]),
+        ([model, one, two, "-o", str(tmp_path / "text.wav")], ["one recording", "a folder"]),
+        ([model, one, two, "-o", str(tmp_path / "notes")], ["is a file; name a folder"]),
         ([model, "missing.wav", "-o", "out.wav"], ["missing.wav"]),
         ([model, str(tmp_path / "text.wav"), "-o", "out.wav"], ["text.wav", "audio"]),
-        (["missing", one, "-o", "out.wav"], ["missing"]),
+        (["missing", one, "-o", "out.wav"], ["There is no model missing"]),
         ([str(tmp_path / "model"), one, "-o", "out.wav"], ["not a skunfold model file"]),
         ([str(tmp_path / "sparse"), one, "-o", "out.wav"], ["SparseNMF"]),
     ):

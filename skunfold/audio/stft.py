@@ -34,7 +34,7 @@ class STFT:
     sample_rate : int, default=16000
         Samples a second (Hz), above 0.
     window_length : float, default=0.025
-        Length of the window in seconds; at least 2 samples.
+        Length of the window in seconds, at most 1; at least 2 samples.
     hop_length : float, default=0.010
         Time between frames in seconds; at least 1 sample, at most half the window.
 
@@ -73,8 +73,11 @@ class STFT:
         check_rate("sample_rate", self.sample_rate)
         for name in ("window_length", "hop_length"):
             value = getattr(self, name)
-            if not (isinstance(value, int | float | np.number) and 0 < value < np.inf):
-                raise ValueError(f"{name} must be a number of seconds above 0, got {value!r}")
+            if not (isinstance(value, int | float | np.number) and 0 < value <= 1):
+                raise ValueError(
+                    f"{name} must be in seconds, above 0 and at most 1 (usual are 0.025 and "
+                    f"hops of 0.010), got {value!r}"
+                )
         if self.n_window < 2:
             raise ValueError(
                 f"window_length must be at least 2 samples, got {self.window_length!r} s: "

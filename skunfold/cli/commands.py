@@ -64,7 +64,8 @@ def enhance(options: argparse.Namespace) -> None:
         for source, target in zip(options.inputs, targets):
             enhancer.enhance_file(source, target)
             progress.advance()
-    print(f"Wrote {targets[0] if len(targets) == 1 else f'{len(targets)} recordings'}.")
+    many = f"{len(targets)} recordings into {targets[0].parent}"
+    print(f"Wrote {targets[0] if len(targets) == 1 else many}.")
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -94,6 +95,8 @@ def _load_folders(options: argparse.Namespace, sample_rate: int) -> Bunch:
 
 def _load_enhancer(file: Path) -> SpeechEnhancer:
     """Read a model and check that it is a fitted enhancer."""
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no model {file}; `skunfold train` makes one.")
     model = load_model(file)
     if not isinstance(model, SpeechEnhancer) or not hasattr(model, "regressor_"):
         raise ValueError(
@@ -112,6 +115,11 @@ def _plan_outputs(inputs: list[Path], output: str) -> list[Path]:
             soundfile.info(source)
         except (soundfile.LibsndfileError, TypeError) as error:
             raise ValueError(f"{source} cannot be read as audio: {error}") from error
+    if len(inputs) > 1 and _is_audio_name(Path(output)) and not Path(output).is_dir():
+        raise ValueError(
+            f"{output} is the name of one recording, but there are {len(inputs)} to denoise; "
+            "name a folder."
+        )
     into_folder = len(inputs) > 1 or output.endswith(("/", os.sep)) or Path(output).is_dir()
     targets = [Path(output) / source.name if into_folder else Path(output) for source in inputs]
     for i, target in enumerate(targets):
@@ -121,7 +129,7 @@ def _plan_outputs(inputs: list[Path], output: str) -> list[Path]:
             )
         if any(target.resolve() == source.resolve() for source in inputs):
             raise ValueError(f"{target} is one of the inputs; choose another output.")
-        if target.suffix[1:].upper() not in soundfile.available_formats():
+        if not _is_audio_name(target):
             raise ValueError(
                 f"{target} has no suffix that names an audio format; use .wav, .flac or .ogg."
             )
@@ -130,6 +138,11 @@ def _plan_outputs(inputs: list[Path], output: str) -> list[Path]:
     else:
         _check_writable(targets[0].parent)
     return targets
+
+
+def _is_audio_name(file: Path) -> bool:
+    """Return whether a suffix names a format that can be written."""
+    return file.suffix[1:].upper() in soundfile.available_formats()
 
 
 def _check_model_target(file: Path) -> None:
