@@ -178,9 +178,7 @@ class LayeredMRF:
     def loss(self, logits, y):
         """Return the cross-entropy of each sample, (n,), for indicators y like the logits."""
         if self.classes:
-            top = logits.max(axis=1)
-            total = np.log(np.exp(logits - top[:, None]).sum(axis=1)) + top
-            return total - np.einsum("nc,nc->n", logits, y)
+            return -np.einsum("nc,nc->n", log_softmax(logits), y)
         return np.sum(softplus(logits) - y * logits, axis=1)
 
     def loss_gradient(self, logits, y):
@@ -250,6 +248,18 @@ def softmax(logits):
     p = np.exp(logits - logits.max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)
     return p
+
+
+def log_softmax(logits):
+    """Return the logarithms of the probabilities of classes, (n, C)."""
+    below = logits - logits.max(axis=1, keepdims=True)
+    return below - np.log(np.exp(below).sum(axis=1, keepdims=True))
+
+
+def two_states(logits, log=False):
+    """Return the probabilities of being off and on, or their logarithms."""
+    logs = -softplus(logits), -softplus(-logits)
+    return logs if log else tuple(np.exp(value) for value in logs)
 
 
 def sigmoid(x):

@@ -70,7 +70,7 @@ def fit_loop(objective, state, train, settings, valid=None, score=None, callback
     callbacks = callbacks or NoCallbacks()
     objective.require(state.update.form)
     try:
-        _start(objective, state, train if valid is None else valid)
+        _start(objective, state, train, valid)
         for _ in range(settings.max_iter):
             callbacks.begin_epoch()
             _run_epoch(objective, state, train, settings, valid, score)
@@ -79,18 +79,26 @@ def fit_loop(objective, state, train, settings, valid=None, score=None, callback
             if state.status != "running":
                 break
     except KeyboardInterrupt:
-        state.status = "interrupted"
-        warnings.warn(
-            f"Training was interrupted after {len(state.history)} epochs; "
-            "the best parameters so far are kept."
-        )
+        note_interruption(state)
 
 
-def _start(objective, state, monitored):
+def note_interruption(state):
+    """Say that Ctrl-C ended training."""
+    state.status = "interrupted"
+    warnings.warn(
+        f"Training was interrupted after {len(state.history)} epochs; "
+        "the best parameters so far are kept."
+    )
+
+
+def _start(objective, state, train, valid):
     if state.status not in ("new", "running"):
         state.n_no_change = 0
     state.status = "running"
-    state.best_loss = objective.evaluate(state.parameters, monitored)
+    if valid is None:
+        state.best_loss = objective.evaluate(state.parameters, train)
+    else:
+        state.best_loss, _ = objective.evaluate_with_output(state.parameters, valid)
 
 
 def _run_epoch(objective, state, train, settings, valid, score):
@@ -110,7 +118,7 @@ def _run_epoch(objective, state, train, settings, valid, score):
     entry["seconds"] = time.perf_counter() - began
     state.history.append(entry)
     if settings.verbose:
-        print(_line(entry))
+        print(line_of(entry))
 
 
 def train_epoch(objective, state, train, settings):
@@ -148,7 +156,7 @@ def _keep_or_go_back(state, parameters, monitored, settings):
         state.status = "converged"
 
 
-def _line(entry):
+def line_of(entry):
     """Return one line of text for an epoch."""
     losses = ", ".join(
         f"{name.replace('_', ' ')} {entry[name]:.6g}"

@@ -84,6 +84,65 @@ class _Adam:
             yield np.divide(m, root, out=root) * dtype(correction)
 
 
+class Adam(_Adam):
+    """W <- W - learning_rate m / sqrt(s), from averages of gradients and their squares.
+
+    Kingma and Ba, "Adam: a method for stochastic optimization" (ICLR 2015).
+
+    Parameters
+    ----------
+    learning_rate : float
+        The largest typical change of a parameter in one update.
+    """
+
+    def step(self, parameters, gradients):
+        """Return the parameters after one update, given a list of arrays (overwritten)."""
+        rate = -self.learning_rate
+        return [
+            np.add(np.multiply(direction, W.dtype.type(rate), out=direction), W, out=direction)
+            for W, direction in zip(parameters, self._directions(gradients))
+        ]
+
+
+class SGD:
+    """Stochastic gradient descent with Nesterov's momentum.
+
+    With v <- momentum v - learning_rate g, W <- W + momentum v - learning_rate g; as in
+    :class:`sklearn.neural_network.MLPClassifier`.
+
+    Parameters
+    ----------
+    learning_rate : float
+        What multiplies the gradient.
+    """
+
+    form = "net"
+    momentum = 0.9
+
+    def __init__(self, learning_rate):
+        self.learning_rate = learning_rate
+        self._velocities = []
+
+    def shrink(self):
+        """Halve the learning rate and forget the velocities."""
+        self.learning_rate /= 2
+        self._velocities = []
+
+    def step(self, parameters, gradients):
+        """Return the parameters after one update, given a list of arrays (overwritten)."""
+        if not self._velocities:
+            self._velocities = [np.zeros_like(g) for g in gradients]
+        moved = []
+        for W, v, g in zip(parameters, self._velocities, gradients):
+            momentum = W.dtype.type(self.momentum)
+            g *= W.dtype.type(-self.learning_rate)
+            v *= momentum
+            v += g
+            g += momentum * v
+            moved.append(np.add(W, g, out=g))
+        return moved
+
+
 class ExponentiatedGradient(_Adam):
     """W <- W exp(-learning_rate adam(W dE/dW)): a gradient step on log W, with Adam's scaling.
 
