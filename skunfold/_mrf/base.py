@@ -328,11 +328,16 @@ class UnfoldedMRFClassifier(
         architecture = self._architecture(targets)
         random_state = check_random_state(self.random_state)
         potentials = initial_potentials(self.init, architecture, X, random_state)
+        self._begin(targets, potentials)
+
+    def _begin(self, targets, potentials):
+        """Set all fitted attributes, for potentials that are not trained yet."""
         self.classes_ = targets.classes
         self.n_outputs_ = targets.n_outputs
         self.out_activation_ = "softmax" if targets.class_node else "logistic"
-        self.potentials_ = potentials
         self._training_state = None
+        parameters = self._architecture().parameters(potentials)
+        self._set_results(TrainingState(parameters, None, np.random.RandomState()))
 
     def _train(self, X, y, weight):
         """Train from where the potentials stand, and set the results."""

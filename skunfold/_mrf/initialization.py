@@ -48,7 +48,8 @@ def potentials_from(model, architecture, dtype):
     needed = list(zip(architecture.sizes, architecture.sizes[1:]))
     if shapes != needed:
         raise ValueError(
-            f"init={model!r} has couplings of shapes {shapes}; this model needs {needed}."
+            f"{type(model).__name__} has couplings of shapes {shapes}; this model needs "
+            f"{needed}."
         )
     parameters = []
     for index, places in enumerate(architecture.layout.places):
