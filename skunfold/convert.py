@@ -92,13 +92,19 @@ def mean_field_to_mlp(model: UnfoldedMeanFieldClassifier, **params: Any) -> MLPC
     Raises
     ------
     ValueError
-        If the model has more sweeps; no MLPClassifier does the same.
+        If the model has more sweeps, or labels that share weights; no MLPClassifier does the
+        same.
     """
     check_is_fitted(model)
     if len(model.potentials_) != 1:
         raise ValueError(
             f"model has n_layers={len(model.potentials_)}; only one sweep is a conventional "
             "network, so give a model with n_layers=1."
+        )
+    if model._architecture().local:
+        raise ValueError(
+            "model has coupling='shared' and no hidden layers, where labels share weights; no "
+            "MLPClassifier does, so give a model without."
         )
     coefs, intercepts = (_copied(model.potentials_[0][k]) for k in ("coefs", "intercepts"))
     sizes = tuple(W.shape[1] for W in coefs[:-1])

@@ -37,6 +37,19 @@ class UnfoldedMeanFieldClassifier(UnfoldedMRFClassifier):
         them. Lateral messages travel between sweeps, from the second one on; ignored for
         ``n_layers=1``.
 
+    label_graph : "full", array-like or sparse matrix of shape (n_labels, n_labels), or None, \
+default=None
+        Which labels are coupled to each other, for a label indicator matrix y: "full" for all
+        pairs; an adjacency matrix, symmetric, whose nonzero elements are edges (for pixels:
+        :func:`sklearn.feature_extraction.image.grid_to_graph`); None for none. Messages
+        live on the edges only. Labels hear of each other from the second sweep on.
+
+    coupling : {"edge", "shared"}, default="edge"
+        "edge": each edge of `label_graph` has a weight. "shared": one weight for all edges;
+        and without hidden layers each label sees only its own features, with weights that all
+        labels share: a handful of parameters for an image of any size. X then holds blocks
+        side by side, each with one feature for each label. Ignored without `label_graph`.
+
     damping : float, default=0.0
         Part of the beliefs of the sweep before that is kept, from 0 to below 1. Helps where
         couplings are strong and sweeps oscillate.
@@ -106,7 +119,9 @@ class UnfoldedMeanFieldClassifier(UnfoldedMRFClassifier):
         ndarray, couplings between adjacent layers, each (units below, units above).
         "intercepts": list of ndarray, biases of each layer. "lateral": list of ndarray or
         None, couplings inside each layer, one for each pair in the order of
-        ``np.triu_indices(n_units, 1)``.
+        ``np.triu_indices(n_units, 1)``, or of `label_edges_`.
+    label_edges_ : ndarray of shape (2, n_edges) or None
+        The labels that each edge of `label_graph` couples; None without.
     classes_ : ndarray of shape (n_classes,)
         The classes; for a label indicator matrix, the numbers of its columns.
     n_outputs_ : int
@@ -177,6 +192,8 @@ class UnfoldedMeanFieldClassifier(UnfoldedMRFClassifier):
         n_layers: int = 2,
         tied: bool = True,
         lateral: bool = False,
+        label_graph: Any = None,
+        coupling: Literal["edge", "shared"] = "edge",
         damping: float = 0.0,
         init: Any = "random",
         alpha: float = 1e-4,
@@ -198,6 +215,8 @@ class UnfoldedMeanFieldClassifier(UnfoldedMRFClassifier):
         self.n_layers = n_layers
         self.tied = tied
         self.lateral = lateral
+        self.label_graph = label_graph
+        self.coupling = coupling
         self.damping = damping
         self.init = init
         self.alpha = alpha
@@ -244,6 +263,19 @@ class UnfoldedBPClassifier(UnfoldedMRFClassifier):
         Whether the units of a hidden layer are coupled to each other as well, all pairs of
         them. Lateral messages travel between sweeps, from the second one on; ignored for
         ``n_layers=1``.
+
+    label_graph : "full", array-like or sparse matrix of shape (n_labels, n_labels), or None, \
+default=None
+        Which labels are coupled to each other, for a label indicator matrix y: "full" for all
+        pairs; an adjacency matrix, symmetric, whose nonzero elements are edges (for pixels:
+        :func:`sklearn.feature_extraction.image.grid_to_graph`); None for none. Messages
+        live on the edges only. Labels hear of each other from the second sweep on.
+
+    coupling : {"edge", "shared"}, default="edge"
+        "edge": each edge of `label_graph` has a weight. "shared": one weight for all edges;
+        and without hidden layers each label sees only its own features, with weights that all
+        labels share: a handful of parameters for an image of any size. X then holds blocks
+        side by side, each with one feature for each label. Ignored without `label_graph`.
 
     damping : float, default=0.0
         Part of the messages of the sweep before that is kept, from 0 to below 1. Helps where
@@ -319,7 +351,9 @@ class UnfoldedBPClassifier(UnfoldedMRFClassifier):
         ndarray, couplings between adjacent layers, each (units below, units above).
         "intercepts": list of ndarray, biases of each layer. "lateral": list of ndarray or
         None, couplings inside each layer, one for each pair in the order of
-        ``np.triu_indices(n_units, 1)``.
+        ``np.triu_indices(n_units, 1)``, or of `label_edges_`.
+    label_edges_ : ndarray of shape (2, n_edges) or None
+        The labels that each edge of `label_graph` couples; None without.
     classes_ : ndarray of shape (n_classes,)
         The classes; for a label indicator matrix, the numbers of its columns.
     n_outputs_ : int
@@ -395,6 +429,8 @@ class UnfoldedBPClassifier(UnfoldedMRFClassifier):
         n_layers: int = 2,
         tied: bool = True,
         lateral: bool = False,
+        label_graph: Any = None,
+        coupling: Literal["edge", "shared"] = "edge",
         damping: float = 0.0,
         power: float = 1.0,
         init: Any = "random",
@@ -417,6 +453,8 @@ class UnfoldedBPClassifier(UnfoldedMRFClassifier):
         self.n_layers = n_layers
         self.tied = tied
         self.lateral = lateral
+        self.label_graph = label_graph
+        self.coupling = coupling
         self.damping = damping
         self.power = power
         self.init = init

@@ -3,6 +3,7 @@
 import io
 import pickle
 import signal
+import tracemalloc
 
 import joblib
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_iris, make_multilabel_classification
+from sklearn.feature_extraction.image import grid_to_graph
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier
@@ -312,6 +314,88 @@ def test_label_matrices(labels, name):
         assert_allclose(other.predict_proba(X), p)
 
 
+@pytest.fixture(scope="module")
+def chains():
+    """Return (X, y): noisy views of chains of six labels, where neighbours mostly agree."""
+    rng = np.random.default_rng(0)
+    y = np.cumsum(rng.random((300, 6)) < 0.15, axis=1) + rng.integers(2, size=(300, 1))
+    y %= 2
+    return y + rng.normal(size=y.shape), y
+
+
+CHAIN = sparse.diags_array([np.ones(5), np.ones(5)], offsets=[-1, 1])
+
+
+@pytest.mark.parametrize("n_layers", [2, 7])
+@both
+def test_coupled_labels_know_more_than_labels_alone(chains, cls, n_layers):
+    X, y = chains
+    params = {"solver": "lbfgs", "label_graph": CHAIN, "random_state": 0}
+    losses = {}
+    for name, more in {
+        "alone": {"coupling": "shared", "n_layers": 1},
+        "shared": {"coupling": "shared", "n_layers": n_layers},
+        "edge": {"n_layers": n_layers},
+    }.items():
+        model = cls((), **params, **more).fit(X[:200], y[:200])
+        p = model.predict_proba(X[200:])
+        losses[name] = -np.mean(np.log(np.where(y[200:], p, 1 - p)))
+        if name == "shared":
+            assert model.n_parameters_ == 3
+        if name == "edge":
+            assert model.n_parameters_ == 36 + 6 + 5
+            assert_array_equal(model.label_edges_, [range(5), range(1, 6)])
+    assert losses["shared"] < 0.95 * losses["alone"]
+
+
+def test_label_trees_are_exact_once_messages_have_travelled(chains):
+    X, y = chains
+    model = UnfoldedBPClassifier((), n_layers=6, label_graph=CHAIN, solver="lbfgs").fit(X, y)
+    [W], [b], [J] = (model.potentials_[0][name] for name in ("coefs", "intercepts", "lateral"))
+    states = np.array(np.meshgrid(*[[0, 1]] * 6)).reshape(6, -1).T
+    pairs = (states[:, :-1] * states[:, 1:]) @ J
+    for x, p in zip(X[:20], model.predict_proba(X[:20])):
+        weight = np.exp(states @ (x @ W + b) + pairs)
+        assert_allclose(p, weight @ states / weight.sum(), atol=1e-10)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("hidden", [(), (4,)])
+@both
+def test_every_kind_of_label_graph(chains, cls, hidden, tied, tmp_path):
+    X, y = chains
+    for graph, n_edges in (("full", 15), (CHAIN.toarray(), 5), (np.zeros((6, 6)), 0)):
+        for coupling in ("edge", "shared"):
+            model = cls(
+                hidden, tied=tied, label_graph=graph, coupling=coupling, n_layers=3, max_iter=3
+            )
+            model.set_params(random_state=0).fit(X, y)
+            assert model.label_edges_.shape == (2, n_edges)
+            n_weights = n_edges if coupling == "edge" else 1
+            assert model.potentials_[-1]["lateral"][-1].shape == (n_weights,)
+            p = model.predict_proba(X)
+            assert_array_equal(model.predict(X), p > 0.5)
+            assert_array_equal(pickle.loads(pickle.dumps(model)).predict_proba(X), p)
+            save_model(model, tmp_path / "model")
+            assert_array_equal(load_model(tmp_path / "model").predict_proba(X), p)
+            assert model.set_params(warm_start=True).fit(X, y).n_iter_ == 6
+
+
+@both
+def test_memory_grows_with_edges_not_with_labels_squared(cls):
+    side = 100
+    graph = grid_to_graph(side, side)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(8, side**2)).astype(np.float32)
+    model = cls((), label_graph=graph, coupling="shared", n_layers=2, max_iter=1, batch_size=4)
+    tracemalloc.start()
+    model.fit(X, (X > 0).astype(int))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert model.n_parameters_ == 3
+    assert peak < 4 * side**4 / 4  # a quarter of one matrix of pairs
+
+
 # Numbers
 
 
@@ -450,6 +534,22 @@ def test_bad_data_is_named(iris, cls):
         model.partial_fit(X, np.eye(3, dtype=int)[np.arange(len(X)) % 3])
     with pytest.raises(ValueError, match="class_weight='balanced' is for classes"):
         cls(class_weight="balanced").fit(X, np.eye(3, dtype=int)[np.arange(len(X)) % 3])
+
+
+@both
+def test_bad_label_graphs_are_named(chains, cls):
+    X, y = chains
+    with pytest.raises(ValueError, match="couples labels, but y holds classes"):
+        cls((), label_graph="full").fit(X, y[:, 0])
+    with pytest.raises(ValueError, match=r"label_graph has shape \(2, 2\); y has 6 labels"):
+        cls((), label_graph=np.eye(2)).fit(X, y)
+    with pytest.raises(ValueError, match="label_graph is not symmetric"):
+        cls((), label_graph=np.triu(np.ones((6, 6)))).fit(X, y)
+    with pytest.raises(ValueError, match="X has 5 features; with coupling='shared'"):
+        cls((), label_graph="full", coupling="shared").fit(X[:, :5], y)
+    model = cls((), label_graph="full", max_iter=2, warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match="lateral, label_graph or coupling differ"):
+        model.set_params(label_graph=CHAIN).fit(X, y)
 
 
 def clone_with(model, **params):

@@ -96,6 +96,7 @@ class LayeredMRF:
     layout: Layout
     rule: Any  # MeanField or BeliefPropagation
     classes: bool  # one class node, or binary labels
+    local: bool = False  # labels see only their own features; see `input_field`
 
     def forward(self, parameters, X):
         """Return the logits after the last sweep, (n, n_outputs), and the tape."""
@@ -154,9 +155,10 @@ class LayeredMRF:
                 g_total, g_totals[layer] = g_totals[layer], None
                 if g_total is None:
                     continue
-                _accumulate(gradients, places[layer][1], g_total.sum(axis=0))
                 if layer == 0:
                     _accumulate(first, self.layout.set_of(sweep), g_total)
+                else:
+                    _accumulate(gradients, places[layer][1], g_total.sum(axis=0))
                 for kind, source, back in self._inputs(layer, sweep):
                     g_source, g_back, g_old, g_weight = links[layer][kind].adjoint(
                         g_total, g_states[layer][kind], messages[kind], weights[kind]
@@ -168,8 +170,9 @@ class LayeredMRF:
                         states[back[1]] = add(states[back[1]], g_back)
                     _accumulate(gradients, self._place(places, layer, kind), g_weight)
         for index, g_total in enumerate(first):
-            W = self.layout.places[index][0][0]
-            gradients[W] = np.zeros_like(parameters[W]) if g_total is None else X.T @ g_total
+            W, b, _ = self.layout.places[index][0]
+            if g_total is not None:
+                gradients[W], gradients[b] = input_adjoint(X, g_total, self.local)
         return [
             np.zeros_like(p) if gradient is None else gradient
             for p, gradient in zip(parameters, gradients)
@@ -187,7 +190,10 @@ class LayeredMRF:
 
     def block_size(self, parameters):
         """Return how many samples to carry through all sweeps at a time."""
-        sizes = [len(parameters[b]) for _, b, _ in self.layout.places[0]]
+        sizes = [
+            len(parameters[b]) if graph is None else graph.n_nodes
+            for (_, b, _), graph in zip(self.layout.places[0], self.layout.graphs)
+        ]
         widest = self.rule.table_size(sizes, self.layout.graphs)
         return int(np.clip(self.rule.block_elements // max(widest, 1), 4, 256))
 
@@ -232,8 +238,7 @@ class LayeredMRF:
         for layer, (W, b, _) in enumerate(places):
             base = parameters[b]
             if layer == 0:
-                base = X @ parameters[W]
-                base += parameters[b]
+                base = input_field(X, parameters[W], parameters[b], self.local)
             here = {"base": base}
             for kind, link in self._links[layer].items():
                 place = self._place(places, layer, kind)
@@ -241,6 +246,31 @@ class LayeredMRF:
                     here[kind] = link.prepare(parameters[place])
             prepared.append(here)
         return prepared
+
+
+def input_field(X, W, b, local):
+    """Return x W + b, (n, units).
+
+    With `local`, X holds f blocks side by side, each with one feature for each label, and all
+    labels share W (f, 1) and b (1,).
+    """
+    if local:
+        return np.einsum("nfl,f->nl", _blocks(X, len(W)), W[:, 0]) + b
+    field = X @ W
+    field += b
+    return field
+
+
+def input_adjoint(X, g, local):
+    """Return dE by W and b from g = dE/dfield (n, units)."""
+    if local:
+        blocks = _blocks(X, X.shape[1] // g.shape[1])
+        return np.einsum("nfl,nl->f", blocks, g)[:, None], g.sum(keepdims=True)[0]
+    return X.T @ g, g.sum(axis=0)
+
+
+def _blocks(X, n_blocks):
+    return X.reshape(len(X), n_blocks, -1)
 
 
 def softmax(logits):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from skunfold._kernels.blocks import map_samples
-from skunfold._kernels.graphs import complete_graph
+from skunfold._kernels.graphs import Graph, complete_graph
 from skunfold._kernels.layered_mrf import LayeredMRF, Layout, sigmoid
 
 
@@ -28,10 +28,18 @@ class Architecture:
     tied: bool
     lateral: bool
     rule: Any  # MeanField or BeliefPropagation
+    label_graph: Graph | None = None
+
+    @property
+    def local(self):
+        """Whether all labels share the weights of their own features."""
+        return bool(self.label_graph and self.label_graph.shared and not self.hidden_sizes)
 
     @property
     def sizes(self):
-        """The units of all layers, from the features to the outputs."""
+        """The rows of the first couplings, then the columns of all."""
+        if self.local:
+            return (self.n_features // self.n_outputs, 1)
         return (self.n_features, *self.hidden_sizes, self.n_outputs)
 
     @cached_property
@@ -41,7 +49,7 @@ class Architecture:
             complete_graph(size) if self.lateral and size > 1 else None
             for size in self.hidden_sizes
         ]
-        return (*hidden, None)
+        return (*hidden, self.label_graph)
 
     @cached_property
     def layout(self):
@@ -51,7 +59,7 @@ class Architecture:
     @cached_property
     def network(self):
         """The network as the training loop sees it."""
-        return LayeredMRF(self.layout, self.rule, self.class_node)
+        return LayeredMRF(self.layout, self.rule, self.class_node, self.local)
 
     @property
     def coupling_places(self):

@@ -30,6 +30,7 @@ from sklearn.utils.validation import (
 
 from skunfold._mrf.architecture import Architecture
 from skunfold._mrf.initialization import check_continuation, initial_potentials, layer_sizes
+from skunfold._mrf.label_graph import graph_of_labels
 from skunfold._mrf.targets import Targets, class_weights
 from skunfold._training.callbacks import CallbackSupportMixin, EpochCallbacks, with_callbacks
 from skunfold._training.lbfgs import fit_lbfgs
@@ -63,6 +64,8 @@ class UnfoldedMRFClassifier(
         "n_layers": [Interval(Integral, 1, None, closed="left")],
         "tied": ["boolean"],
         "lateral": ["boolean"],
+        "label_graph": [StrOptions({"full"}), "array-like", "sparse matrix", None],
+        "coupling": [StrOptions({"edge", "shared"})],
         "damping": [Interval(Real, 0, 1, closed="left")],
         "init": [StrOptions({"random", "rbm"}), HasMethods(["fit", "predict_proba"])],
         "alpha": [Interval(Real, 0, None, closed="left")],
@@ -299,15 +302,19 @@ class UnfoldedMRFClassifier(
 
     def _architecture(self, targets=None):
         targets = targets or self._targets()
+        hidden_sizes = layer_sizes(self.hidden_layer_sizes)
         return Architecture(
             n_features=self.n_features_in_,
-            hidden_sizes=layer_sizes(self.hidden_layer_sizes),
+            hidden_sizes=hidden_sizes,
             n_outputs=targets.n_outputs,
             class_node=targets.class_node,
             n_sweeps=self.n_layers,
             tied=self.tied,
             lateral=self.lateral,
             rule=self._rule(),
+            label_graph=graph_of_labels(
+                self.label_graph, self.coupling, targets, self.n_features_in_, hidden_sizes
+            ),
         )
 
     def _parameters_like(self, X):
@@ -335,6 +342,8 @@ class UnfoldedMRFClassifier(
         self.classes_ = targets.classes
         self.n_outputs_ = targets.n_outputs
         self.out_activation_ = "softmax" if targets.class_node else "logistic"
+        graph = self._architecture().label_graph
+        self.label_edges_ = None if graph is None else np.stack([graph.i, graph.j])
         self._training_state = None
         parameters = self._architecture().parameters(potentials)
         self._set_results(TrainingState(parameters, None, np.random.RandomState()))

@@ -92,6 +92,13 @@ def check_continuation(fitted, architecture, targets, fitted_classes):
             f"hidden_layer_sizes={architecture.hidden_sizes}, but warm_start=True goes on "
             f"from a fit with {tuple(sizes)}; set warm_start=False to start anew."
         )
+    lateral = [None if J is None else len(J) for J in fitted[-1]["lateral"]]
+    graphs = [None if graph is None else graph.n_weights for graph in architecture.graphs]
+    if architecture.n_sweeps > 1 and lateral != graphs:
+        raise ValueError(
+            "lateral, label_graph or coupling differ from those of the fit that "
+            "warm_start=True goes on from; set warm_start=False, or give that fit as init."
+        )
     if len(fitted) != architecture.n_sweeps:
         raise ValueError(
             f"n_layers={architecture.n_sweeps}, but warm_start=True goes on from a fit with "

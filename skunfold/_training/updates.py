@@ -80,7 +80,8 @@ class _Adam:
             s += g
             root = np.sqrt(s, out=g)
             # Gradients that are rounding errors beside the others must not move anything.
-            root += np.sqrt(np.finfo(g.dtype).eps) * root.mean() + smallest_of(g.dtype)
+            typical = root.sum() / max(root.size, 1)
+            root += np.sqrt(np.finfo(g.dtype).eps) * typical + smallest_of(g.dtype)
             yield np.divide(m, root, out=root) * dtype(correction)
 
 

@@ -25,6 +25,7 @@ class Case:
     labels: Graph | None = None
     n_sweeps: int = 3
     tied: bool = True
+    local: bool = False
 
 
 CASES = {
@@ -44,6 +45,9 @@ CASES = {
         (2,), -12, labels=Graph(12, np.array([0, 4, 5]), np.array([1, 5, 6]), shared=True)
     ),
 }
+CASES["labels with features of their own"] = Case(
+    (), -3, labels=Graph(3, np.array([0, 1]), np.array([1, 2]), shared=True), local=True
+)
 RULES = {
     "mean field": MeanField(),
     "mean field, damped": MeanField(damping=0.3),
@@ -59,12 +63,12 @@ every_rule = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 def make_network(case, rule):
     graphs = [complete_graph(size) if case.lateral else None for size in case.hidden]
     layout = Layout((*graphs, case.labels), case.n_sweeps, case.tied)
-    return LayeredMRF(layout, rule, classes=case.outputs > 0)
+    return LayeredMRF(layout, rule, classes=case.outputs > 0, local=case.local)
 
 
 def make_parameters(case, network, scale=1.0, seed=0, dtype=np.float64):
     rng = np.random.default_rng(seed)
-    sizes = [N_FEATURES, *case.hidden, abs(case.outputs)]
+    sizes = [2, 1] if case.local else [N_FEATURES, *case.hidden, abs(case.outputs)]
     parameters = []
     for places in network.layout.places:
         for (m, k), graph, (_, _, J) in zip(pairwise(sizes), network.layout.graphs, places):
@@ -76,7 +80,7 @@ def make_parameters(case, network, scale=1.0, seed=0, dtype=np.float64):
 
 def make_data(case, n=5, dtype=np.float64):
     rng = np.random.default_rng(1)
-    X = rng.normal(size=(n, N_FEATURES))
+    X = rng.normal(size=(n, 2 * abs(case.outputs) if case.local else N_FEATURES))
     if case.outputs > 0:
         y = np.eye(case.outputs)[rng.integers(case.outputs, size=n)]
     else:
@@ -270,3 +274,49 @@ def test_dense_and_sparse_sums_over_edges_agree(shared):
     assert_allclose(graph.at_ends(q.T[source] * graph.spread(w)).T, q @ J)
     per_edge = np.einsum("en,en->e", g.T[end], q.T[source])
     assert_allclose(graph.gather(per_edge), graph.gather_matrix(q.T @ g))
+
+
+def test_labels_with_features_of_their_own():
+    rng = np.random.default_rng(0)
+    network = LayeredMRF(Layout((None,)), MeanField(), classes=False, local=True)
+    first, second = rng.normal(size=(2, 4, 5))
+    W, b = np.array([[2.0], [-3.0]]), np.array([0.5])
+    logits, _ = network.forward([W, b], np.hstack([first, second]))
+    assert_allclose(logits, 2 * first - 3 * second + 0.5)
+
+
+# Loops
+
+
+def grid_errors(strength, n_grids, rules, n_sweeps=30, side=4):
+    """Return the mean error of the marginals of random grids for each rule."""
+    rng = np.random.default_rng(0)
+    n = side**2
+    at = np.arange(n).reshape(side, side)
+    i = np.concatenate([at[:, :-1].ravel(), at[:-1].ravel()])
+    j = np.concatenate([at[:, 1:].ravel(), at[1:].ravel()])
+    graph = Graph(n, i, j)
+    H = ((np.arange(2**n)[:, None] >> np.arange(n)) & 1).astype(np.float64)
+    pairs = H[:, i] * H[:, j]
+    errors = []
+    for _ in range(n_grids):
+        b, J = rng.uniform(-1, 1, n), rng.uniform(-strength, strength, len(i))
+        # as between spins: a coupling does not shift the mean
+        b -= (np.bincount(i, J, n) + np.bincount(j, J, n)) / 2
+        energy = H @ b + pairs @ J
+        p = np.exp(energy - energy.max())
+        exact = p @ H / p.sum()
+        found = []
+        for rule in rules:
+            network = LayeredMRF(Layout((graph,), n_sweeps), rule, classes=False)
+            logits, _ = network.forward([np.zeros((1, n)), b, J], np.zeros((1, 1)))
+            found.append(np.abs(sigmoid(logits[0]) - exact).mean())
+        errors.append(found)
+    return np.mean(errors, axis=0)
+
+
+@pytest.mark.parametrize("strength", [1.0, 3.0])
+def test_bp_is_nearer_than_mean_field_on_grids(strength):
+    rules = [BeliefPropagation(damping=0.3), MeanField(damping=0.3)]
+    bp, mean_field = grid_errors(strength, 10, rules)
+    assert bp < mean_field / 2
