@@ -22,6 +22,8 @@ CLASSES = {
     "DeepNMFRegressor": "skunfold.deep_nmf",
     "SparseNMF": "skunfold.sparse_nmf",
     "SpeechEnhancer": "skunfold.audio",
+    "UnfoldedBPClassifier": "skunfold.mrf",
+    "UnfoldedMeanFieldClassifier": "skunfold.mrf",
 }
 
 NUMERIC_TYPE = re.compile(r"[<>|](b1|[iu][1248]|f[248])")

@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, Literal, Self
 
@@ -38,11 +37,12 @@ from skunfold._deep_nmf.validation import (
     check_sources,
     group_sizes,
 )
+from skunfold._fitting import restored_on_failure, rows_of
 from skunfold._kernels.divergences import BETA, beta_of, divergence
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
 from skunfold._scaling import power_of_two_scale, weighted_mean
 from skunfold._training.callbacks import CallbackSupportMixin, EpochCallbacks, with_callbacks
-from skunfold._training.loop import LoopSettings, TrainingState, fit_loop, train_epoch
+from skunfold._training.loop import LoopSettings, TrainingState, copies, fit_loop, train_epoch
 from skunfold._training.objective import Objective
 from skunfold._training.updates import ExponentiatedGradient, MultiplicativeUpdate
 
@@ -366,19 +366,17 @@ default="nmf"
             If data is sparse.
         """
         going_on = self.warm_start and hasattr(self, "bases_")
-        with _restored_on_failure(self):
+        with restored_on_failure(self):
             X, y, weight, groups = self._validated(X, y, sample_weight, groups, going_on)
             train_rows, held_out_rows = self._split(np.shape(X)[0], groups)
-            train = _rows_of(train_rows, X, y, weight)
+            train = rows_of(train_rows, X, y, weight)
             if not going_on:
                 self._initialise(*train, sources=sources)
-            callbacks = EpochCallbacks(self, X, y, weight, self._max_epochs)
+            callbacks = EpochCallbacks(self, X, self._shaped(y), weight, self._max_epochs)
             if self._n_trained == 0:
                 self._set_untrained_results(X, y, weight)
             else:
-                held_out = (
-                    _rows_of(held_out_rows, X, y, weight) if self.early_stopping else None
-                )
+                held_out = rows_of(held_out_rows, X, y, weight) if self.early_stopping else None
                 self._train(*train, held_out=held_out, callbacks=callbacks)
             callbacks.end_fit()
         return self
@@ -407,7 +405,7 @@ default="nmf"
         self : DeepNMFRegressor
         """
         going_on = hasattr(self, "bases_")
-        with _restored_on_failure(self):
+        with restored_on_failure(self):
             X, y, weight, _ = self._validated(X, y, sample_weight, None, going_on)
             if not going_on:
                 self._initialise(X, y, weight, sources=sources)
@@ -416,11 +414,11 @@ default="nmf"
                 return self
             samples, state = self._training(X, y, weight)
             if state.best_parameters:
-                state.parameters = [p.copy() for p in state.best_parameters]
+                state.parameters = copies(state.best_parameters)
             with Objective(self._network()) as objective:
                 settings = self._loop_settings(len(samples))
                 state.best_loss = loss = train_epoch(objective, state, samples, settings)
-            state.best_parameters = [p.copy() for p in state.parameters]
+            state.best_parameters = copies(state.parameters)
             state.history.append({"epoch": len(state.history) + 1, "loss": loss})
             self._set_results(state)
         return self
@@ -704,6 +702,7 @@ default="nmf"
         return bases, self.output_bases_.astype(X.dtype, copy=False)
 
     def _shaped(self, y):
+        """Return outputs as users know them: flat if there is only one."""
         return y.ravel() if self.n_outputs_ == 1 else y
 
     @property
@@ -736,27 +735,6 @@ default="nmf"
             distinct, places = state["bases_"]
             state = state | {"bases_": [distinct[i] for i in places]}
         super().__setstate__(state)
-
-
-@contextmanager
-def _restored_on_failure(estimator):
-    """Give an estimator its fitted attributes back if its fit fails or is interrupted."""
-
-    def is_fitted_attribute(name):
-        return name.endswith("_") or name == "_training_state"
-
-    fitted = {k: v for k, v in vars(estimator).items() if is_fitted_attribute(k)}
-    try:
-        yield
-    except BaseException:
-        for name in filter(is_fitted_attribute, list(vars(estimator))):
-            delattr(estimator, name)
-        vars(estimator).update(fitted)
-        raise
-
-
-def _rows_of(rows, *arrays):
-    return [None if a is None else a[rows] for a in arrays]
 
 
 def _r2(samples, y_hat):

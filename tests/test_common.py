@@ -2,7 +2,12 @@
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skunfold import DeepNMFRegressor, SparseNMF
+from skunfold import (
+    DeepNMFRegressor,
+    SparseNMF,
+    UnfoldedBPClassifier,
+    UnfoldedMeanFieldClassifier,
+)
 
 ESTIMATORS = [
     DeepNMFRegressor(),
@@ -14,6 +19,12 @@ ESTIMATORS = [
     DeepNMFRegressor(n_components=4, n_trained_layers=0),
     SparseNMF(),
     SparseNMF(n_components=3, sparsity=0.2, beta_loss="frobenius"),
+    UnfoldedMeanFieldClassifier(10),
+    UnfoldedMeanFieldClassifier((6, 4), n_layers=3, tied=False, lateral=True, damping=0.2),
+    UnfoldedMeanFieldClassifier((), solver="lbfgs", max_iter=100, class_weight="balanced"),
+    UnfoldedBPClassifier((8, 4)),
+    UnfoldedBPClassifier(5, lateral=True, power=0.5, damping=0.2, solver="lbfgs", max_iter=50),
+    UnfoldedBPClassifier((6, 4), tied=False, solver="sgd", learning_rate_init=0.1),
 ]
 
 

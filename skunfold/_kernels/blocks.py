@@ -91,10 +91,13 @@ class PerThread:
         return self._local.value
 
 
-def map_samples(function, out, n_weights, *inputs):
-    """Fill `out` and return it: function(out[rows], workspace, *rows of inputs), in threads."""
+def map_samples(function, out, n_weights, *inputs, block_size=None):
+    """Fill `out` and return it: function(out[rows], workspace, *rows of inputs), in threads.
+
+    The block size follows from the number of weights unless it is given.
+    """
     workspace = PerThread(Workspace)
-    slices = block_slices(len(out), block_size_for(len(out), n_weights))
+    slices = block_slices(len(out), block_size or block_size_for(len(out), n_weights))
 
     def work(rows):
         function(out[rows], workspace(), *(a[rows] for a in inputs))

@@ -25,8 +25,8 @@ class EpochCallbacks:
         The estimator whose `fit` runs, with or without callbacks set.
     X : array-like
         Its training data.
-    y : ndarray of shape (n_samples, n_outputs)
-        Its targets; a single column is shown flat.
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Its targets.
     sample_weight : array-like or None
         Its weights.
     max_iter : int
@@ -38,7 +38,7 @@ class EpochCallbacks:
         self._attributes = dict
         if hasattr(estimator, "_init_callback_context"):
             self._estimator = estimator
-            self._data = {"X": X, "y": y.ravel() if y.shape[1] == 1 else y}
+            self._data = {"X": X, "y": y}
             if sample_weight is not None:
                 self._data["metadata"] = {"sample_weight": sample_weight}
             self._task = estimator._init_callback_context(max_subtasks=max_iter)

@@ -72,7 +72,7 @@ def fit_loop(objective, state, train, settings, valid=None, score=None, callback
     callbacks = callbacks or NoCallbacks()
     objective.require(state.update.form)
     try:
-        _start(objective, state, train if valid is None else valid)
+        _start(objective, state, train, valid)
         for _ in range(settings.max_iter):
             callbacks.begin_epoch()
             _run_epoch(objective, state, train, settings, valid, score)
@@ -81,19 +81,27 @@ def fit_loop(objective, state, train, settings, valid=None, score=None, callback
             if state.status != "running":
                 break
     except KeyboardInterrupt:
-        state.status = "interrupted"
-        warnings.warn(
-            f"Training was interrupted after {len(state.history)} epochs; "
-            "the best parameters so far are kept."
-        )
+        note_interruption(state)
 
 
-def _start(objective, state, monitored):
+def note_interruption(state):
+    """Say that Ctrl-C ended training."""
+    state.status = "interrupted"
+    warnings.warn(
+        f"Training was interrupted after {len(state.history)} epochs; "
+        "the best parameters so far are kept."
+    )
+
+
+def _start(objective, state, train, valid):
     if state.status not in ("new", "running"):
         state.n_no_change = 0
     state.status = "running"
-    state.best_parameters = state.best_parameters or _copies(state.parameters)
-    state.best_loss = objective.evaluate(state.best_parameters, monitored)
+    state.best_parameters = state.best_parameters or copies(state.parameters)
+    if valid is None:
+        state.best_loss = objective.evaluate(state.best_parameters, train)
+    else:
+        state.best_loss, _ = objective.evaluate_with_output(state.best_parameters, valid)
 
 
 def _run_epoch(objective, state, train, settings, valid, score):
@@ -113,7 +121,7 @@ def _run_epoch(objective, state, train, settings, valid, score):
     entry["seconds"] = time.perf_counter() - began
     state.history.append(entry)
     if settings.verbose:
-        print(_line(entry))
+        print(line_of(entry))
 
 
 def train_epoch(objective, state, train, settings):
@@ -144,21 +152,22 @@ def _judge(state, monitored, settings, patience):
     state.n_no_change = 0 if enough else state.n_no_change + 1
     if monitored < state.best_loss:
         state.best_loss, state.n_worse = monitored, 0
-        state.best_parameters = _copies(state.parameters)
+        state.best_parameters = copies(state.parameters)
     else:
         state.n_worse += 1
         if state.n_worse >= patience or not np.isfinite(monitored):
             state.update.shrink()
-            state.parameters, state.n_worse = _copies(state.best_parameters), 0
+            state.parameters, state.n_worse = copies(state.best_parameters), 0
     if state.n_no_change >= settings.n_iter_no_change:
         state.status = "converged"
 
 
-def _copies(parameters):
+def copies(parameters):
+    """Return copies of the arrays in a list."""
     return [p.copy() for p in parameters]
 
 
-def _line(entry):
+def line_of(entry):
     """Return one line of text for an epoch."""
     losses = ", ".join(
         f"{name.replace('_', ' ')} {entry[name]:.6g}"

@@ -1,5 +1,7 @@
 """Loss and gradient of a batch, as sums over blocks of samples that threads work on."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from skunfold._kernels.blocks import BlockThreads, PerThread, block_size_for, block_slices
@@ -10,15 +12,34 @@ from skunfold._kernels.numerics import Parts, Workspace
 MAX_SHARDS = 8
 
 
+@dataclass(frozen=True)
+class L2Penalty:
+    """strength / 2 times the sum of squares of some of the parameters."""
+
+    strength: float
+    places: tuple[int, ...]  # of the penalised parameters in their list
+
+    def value(self, parameters):
+        """Return the penalty."""
+        squares = (float(np.vdot(parameters[i], parameters[i])) for i in self.places)
+        return self.strength / 2 * sum(squares)
+
+    def add_gradient(self, parameters, gradients):
+        """Add the gradient of the penalty to those of the parameters, in place."""
+        for i in self.places:
+            gradients[i] += parameters[i].dtype.type(self.strength) * parameters[i]
+
+
 class Objective:
     """The weighted mean loss of a model over samples, and its gradient.
 
     A context manager: it owns the threads. Gradients come as arrays (``form="net"``) or as
-    `Parts` (``form="parts"``).
+    `Parts` (``form="parts"``). A penalty on the parameters can only have a net gradient.
     """
 
-    def __init__(self, model):
+    def __init__(self, model, penalty=None):
         self.model = model
+        self.penalty = penalty or L2Penalty(0.0, ())
         self._threads = BlockThreads()
         self._replica = PerThread(getattr(model, "with_workspace", lambda: model))
         self._sums = [Workspace() for _ in range(MAX_SHARDS)]
@@ -39,7 +60,7 @@ class Objective:
             )
 
     def gradient(self, parameters, samples, form="net"):
-        """Return (mean loss, gradient of the mean loss), a list like the parameters."""
+        """Return (mean loss with penalty, its gradient), a list like the parameters."""
         shards = self._shards(parameters, samples)
 
         def add_up(slices, sums):
@@ -59,14 +80,17 @@ class Objective:
         scale = 1 / samples.total_weight
         for array in total:
             array *= array.dtype.type(scale)
-        return loss * scale, _as_parts(total) if form == "parts" else total
+        if form == "parts":
+            return loss * scale, _as_parts(total)
+        self.penalty.add_gradient(parameters, total)
+        return loss * scale + self.penalty.value(parameters), total
 
     def evaluate(self, parameters, samples):
-        """Return the mean loss."""
-        return self._evaluate(parameters, samples)[0]
+        """Return the mean loss with penalty, which training lowers."""
+        return self._evaluate(parameters, samples)[0] + self.penalty.value(parameters)
 
     def evaluate_with_output(self, parameters, samples):
-        """Return the mean loss and the outputs of all samples."""
+        """Return the mean loss, without penalty, and the outputs of all samples."""
         return self._evaluate(parameters, samples, keep_output=True)
 
     def _evaluate(self, parameters, samples, keep_output=False):
@@ -91,7 +115,10 @@ class Objective:
 
     def _shards(self, parameters, samples):
         """Return at most MAX_SHARDS lists of slices of consecutive samples."""
-        size = block_size_for(len(samples), max(p.size for p in parameters))
+        if hasattr(self.model, "block_size"):
+            size = self.model.block_size(parameters)
+        else:
+            size = block_size_for(len(samples), max(p.size for p in parameters))
         slices = block_slices(len(samples), size)
         return [slices[s] for s in block_slices(len(slices), -(-len(slices) // MAX_SHARDS))]
 

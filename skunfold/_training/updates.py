@@ -91,7 +91,7 @@ class _Adam:
             dtype = W.dtype.type
             self._prepare(W, g)
             # Gradients that are rounding errors beside the others must not move anything.
-            rms = np.sqrt(np.vdot(g, g) / g.size)
+            rms = np.sqrt(np.vdot(g, g) / max(g.size, 1))
             floor = dtype(np.sqrt(np.finfo(W.dtype).eps) * rms) + smallest_of(W.dtype)
             for w, d, m_part, s_part in _chunks(W, g, m, s):
                 m_part *= dtype(b1)
@@ -111,6 +111,58 @@ class _Adam:
     def _move(self, w, d):
         """Move a chunk of parameters by a chunk of directions."""
         raise NotImplementedError
+
+
+class Adam(_Adam):
+    """W <- W - learning_rate m / sqrt(s), from averages of gradients and their squares.
+
+    Kingma and Ba, "Adam: a method for stochastic optimization" (ICLR 2015).
+
+    Parameters
+    ----------
+    learning_rate : float
+        The largest typical change of a parameter in one update.
+    """
+
+    def _move(self, w, d):
+        w += d
+
+
+class SGD:
+    """Stochastic gradient descent with Nesterov's momentum.
+
+    With v <- momentum v - learning_rate g, W <- W + momentum v - learning_rate g; as in
+    :class:`sklearn.neural_network.MLPClassifier`.
+
+    Parameters
+    ----------
+    learning_rate : float
+        What multiplies the gradient.
+    """
+
+    form = "net"
+    momentum = 0.9
+
+    def __init__(self, learning_rate):
+        self.learning_rate = learning_rate
+        self._velocities = []
+
+    def shrink(self):
+        """Halve the learning rate and forget the velocities."""
+        self.learning_rate /= 2
+        self._velocities = []
+
+    def step(self, parameters, gradients):
+        """Move the parameters by a list of arrays."""
+        if not self._velocities:
+            self._velocities = [np.zeros_like(g) for g in gradients]
+        for W, v, g in zip(parameters, self._velocities, gradients):
+            momentum = W.dtype.type(self.momentum)
+            g *= W.dtype.type(-self.learning_rate)
+            v *= momentum
+            v += g
+            W += g
+            W += momentum * v
 
 
 class ExponentiatedGradient(_Adam):

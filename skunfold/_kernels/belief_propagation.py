@@ -1,0 +1,336 @@
+r"""Belief propagation: every unit sends on each link its belief without what came back on it.
+
+Along a link with coupling w, from a binary unit with total field t, where the message `back`
+came from the other end (both are log-odds), for a power a::
+
+    nu = (1/a) log(1 + sigmoid(t - a back) (exp(a w) - 1))
+
+a = 1 is belief propagation (sum-product), a -> 0 mean field (nu = w sigmoid(t)). To a class
+node, nu is a vector over its states c with w = V_jc. A class node with totals u_c sends::
+
+    nu_j = (1/a) log(sum_c exp(u_c - a m_jc + a V_jc) / sum_c exp(u_c - a m_jc))
+
+where m_jc came from unit j. With damping d in log-odds, (1 - d) nu + d (the one before).
+
+Messages are held as ratios r = exp(a nu), so that nothing transcendental is left for each
+link and sample. With E = exp(a w), taken once per coupling, rho = r_back exp(-t) and
+P_c = exp(u_c)::
+
+    r = (E + rho) / (1 + rho)          r_jc = (E_jc + rho_j) / (1 + rho_j)
+    r_j = sum_c n_jc E_jc / sum_c n_jc          n_jc = P_c / r_jc
+
+Only totals need a logarithm, of products of as many ratios as cannot overflow. Every sum is of
+positive terms: there is no cancellation. The derivatives, with s = 1 / (1 + rho) the sender's
+probability and p = E s / r the same if the receiver were on::
+
+    dlog r / d(a w) = p        dlog r / dlog rho = s - p       dlog rho = dlog r_back - dt
+    alpha = n E / sum n E,  beta = n / sum n:
+    dlog r_j / d(a V_jc) = alpha_jc       dlog r_j / du_c = alpha_jc - beta_jc
+
+Gradients by a state are by log r. Fields, and a times couplings, beyond +-`limit` count as at
+the limit: 319 in double, 39 in single precision.
+
+Couplings of binary units are (m, k), ratios (n, m, k) in both directions; those of C classes
+are (m, C), ratios to the class (n, C, m) and from it (n, m).
+
+Hershey, Le Roux and Weninger (arXiv 1409.2574), section 3.2; the form by ratios is ours.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from skunfold._kernels.graphs import Graph
+from skunfold._kernels.layered_mrf import Message
+from skunfold._kernels.numerics import add
+
+
+@dataclass(frozen=True)
+class BeliefPropagation:
+    """The rule of belief propagation."""
+
+    power: float = 1.0
+    damping: float = 0.0
+    block_elements = 1 << 15
+
+    def up_link(self, to_classes):
+        """Return the link from a hidden layer to the layer above."""
+        link = ToClassLink if to_classes else PairLink
+        return link(self.power, self.damping)
+
+    def down_link(self, from_classes):
+        """Return the link from a layer to the hidden layer below."""
+        if from_classes:
+            return FromClassLink(self.power, self.damping)
+        return PairLink(self.power, self.damping, down=True)
+
+    def lateral_link(self, graph):
+        """Return the link inside a layer."""
+        return LateralLink(self.power, self.damping, graph)
+
+    def table_size(self, sizes, graphs):
+        """Return the elements per sample of the widest array."""
+        pairs = [m * k for m, k in pairwise(sizes)]
+        edges = [2 * len(g.i) for g in graphs if g is not None]
+        return max([*sizes, *pairs, *edges])
+
+
+class Couplings(NamedTuple):
+    """E = exp(a w), where it was not limited (or None), and how many ratios a product holds."""
+
+    E: np.ndarray
+    inside: np.ndarray | None
+    n_factors: int
+
+
+def limit_of(dtype):
+    """Return the largest exponent of a ratio: two of them still have a product."""
+    return dtype.type(0.45 * np.log(np.finfo(dtype).max))
+
+
+def log_of_products(r, axis, n_factors):
+    """Return the sum of log r over an axis, (n, m, k) -> (n, m) or (n, k)."""
+    total = None
+    for first in range(0, r.shape[axis], n_factors):
+        rows = slice(first, first + n_factors)
+        chunk = r[:, rows] if axis == 1 else r[:, :, rows]
+        total = add(total, np.log(_product(chunk, axis)))
+    return total
+
+
+def _product(r, axis):
+    """Return the product over an axis; halves are multiplied so that rows stay long."""
+    if axis == 1:
+        return np.multiply.reduce(r, axis=1)
+    while r.shape[2] > 8:
+        half, odd = divmod(r.shape[2], 2)
+        folded = r[:, :, :half] * r[:, :, half : 2 * half]
+        if odd:
+            folded[:, :, 0] *= r[:, :, -1]
+        r = folded
+    return np.multiply.reduce(r, axis=2)
+
+
+@dataclass(frozen=True)
+class _Ratios:
+    """What all links share: couplings, odds, damping."""
+
+    power: float
+    damping: float
+
+    def prepare(self, W):
+        """Return the Couplings of an array of weights."""
+        w = self._arranged(W) * W.dtype.type(self.power)
+        limit = limit_of(W.dtype)
+        inside = None
+        largest = np.abs(w).max(initial=0)
+        if largest > limit:
+            inside = np.abs(w) <= limit
+            w, largest = np.clip(w, -limit, limit), limit
+        n_factors = int(2 * limit / max(largest, 1e-3))
+        return Couplings(np.exp(w), inside, n_factors)
+
+    def _arranged(self, W):
+        """Return the weights in the shape that they are used in."""
+        return W
+
+    def _odds(self, t):
+        """Return exp(-t), the odds of being off, limited."""
+        limit = limit_of(t.dtype)
+        x = np.clip(t, -limit, limit)
+        return np.exp(np.negative(x, out=x), out=x)
+
+    def _within(self, g, t):
+        """Return dE/dt, which is zero where t was limited."""
+        limit = limit_of(t.dtype)
+        if max(t.max(initial=0), -t.min(initial=0)) > limit:
+            g = g * (np.abs(t) <= limit)
+        return g
+
+    def _damped(self, r, old):
+        """Return the ratios that are sent."""
+        if old is None or self.damping == 0:
+            return r
+        return r * np.power(old / r, r.dtype.type(self.damping))
+
+    def _undamp(self, G, shape, old_was_there):
+        """Return dE by the logarithms of the undamped ratios and of the old ones."""
+        if not old_was_there or self.damping == 0:
+            return G, None
+        d = G.dtype.type(self.damping)
+        return (1 - d) * G, d * np.broadcast_to(G, shape)
+
+    def _weight_gradient(self, g, couplings):
+        """Return dE/dw from dE/d(a w), in the shape they are used in."""
+        g *= g.dtype.type(self.power)
+        if couplings.inside is not None:
+            g *= couplings.inside
+        return g
+
+    def _scaled(self, field):
+        """Return the field, from a times the field."""
+        if self.power != 1:
+            field *= field.dtype.type(1 / self.power)
+        return field
+
+
+@dataclass(frozen=True)
+class PairLink(_Ratios):
+    """All binary units of one layer to all of the next, up or down."""
+
+    down: bool = False
+
+    def send(self, t, back, old, couplings):
+        """Return the Message from totals t, (n, m) going up or (n, k) going down."""
+        x = self._odds(t)
+        x = x[:, None, :] if self.down else x[:, :, None]
+        rho = x if back is None else back * x
+        s = rho + rho.dtype.type(1)
+        np.reciprocal(s, out=s)
+        r = couplings.E + rho
+        r *= s
+        state = self._damped(r, old)
+        axis = 2 if self.down else 1
+        field = self._scaled(log_of_products(state, axis, couplings.n_factors))
+        return Message(field, state, (t, s, r, back is not None, old is not None))
+
+    def adjoint(self, g_field, g_state, message, couplings):
+        """Return dE by (t, back, old, weights), from those by the field and the state."""
+        t, s, r, has_back, has_old = message.tape
+        g_field = self._scaled(g_field.copy())
+        G = g_field[:, :, None] if self.down else g_field[:, None, :]
+        if g_state is not None:
+            G = np.add(g_state, G, out=g_state)
+        G, g_old = self._undamp(G, message.state.shape, has_old)
+        p = couplings.E * s
+        p /= r
+        Gp = G * p
+        g_weight = self._weight_gradient(Gp.sum(axis=0), couplings)
+        g_rho = np.multiply(G, s, out=p)
+        g_rho -= Gp
+        g_t = g_rho.sum(axis=1 if self.down else 2)
+        g_t = self._within(np.negative(g_t, out=g_t), t)
+        return g_t, g_rho if has_back else None, g_old, g_weight
+
+
+@dataclass(frozen=True)
+class ToClassLink(_Ratios):
+    """All binary units of a layer to the class node."""
+
+    def _arranged(self, W):
+        return np.ascontiguousarray(W.T)
+
+    def send(self, t, back, old, couplings):
+        """Return the Message from totals t (n, m); its state is (n, C, m)."""
+        rho = self._odds(t)
+        if back is not None:
+            rho *= back
+        s = 1 / (1 + rho)
+        r = couplings.E + rho[:, None, :]
+        r *= s[:, None, :]
+        state = self._damped(r, old)
+        field = self._scaled(log_of_products(state, 2, couplings.n_factors))
+        return Message(field, state, (t, s, r, back is not None, old is not None))
+
+    def adjoint(self, g_field, g_state, message, couplings):
+        """Return dE by (t, back, old, weights), from those by the field and the state."""
+        t, s, r, has_back, has_old = message.tape
+        G = self._scaled(g_field.copy())[:, :, None]
+        if g_state is not None:
+            G = np.add(g_state, G, out=g_state)
+        G, g_old = self._undamp(G, message.state.shape, has_old)
+        Gp = couplings.E * s[:, None, :]
+        Gp /= r
+        Gp *= G
+        g_weight = self._weight_gradient(Gp.sum(axis=0), couplings).T
+        g_rho = G.sum(axis=1) * s
+        g_rho -= Gp.sum(axis=1)
+        return self._within(-g_rho, t), g_rho if has_back else None, g_old, g_weight
+
+
+@dataclass(frozen=True)
+class FromClassLink(_Ratios):
+    """The class node to all binary units of a layer."""
+
+    def _arranged(self, W):
+        return np.ascontiguousarray(W.T)
+
+    def send(self, t, back, old, couplings):
+        """Return the Message from totals t (n, C), given back (n, C, m); state is (n, m)."""
+        u = t - t.max(axis=1, keepdims=True)
+        limit = limit_of(t.dtype)
+        shares = np.exp(np.maximum(u, -limit))[:, :, None] / back
+        total = shares.sum(axis=1)
+        weighted = shares * couplings.E
+        r = weighted.sum(axis=1)
+        weighted /= r[:, None, :]
+        shares /= total[:, None, :]
+        r /= total
+        state = self._damped(r, old)
+        field = self._scaled(np.log(state))
+        return Message(field, state, (u, weighted, shares, old is not None))
+
+    def adjoint(self, g_field, g_state, message, couplings):
+        """Return dE by (t, back, old, weights), from those by the field and the state."""
+        u, alpha, beta, has_old = message.tape
+        G = add(self._scaled(g_field.copy()), g_state)
+        G, g_old = self._undamp(G, message.state.shape, has_old)
+        G = G[:, None, :]
+        g_alpha = G * alpha
+        g_weight = self._weight_gradient(g_alpha.sum(axis=0), couplings).T
+        g_back = G * beta
+        g_back -= g_alpha
+        g_u = -g_back.sum(axis=2)
+        # The largest u is taken from all: what is limited gives its share to nobody, and the
+        # shares of the others add up to zero with it.
+        g_u *= u >= -limit_of(u.dtype)
+        top = u == 0
+        g_u -= top * (g_u.sum(axis=1) / top.sum(axis=1))[:, None]
+        return g_u, g_back, g_old, g_weight
+
+
+@dataclass(frozen=True)
+class LateralLink(_Ratios):
+    """The units of one layer to each other; one ratio a directed edge, (n_directed, n)."""
+
+    graph: Graph
+
+    def _arranged(self, W):
+        return self.graph.spread(W)
+
+    def send(self, t, back, old, couplings):
+        """Return the Message from totals t (n, m)."""
+        source, _, _, opposite = self.graph.directed
+        rho = np.ascontiguousarray(self._odds(t).T)[source]
+        if back is not None:
+            rho *= back[opposite]
+        s = rho + rho.dtype.type(1)
+        np.reciprocal(s, out=s)
+        r = np.add(couplings.E, rho, out=rho)
+        r *= s
+        state = self._damped(r, old)
+        if self.graph.degree <= couplings.n_factors:
+            field = np.log(self.graph.at_ends(state, np.multiply, empty=1))
+        else:
+            field = self.graph.at_ends(np.log(state))
+        return Message(
+            self._scaled(field).T, state, (t, s, r, back is not None, old is not None)
+        )
+
+    def adjoint(self, g_field, g_state, message, couplings):
+        """Return dE by (t, back, old, weights), from those by the field and the state."""
+        t, s, r, has_back, has_old = message.tape
+        _, end, _, opposite = self.graph.directed
+        G = add(self._scaled(g_field.T[end]), g_state)
+        G, g_old = self._undamp(G, message.state.shape, has_old)
+        Gp = couplings.E * s
+        Gp /= r
+        Gp *= G
+        g_weight = self._weight_gradient(Gp.sum(axis=1, keepdims=True), couplings)
+        g_rho = G * s
+        g_rho -= Gp
+        g_rho = g_rho[opposite]  # by the source's own log-odds, where the message back ended
+        g_t = self._within(-self.graph.at_ends(g_rho).T, t)
+        return g_t, g_rho if has_back else None, g_old, self.graph.gather(g_weight[:, 0])

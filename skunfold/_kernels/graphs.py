@@ -1,0 +1,99 @@
+"""Couplings on the edges of a graph: sums over the edges that meet in a node.
+
+Every edge {i, j} is two directed edges. They are sorted by the node they end in, and
+everything per directed edge is an array (n_directed, n_samples): time and memory grow with
+edges x samples, never with nodes squared.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Undirected edges without loops, each given once, among `n_nodes` nodes.
+
+    With `shared`, one weight serves all edges: weights are (1,) instead of (n_edges,).
+    """
+
+    n_nodes: int
+    i: np.ndarray  # (n_edges,) int
+    j: np.ndarray  # (n_edges,) int
+    shared: bool = False
+
+    @property
+    def n_weights(self):
+        """The number of weights that the edges have."""
+        return 1 if self.shared else len(self.i)
+
+    @property
+    def is_dense(self):
+        """Whether products with a matrix of all pairs of nodes cost less than the edges."""
+        return 8 * len(self.i) > self.n_nodes**2
+
+    @cached_property
+    def directed(self):
+        """Source, end, edge and opposite of the directed edges, (n_directed,) int each."""
+        source, end = np.concatenate([self.i, self.j]), np.concatenate([self.j, self.i])
+        n_edges = len(self.i)
+        order = np.argsort(end, kind="stable")
+        position = np.empty_like(order)
+        position[order] = np.arange(2 * n_edges)
+        opposite = position[(order + n_edges) % (2 * n_edges)]
+        return source[order], end[order], order % n_edges, opposite
+
+    @cached_property
+    def _segments(self):
+        """The nodes that have edges, where their edges begin, and the largest degree."""
+        nodes, starts, degrees = np.unique(
+            self.directed[1], return_index=True, return_counts=True
+        )
+        return nodes, starts, int(degrees.max(initial=0))
+
+    @property
+    def degree(self):
+        """The largest number of edges that meet in one node."""
+        return self._segments[2]
+
+    def at_ends(self, values, reduce=np.add, empty=0):
+        """Return the sum (or another reduction) of the values at each node, (n_nodes, n)."""
+        nodes, starts, _ = self._segments
+        out = np.full((self.n_nodes, values.shape[1]), empty, values.dtype)
+        if len(nodes):
+            out[nodes] = reduce.reduceat(values, starts, axis=0)
+        return out
+
+    def at_sources(self, values):
+        """Return the sum of the values over the edges that leave each node, (n_nodes, n)."""
+        return self.at_ends(values[self.directed[3]])
+
+    def spread(self, weights):
+        """Return the weight of each directed edge, (n_directed, 1)."""
+        return np.broadcast_to(weights, self.i.shape)[self.directed[2], None]
+
+    def gather(self, values):
+        """Return the gradient of the weights from that of each directed edge, (n_weights,)."""
+        dtype = values.dtype
+        if self.shared:
+            return values.sum(keepdims=True)
+        sums = np.bincount(self.directed[2], weights=values, minlength=len(self.i))
+        return sums.astype(dtype, copy=False)
+
+    def matrix(self, weights):
+        """Return the symmetric matrix of the weights, (n_nodes, n_nodes)."""
+        J = np.zeros((self.n_nodes, self.n_nodes), weights.dtype)
+        J[self.i, self.j] = weights
+        J[self.j, self.i] = weights
+        return J
+
+    def gather_matrix(self, G):
+        """Return the gradient of the weights from that of the matrix, (n_weights,)."""
+        g = G[self.i, self.j] + G[self.j, self.i]
+        return g.sum(keepdims=True) if self.shared else g
+
+
+def complete_graph(n_nodes):
+    """Return the graph in which all pairs of nodes are coupled."""
+    return Graph(n_nodes, *np.triu_indices(n_nodes, k=1))

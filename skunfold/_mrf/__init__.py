@@ -1,0 +1,1 @@
+"""What stands between `skunfold.mrf` and the kernels: shapes, potentials, targets."""

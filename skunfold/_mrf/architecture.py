@@ -1,0 +1,146 @@
+"""The unfolded field but for its potentials: shapes, inference, potentials <-> parameters.
+
+Potentials are a list with a dict for each sweep: "coefs" are the couplings between adjacent
+layers, "intercepts" the biases, "lateral" the couplings inside each layer (None without).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from skunfold._kernels.blocks import map_samples
+from skunfold._kernels.graphs import Graph, complete_graph
+from skunfold._kernels.layered_mrf import LayeredMRF, Layout, sigmoid
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Sizes and rule of an unfolded field."""
+
+    n_features: int
+    hidden_sizes: tuple[int, ...]
+    n_outputs: int
+    class_node: bool
+    n_sweeps: int
+    tied: bool
+    lateral: bool
+    rule: Any  # MeanField or BeliefPropagation
+    label_graph: Graph | None = None
+
+    @property
+    def local(self):
+        """Whether all labels share the weights of their own features."""
+        return bool(self.label_graph and self.label_graph.shared and not self.hidden_sizes)
+
+    @property
+    def sizes(self):
+        """The rows of the first couplings, then the columns of all."""
+        if self.local:
+            return (self.n_features // self.n_outputs, 1)
+        return (self.n_features, *self.hidden_sizes, self.n_outputs)
+
+    @cached_property
+    def graphs(self):
+        """The graph inside each layer, or None; hidden layers first, the outputs last."""
+        hidden = [
+            complete_graph(size) if self.lateral and size > 1 else None
+            for size in self.hidden_sizes
+        ]
+        return (*hidden, self.label_graph)
+
+    @cached_property
+    def layout(self):
+        """Where parameters stand in their flat list."""
+        return Layout(self.graphs, self.n_sweeps, self.tied)
+
+    @cached_property
+    def network(self):
+        """The network as the training loop sees it."""
+        return LayeredMRF(self.layout, self.rule, self.class_node, self.local)
+
+    @property
+    def coupling_places(self):
+        """The places of all couplings in the list of parameters: all but the biases."""
+        return tuple(
+            place
+            for places in self.layout.places
+            for W, _, J in places
+            for place in (W, J)
+            if place is not None
+        )
+
+    def random_potentials(self, random_state, dtype):
+        """Return potentials by Glorot and Bengio (2010), as in MLPClassifier; no laterals."""
+        coefs, intercepts = [], []
+        for m, k in pairwise(self.sizes):
+            bound = np.sqrt(2 / (m + k))
+            coefs.append(random_state.uniform(-bound, bound, (m, k)).astype(dtype))
+            intercepts.append(random_state.uniform(-bound, bound, k).astype(dtype))
+        return self.repeated(coefs, intercepts)
+
+    def repeated(self, coefs, intercepts):
+        """Return the potentials that are the same in every sweep, without lateral couplings."""
+        dtype = coefs[0].dtype
+        lateral = [
+            None if graph is None else np.zeros(graph.n_weights, dtype) for graph in self.graphs
+        ]
+        one = {"coefs": coefs, "intercepts": intercepts, "lateral": lateral}
+        return self.potentials(self.parameters([one] * self.n_sweeps))
+
+    def parameters(self, potentials):
+        """Return the flat list of distinct arrays, as training sees them."""
+        parameters = []
+        for index, places in enumerate(self.layout.places):
+            chosen = potentials[index]
+            for layer, (_, _, J) in enumerate(places):
+                parameters += [chosen["coefs"][layer], chosen["intercepts"][layer]]
+                if J is not None:
+                    parameters.append(chosen["lateral"][layer])
+        return parameters
+
+    def potentials(self, parameters):
+        """Return the potentials of each sweep, one and the same dict for tied sweeps."""
+        sets = [
+            {
+                "coefs": [parameters[W] for W, _, _ in places],
+                "intercepts": [parameters[b] for _, b, _ in places],
+                "lateral": [None if J is None else parameters[J] for _, _, J in places],
+            }
+            for places in self.layout.places
+        ]
+        return sets * self.n_sweeps if self.tied else sets
+
+    def logits(self, X, parameters):
+        """Return the logits after the last sweep, (n, n_outputs)."""
+
+        def fill(out, work, X):
+            *_, totals = self.network.sweeps(parameters, X)
+            out[:] = totals[-1]
+
+        return self._filled(fill, self.n_outputs, X, parameters)
+
+    def staged_logits(self, X, parameters):
+        """Return the logits after each sweep, (n, n_sweeps, n_outputs)."""
+
+        def fill(out, work, X):
+            for sweep, totals in enumerate(self.network.sweeps(parameters, X)):
+                out[:, sweep] = totals[-1]
+
+        return self._filled(fill, (self.n_sweeps, self.n_outputs), X, parameters)
+
+    def beliefs(self, X, parameters):
+        """Return the beliefs of all hidden units after the last sweep."""
+
+        def fill(out, work, X):
+            *_, totals = self.network.sweeps(parameters, X)
+            np.concatenate([out[:, :0], *map(sigmoid, totals[:-1])], axis=1, out=out)
+
+        return self._filled(fill, sum(self.hidden_sizes), X, parameters)
+
+    def _filled(self, fill, shape, X, parameters):
+        out = np.empty((len(X), *np.atleast_1d(shape)), X.dtype)
+        size = self.network.block_size(parameters)
+        return map_samples(fill, out, 0, X, block_size=size)

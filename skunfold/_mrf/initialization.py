@@ -1,0 +1,119 @@
+"""The potentials that training starts from, and checks of what was given for them."""
+
+import numpy as np
+from sklearn.neural_network import BernoulliRBM
+from sklearn.utils.validation import check_is_fitted
+
+
+def initial_potentials(init, architecture, X, random_state):
+    """Return the first potentials for `init`, which is described in the estimators."""
+    if init == "random":
+        return architecture.random_potentials(random_state, X.dtype)
+    if isinstance(init, str):
+        return _pretrained(architecture, X, random_state)
+    return potentials_from(init, architecture, X.dtype)
+
+
+def _pretrained(architecture, X, random_state):
+    """Return random potentials but for the first layer, which models X."""
+    if not architecture.hidden_sizes:
+        raise ValueError("init='rbm' needs a hidden layer; hidden_layer_sizes is empty.")
+    if X.min() < 0 or X.max() > 1:
+        raise ValueError(
+            f"init='rbm' needs X between 0 and 1; it is between {X.min():.3g} and "
+            f"{X.max():.3g}. Scale it (sklearn.preprocessing.MinMaxScaler), or use "
+            "init='random'."
+        )
+    start = architecture.random_potentials(random_state, X.dtype)[0]
+    rbm = BernoulliRBM(architecture.hidden_sizes[0], random_state=random_state).fit(X)
+    coefs, intercepts = start["coefs"], start["intercepts"]
+    coefs[0] = np.ascontiguousarray(rbm.components_.T, dtype=X.dtype)
+    intercepts[0] = rbm.intercept_hidden_.astype(X.dtype)
+    return architecture.repeated(coefs, intercepts)
+
+
+def potentials_from(model, architecture, dtype):
+    """Return potentials of a fitted MLPClassifier or unfolded classifier.
+
+    Deeper networks repeat the last sweep of a model, and so do tied ones use its last sweep.
+    """
+    check_is_fitted(model)
+    if hasattr(model, "potentials_"):
+        given = model.potentials_
+    else:
+        check_logistic(model)
+        lateral = [None] * len(model.coefs_)
+        given = [{"coefs": model.coefs_, "intercepts": model.intercepts_, "lateral": lateral}]
+    shapes = [W.shape for W in given[0]["coefs"]]
+    needed = list(zip(architecture.sizes, architecture.sizes[1:]))
+    if shapes != needed:
+        raise ValueError(
+            f"{type(model).__name__} has couplings of shapes {shapes}; this model needs "
+            f"{needed}."
+        )
+    parameters = []
+    for index, places in enumerate(architecture.layout.places):
+        chosen = given[-1 if architecture.tied else min(index, len(given) - 1)]
+        for layer, (_, _, J) in enumerate(places):
+            parameters += [chosen["coefs"][layer], chosen["intercepts"][layer]]
+            if J is not None:
+                graph = architecture.graphs[layer]
+                w = chosen["lateral"][layer]
+                parameters.append(np.zeros(graph.n_weights) if w is None else w)
+    return architecture.potentials([np.array(p, dtype=dtype) for p in parameters])
+
+
+def check_logistic(model):
+    """Raise a ValueError unless the hidden units of a network are sigmoids."""
+    if model.activation != "logistic":
+        raise ValueError(
+            f"{type(model).__name__} has activation={model.activation!r}; only hidden units "
+            "with activation='logistic' are those of a binary field."
+        )
+
+
+def layer_sizes(hidden_layer_sizes):
+    """Return the sizes of the hidden layers as a tuple of int, checked."""
+    one = np.ndim(hidden_layer_sizes) == 0
+    sizes = (hidden_layer_sizes,) if one else tuple(hidden_layer_sizes)
+    if any(int(size) != size or size < 1 for size in sizes):
+        raise ValueError(
+            f"hidden_layer_sizes={hidden_layer_sizes!r} holds something else than whole "
+            "numbers of 1 or more; give one for each hidden layer, or ()."
+        )
+    return tuple(int(size) for size in sizes)
+
+
+def check_continuation(fitted, architecture, targets, fitted_classes):
+    """Check that a warm start keeps what it goes on from."""
+    sizes = [m for m, _ in (W.shape for W in fitted[0]["coefs"])][1:]
+    if sizes != list(architecture.hidden_sizes):
+        raise ValueError(
+            f"hidden_layer_sizes={architecture.hidden_sizes}, but warm_start=True goes on "
+            f"from a fit with {tuple(sizes)}; set warm_start=False to start anew."
+        )
+    lateral = [None if J is None else len(J) for J in fitted[-1]["lateral"]]
+    graphs = [None if graph is None else graph.n_weights for graph in architecture.graphs]
+    if architecture.n_sweeps > 1 and lateral != graphs:
+        raise ValueError(
+            "lateral, label_graph or coupling differ from those of the fit that "
+            "warm_start=True goes on from; set warm_start=False, or give that fit as init."
+        )
+    if len(fitted) != architecture.n_sweeps:
+        raise ValueError(
+            f"n_layers={architecture.n_sweeps}, but warm_start=True goes on from a fit with "
+            f"{len(fitted)} layers; set warm_start=False, or give that fit as init."
+        )
+    if architecture.tied and any(one is not fitted[0] for one in fitted):
+        same = all(a is b for one in fitted for a, b in zip(one["coefs"], fitted[0]["coefs"]))
+        if not same:
+            raise ValueError(
+                "tied=True, but warm_start=True goes on from untied sweeps; set "
+                "warm_start=False, or give that fit as init."
+            )
+    if not np.array_equal(targets.classes, fitted_classes):
+        raise ValueError(
+            f"y holds the classes {', '.join(map(str, targets.classes))}, but warm_start=True "
+            f"goes on from a fit to {', '.join(map(str, fitted_classes))}; set "
+            "warm_start=False to start anew."
+        )

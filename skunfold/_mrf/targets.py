@@ -1,0 +1,127 @@
+"""Classes and labels as indicators, and back from logits."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.metrics import accuracy_score
+from sklearn.utils import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+
+from skunfold._kernels.layered_mrf import log_softmax, softmax, two_states
+
+
+def class_weights(class_weight, y, weight):
+    """Return the weight of each sample, multiplied by that of its class.
+
+    "balanced" brings all classes to the same sum of weights.
+    """
+    if y.ndim == 2:
+        raise ValueError(
+            f"class_weight={class_weight!r} is for classes, but y is a label indicator matrix; "
+            "use class_weight=None."
+        )
+    if class_weight == "balanced":
+        _, index = np.unique(y, return_inverse=True)
+        sums = np.bincount(index, weights=weight)
+        with_weight = sums > 0
+        factors = np.where(with_weight, weight.sum() / with_weight.sum(), 0)
+        factors = np.divide(factors, sums, out=factors, where=with_weight)
+        return weight * factors[index].astype(weight.dtype)
+    return weight * compute_sample_weight(class_weight, y).astype(weight.dtype)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the outputs mean: states of a class node, or labels that are on or off.
+
+    Two classes are one label, which is on for the second.
+    """
+
+    classes: np.ndarray  # of the class node; numbers of the columns of y where it has many
+    n_outputs: int
+    class_node: bool
+
+    @classmethod
+    def of(cls, y):
+        """Return the targets that y holds samples of."""
+        check_classification_targets(y)
+        if type_of_target(y).startswith("multilabel"):
+            return cls(np.arange(y.shape[1]), y.shape[1], class_node=False)
+        return cls.of_classes(np.unique(y))
+
+    @classmethod
+    def of_classes(cls, classes):
+        """Return the targets of one class node."""
+        if len(classes) < 2:
+            raise ValueError(
+                f"y holds one class only, {classes[0]!r}; a classifier needs two or more."
+            )
+        n_outputs = 1 if len(classes) == 2 else len(classes)
+        return cls(classes, n_outputs, class_node=n_outputs > 1)
+
+    @property
+    def multilabel(self):
+        """Whether y has a column for each label."""
+        return not self.class_node and self.n_outputs == len(self.classes)
+
+    def indicators(self, y, dtype):
+        """Return y as 0 and 1, (n, n_outputs)."""
+        if type_of_target(y).startswith("multilabel") != self.multilabel:
+            kind = "an indicator matrix" if self.multilabel else "one column of classes"
+            raise ValueError(f"y has shape {y.shape}; this model was fitted with {kind}.")
+        if self.multilabel:
+            if y.shape[1] != self.n_outputs:
+                raise ValueError(
+                    f"y has {y.shape[1]} columns; this model was fitted with {self.n_outputs}."
+                )
+            y = y.toarray() if hasattr(y, "toarray") else y
+            return np.ascontiguousarray(y, dtype=dtype)
+        unknown = np.setdiff1d(y, self.classes)
+        if len(unknown):
+            raise ValueError(
+                f"y holds the class {unknown[0]!r}; this model knows the classes "
+                f"{', '.join(map(str, self.classes))}."
+            )
+        index = np.searchsorted(self.classes, y)
+        if not self.class_node:
+            return index[:, None].astype(dtype)
+        return np.eye(self.n_outputs, dtype=dtype)[index]
+
+    def predictions(self, logits):
+        """Return the most probable class of each sample, or the labels that are on."""
+        if self.multilabel:
+            return (logits > 0).astype(int)
+        if not self.class_node:
+            return self.classes[(logits[:, 0] > 0).astype(int)]
+        return self.classes[logits.argmax(axis=1)]
+
+    def probabilities(self, logits):
+        """Return the probabilities of the classes (n, n_classes), or of each label being on."""
+        if self.class_node:
+            return softmax(logits)
+        off, on = two_states(logits)
+        return on if self.multilabel else np.hstack([off, on])
+
+    def log_probabilities(self, logits):
+        """Return the logarithms of `probabilities`, finite also where these are zero."""
+        if self.class_node:
+            logs = log_softmax(logits)
+        else:
+            off, on = two_states(logits, log=True)
+            logs = on if self.multilabel else np.hstack([off, on])
+        p = self.probabilities(logits)
+        return np.log(p, out=logs, where=p > np.finfo(p.dtype).tiny)
+
+    def decisions(self, logits):
+        """Return the logits, flat for two classes."""
+        return logits if self.class_node or self.multilabel else logits[:, 0]
+
+    def accuracy(self, samples, logits):
+        """Return the weighted accuracy of logits."""
+        decided = self._decided(logits)
+        return float(accuracy_score(samples.y, decided, sample_weight=samples.weight))
+
+    def _decided(self, logits):
+        if not self.class_node:
+            return (logits > 0).astype(logits.dtype)
+        return np.eye(self.n_outputs, dtype=logits.dtype)[logits.argmax(axis=1)]

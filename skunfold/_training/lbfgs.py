@@ -1,0 +1,67 @@
+"""Training by L-BFGS (scipy): whole batches, line searches."""
+
+import time
+
+import numpy as np
+from scipy.optimize import minimize
+
+from skunfold._training.callbacks import NoCallbacks
+from skunfold._training.loop import copies, line_of, note_interruption
+
+
+def fit_lbfgs(objective, state, train, settings, callbacks=None):
+    """Train for up to `settings.max_iter` iterations; `state` is advanced by each.
+
+    It stops where the largest element of the gradient is below `settings.tol`, or where a
+    line search finds nothing better. Arguments are those of `fit_loop`.
+    """
+    callbacks = callbacks or NoCallbacks()
+    state.status = "running"
+    state.best_parameters = state.parameters
+    state.best_loss = objective.evaluate(state.parameters, train)
+    began = [time.perf_counter()]
+
+    def value(x):
+        loss, gradients = objective.gradient(_unpacked(x, state.parameters), train)
+        return float(loss), _packed(gradients)
+
+    def after_iteration(intermediate_result):
+        callbacks.begin_epoch()
+        state.best_parameters = _unpacked(intermediate_result.x, state.parameters)
+        state.best_loss = float(intermediate_result.fun)
+        now = time.perf_counter()
+        entry = {"epoch": len(state.history) + 1, "loss": state.best_loss}
+        entry |= {"final_loss": state.best_loss, "seconds": now - began[0]}
+        state.history.append(entry)
+        began[0] = now
+        if settings.verbose:
+            print(line_of(entry))
+        if callbacks.end_epoch():
+            state.status = "stopped"
+            raise StopIteration
+
+    try:
+        result = minimize(
+            value,
+            _packed(state.parameters),
+            method="L-BFGS-B",
+            jac=True,
+            callback=after_iteration,
+            options={"maxiter": settings.max_iter, "gtol": settings.tol},
+        )
+        if state.status == "running" and result.nit < settings.max_iter:
+            state.status = "converged"
+    except KeyboardInterrupt:
+        note_interruption(state)
+    state.parameters = copies(state.best_parameters)
+
+
+def _packed(arrays):
+    """Return all arrays as one vector, in double precision."""
+    return np.concatenate([a.ravel() for a in arrays]).astype(np.float64, copy=False)
+
+
+def _unpacked(x, like):
+    """Return the vector as arrays of the shapes and dtypes of others."""
+    ends = np.cumsum([a.size for a in like])[:-1]
+    return [p.reshape(a.shape).astype(a.dtype) for p, a in zip(np.split(x, ends), like)]

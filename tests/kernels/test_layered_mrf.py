@@ -1,0 +1,322 @@
+"""Layered MRFs: gradients against finite differences, inference against enumeration."""
+
+from dataclasses import dataclass
+from itertools import pairwise, product
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from skunfold._kernels.belief_propagation import BeliefPropagation
+from skunfold._kernels.graphs import Graph, complete_graph
+from skunfold._kernels.layered_mrf import LayeredMRF, Layout, sigmoid, softmax
+from skunfold._kernels.mean_field import MeanField
+
+N_FEATURES = 3
+
+
+@dataclass(frozen=True)
+class Case:
+    """Hidden layers, outputs (negative: that many labels), graphs inside layers, sweeps."""
+
+    hidden: tuple = (4, 3)
+    outputs: int = 3
+    lateral: bool = False
+    labels: Graph | None = None
+    n_sweeps: int = 3
+    tied: bool = True
+    local: bool = False
+
+
+CASES = {
+    "no hidden layer": Case(hidden=()),
+    "one sweep": Case(n_sweeps=1),
+    "star": Case(hidden=(5,)),
+    "two layers": Case(),
+    "three layers, untied": Case(hidden=(4, 3, 2), tied=False),
+    "lateral": Case(hidden=(4,), lateral=True),
+    "lateral, two layers, untied": Case(lateral=True, tied=False, n_sweeps=4),
+    "lateral, one sweep": Case(lateral=True, n_sweeps=1),
+    "binary": Case(outputs=-1),
+    "labels": Case(outputs=-4, n_sweeps=2),
+    "label chain": Case((), -9, labels=Graph(9, np.arange(8), np.arange(1, 9)), n_sweeps=4),
+    "label loop, hidden": Case((3,), -3, labels=complete_graph(3), tied=False),
+    "some labels, shared": Case(
+        (2,), -12, labels=Graph(12, np.array([0, 4, 5]), np.array([1, 5, 6]), shared=True)
+    ),
+}
+CASES["labels with features of their own"] = Case(
+    (), -3, labels=Graph(3, np.array([0, 1]), np.array([1, 2]), shared=True), local=True
+)
+RULES = {
+    "mean field": MeanField(),
+    "mean field, damped": MeanField(damping=0.3),
+    "BP": BeliefPropagation(),
+    "BP, damped": BeliefPropagation(damping=0.3),
+    "BP, power 0.4": BeliefPropagation(power=0.4),
+    "BP, power 1.5, damped": BeliefPropagation(power=1.5, damping=0.6),
+}
+every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+every_rule = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+
+
+def make_network(case, rule):
+    graphs = [complete_graph(size) if case.lateral else None for size in case.hidden]
+    layout = Layout((*graphs, case.labels), case.n_sweeps, case.tied)
+    return LayeredMRF(layout, rule, classes=case.outputs > 0, local=case.local)
+
+
+def make_parameters(case, network, scale=1.0, seed=0, dtype=np.float64):
+    rng = np.random.default_rng(seed)
+    sizes = [2, 1] if case.local else [N_FEATURES, *case.hidden, abs(case.outputs)]
+    parameters = []
+    for places in network.layout.places:
+        for (m, k), graph, (_, _, J) in zip(pairwise(sizes), network.layout.graphs, places):
+            parameters += [rng.normal(size=(m, k)), rng.normal(size=k)]
+            if J is not None:
+                parameters.append(rng.normal(size=graph.n_weights))
+    return [(scale * p).astype(dtype) for p in parameters]
+
+
+def make_data(case, n=5, dtype=np.float64):
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(n, 2 * abs(case.outputs) if case.local else N_FEATURES))
+    if case.outputs > 0:
+        y = np.eye(case.outputs)[rng.integers(case.outputs, size=n)]
+    else:
+        y = rng.integers(2, size=(n, -case.outputs))
+    return X.astype(dtype), y.astype(dtype)
+
+
+def finite_differences(loss, parameters, step=1e-4):
+    """Return the gradient by a central difference of fourth order."""
+    gradients = [np.empty_like(p) for p in parameters]
+    for p, g in zip(parameters, gradients):
+        for i in np.ndindex(p.shape):
+            kept = p[i]
+            values = []
+            for steps in (-2, -1, 1, 2):
+                p[i] = kept + steps * step
+                values.append(loss())
+            p[i] = kept
+            g[i] = (values[0] - 8 * values[1] + 8 * values[2] - values[3]) / (12 * step)
+    return gradients
+
+
+@every_rule
+@every_case
+def test_gradients_match_finite_differences(case, rule):
+    network = make_network(case, rule)
+    parameters = make_parameters(case, network)
+    X, y = make_data(case)
+    logits, tape = network.forward(parameters, X)
+    gradients = network.backward(parameters, tape, network.loss_gradient(logits, y))
+    numeric = finite_differences(
+        lambda: network.loss(network.forward(parameters, X)[0], y).sum(), parameters
+    )
+    scale = max(np.abs(n).max() for n in numeric)
+    for g, n in zip(gradients, numeric):
+        assert g.shape == n.shape
+        assert_allclose(g, n, rtol=1e-6, atol=1e-8 * scale)
+
+
+@every_rule
+@every_case
+def test_samples_are_independent_and_dtype_is_kept(case, rule):
+    network = make_network(case, rule)
+    parameters = make_parameters(case, network)
+    X, _ = make_data(case)
+    logits, _ = network.forward(parameters, X)
+    rows = [network.forward(parameters, X[i : i + 1])[0] for i in range(len(X))]
+    assert_allclose(np.concatenate(rows), logits, rtol=1e-12, atol=1e-12)
+    single = [p.astype(np.float32) for p in parameters]
+    X, y = make_data(case, dtype=np.float32)
+    output, tape = network.forward(single, X)
+    gradients = network.backward(single, tape, network.loss_gradient(output, y))
+    assert {a.dtype for a in (output, *gradients)} == {np.dtype(np.float32)}
+    assert_allclose(output, logits, rtol=1e-4, atol=1e-4)
+
+
+# Exactness
+
+
+def marginals(fields, couplings, class_node=None):
+    """Return the exact probabilities of binary nodes to be on, and of the states of a class.
+
+    `fields` are those of the binary nodes, `couplings` maps pairs of them to weights, and
+    `class_node` is (fields of the states, couplings (nodes, states)).
+    """
+    c, V = (np.zeros(1), np.zeros((len(fields), 1))) if class_node is None else class_node
+    H = np.array(list(product([0.0, 1.0], repeat=len(fields))))
+    energy = H @ fields
+    for (i, j), w in couplings.items():
+        energy += w * H[:, i] * H[:, j]
+    energy = energy[:, None] + H @ V + c
+    p = np.exp(energy - energy.max())
+    p /= p.sum()
+    return p.sum(axis=1) @ H, p.sum(axis=0)
+
+
+TREES = {
+    "chain": lambda rng, n: np.arange(n - 1),
+    "star": lambda rng, n: np.zeros(n - 1, int),
+    "random": lambda rng, n: np.array([rng.integers(i + 1) for i in range(n - 1)]),
+}
+
+
+@pytest.mark.parametrize("n_nodes", range(1, 13))
+@pytest.mark.parametrize("shape", TREES)
+def test_bp_is_exact_on_label_trees(shape, n_nodes):
+    rng = np.random.default_rng(n_nodes)
+    parents = TREES[shape](rng, n_nodes).astype(int)
+    graph = Graph(n_nodes, parents, np.arange(1, n_nodes))
+    network = LayeredMRF(Layout((graph,), n_nodes + 1), BeliefPropagation(), classes=False)
+    W, b, J = (rng.uniform(-8, 8, s) for s in [(2, n_nodes), n_nodes, n_nodes - 1])
+    X = rng.uniform(-1, 1, (3, 2))
+    logits, _ = network.forward([W, b, J], X)
+    for x, logit in zip(X, logits):
+        couplings = dict(zip(zip(parents, range(1, n_nodes)), J))
+        exact, _ = marginals(x @ W + b, couplings)
+        assert_allclose(sigmoid(logit), exact, atol=1e-10)
+
+
+@pytest.mark.parametrize("sizes", [(1, 1, 1, 1), (5, 1), (9, 1, 1), (11,)])
+@pytest.mark.parametrize("outputs", [2, 5, -1])
+def test_bp_is_exact_on_layers_that_are_trees(sizes, outputs):
+    rng = np.random.default_rng(len(sizes) + outputs)
+    case = Case(sizes, outputs, n_sweeps=8)
+    network = make_network(case, BeliefPropagation())
+    parameters = [rng.uniform(-8, 8, p.shape) for p in make_parameters(case, network)]
+    *_, totals = network.sweeps(parameters, np.zeros((1, N_FEATURES)))
+    fields = np.concatenate(parameters[1::2][: len(sizes)])
+    starts = np.cumsum([0, *sizes])
+    couplings = {}
+    for layer, W in enumerate(parameters[2::2][: len(sizes) - 1]):
+        for i, j in np.ndindex(W.shape):
+            couplings[starts[layer] + i, starts[layer + 1] + j] = W[i, j]
+    V, c = parameters[-2:]
+    if outputs < 0:
+        V, c = np.hstack([np.zeros_like(V), V]), np.append(0, c)
+    V = np.vstack([np.zeros((len(fields) - len(V), V.shape[1])), V])
+    hidden, classes = marginals(fields, couplings, (c, V))
+    assert_allclose(sigmoid(np.hstack(totals[:-1]))[0], hidden, atol=1e-10)
+    found = softmax(totals[-1])[0] if outputs > 0 else sigmoid(totals[-1])[0]
+    assert_allclose(found, classes if outputs > 0 else classes[1:], atol=1e-10)
+
+
+@pytest.mark.parametrize("n_sweeps", [1, 2, 7])
+@pytest.mark.parametrize("outputs", [2, 4, -1])
+def test_a_star_is_the_discriminative_rbm(outputs, n_sweeps):
+    case = Case((9,), outputs, n_sweeps=n_sweeps)
+    network = make_network(case, BeliefPropagation())
+    parameters = make_parameters(case, network, scale=3.0)
+    X, _ = make_data(case)
+    W, b, V, c = parameters
+    found = network.forward(parameters, X)[0]
+    on = X @ W + b
+    exact = c + np.logaddexp(0, on[:, :, None] + V).sum(axis=1)
+    if outputs == -1:  # against the state off, where nothing is coupled
+        exact -= np.logaddexp(0, on).sum(axis=1, keepdims=True)
+        assert_allclose(found, exact, atol=1e-10)
+    else:
+        assert_allclose(softmax(found), softmax(exact), atol=1e-10)
+
+
+# What is damped is messages here and beliefs there: the same where the weights are.
+@pytest.mark.parametrize(
+    ("case", "damping"),
+    [(case, 0.0) for case in CASES.values()]
+    + [(case, 0.3) for case in CASES.values() if case.tied],
+)
+def test_a_power_of_nearly_zero_is_mean_field(case, damping):
+    almost = make_network(case, BeliefPropagation(power=1e-8, damping=damping))
+    network = make_network(case, MeanField(damping))
+    parameters = make_parameters(case, network)
+    X, _ = make_data(case)
+    for mine, theirs in zip(almost.sweeps(parameters, X), network.sweeps(parameters, X)):
+        for a, b in zip(mine, theirs):
+            assert_allclose(a, b, atol=1e-6)
+
+
+@every_rule
+@every_case
+@pytest.mark.parametrize("scale", [30.0, 1e3, 1e6])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_strong_couplings_stay_finite(case, rule, scale, dtype):
+    network = make_network(case, rule)
+    parameters = make_parameters(case, network, scale=scale, dtype=dtype)
+    X, y = make_data(case, dtype=dtype)
+    logits, tape = network.forward(parameters, X)
+    gradients = network.backward(parameters, tape, network.loss_gradient(logits, y))
+    assert all(np.isfinite(a).all() for a in (logits, *gradients, network.loss(logits, y)))
+
+
+def test_nothing_comes_from_above_in_the_first_sweep():
+    case = Case(hidden=(4, 3), n_sweeps=1)
+    network = make_network(case, MeanField())
+    parameters = make_parameters(case, network)
+    W1, b1, W2, b2, V, c = parameters
+    X, _ = make_data(case)
+    expected = sigmoid(sigmoid(X @ W1 + b1) @ W2 + b2) @ V + c
+    assert_allclose(network.forward(parameters, X)[0], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_dense_and_sparse_sums_over_edges_agree(shared):
+    rng = np.random.default_rng(0)
+    n = 12
+    graph = Graph(n, np.array([0, 2, 2, 5]), np.array([3, 3, 7, 6]), shared)
+    w = rng.normal(size=graph.n_weights)
+    q, g = rng.normal(size=(2, 4, n))
+    J = graph.matrix(w)
+    source, end, _, _ = graph.directed
+    assert not graph.is_dense
+    assert_allclose(graph.at_ends(q.T[source] * graph.spread(w)).T, q @ J)
+    per_edge = np.einsum("en,en->e", g.T[end], q.T[source])
+    assert_allclose(graph.gather(per_edge), graph.gather_matrix(q.T @ g))
+
+
+def test_labels_with_features_of_their_own():
+    rng = np.random.default_rng(0)
+    network = LayeredMRF(Layout((None,)), MeanField(), classes=False, local=True)
+    first, second = rng.normal(size=(2, 4, 5))
+    W, b = np.array([[2.0], [-3.0]]), np.array([0.5])
+    logits, _ = network.forward([W, b], np.hstack([first, second]))
+    assert_allclose(logits, 2 * first - 3 * second + 0.5)
+
+
+# Loops
+
+
+def grid_errors(strength, n_grids, rules, n_sweeps=30, side=4):
+    """Return the mean error of the marginals of random grids for each rule."""
+    rng = np.random.default_rng(0)
+    n = side**2
+    at = np.arange(n).reshape(side, side)
+    i = np.concatenate([at[:, :-1].ravel(), at[:-1].ravel()])
+    j = np.concatenate([at[:, 1:].ravel(), at[1:].ravel()])
+    graph = Graph(n, i, j)
+    H = ((np.arange(2**n)[:, None] >> np.arange(n)) & 1).astype(np.float64)
+    pairs = H[:, i] * H[:, j]
+    errors = []
+    for _ in range(n_grids):
+        b, J = rng.uniform(-1, 1, n), rng.uniform(-strength, strength, len(i))
+        # as between spins: a coupling does not shift the mean
+        b -= (np.bincount(i, J, n) + np.bincount(j, J, n)) / 2
+        energy = H @ b + pairs @ J
+        p = np.exp(energy - energy.max())
+        exact = p @ H / p.sum()
+        found = []
+        for rule in rules:
+            network = LayeredMRF(Layout((graph,), n_sweeps), rule, classes=False)
+            logits, _ = network.forward([np.zeros((1, n)), b, J], np.zeros((1, 1)))
+            found.append(np.abs(sigmoid(logits[0]) - exact).mean())
+        errors.append(found)
+    return np.mean(errors, axis=0)
+
+
+@pytest.mark.parametrize("strength", [1.0, 3.0])
+def test_bp_is_nearer_than_mean_field_on_grids(strength):
+    rules = [BeliefPropagation(damping=0.3), MeanField(damping=0.3)]
+    bp, mean_field = grid_errors(strength, 10, rules)
+    assert bp < mean_field / 2

@@ -1,0 +1,556 @@
+"""The unfolded classifiers: oracles, invariants, training, and the scikit-learn API."""
+
+import io
+import pickle
+import signal
+import tracemalloc
+
+import joblib
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.datasets import load_iris, make_multilabel_classification
+from sklearn.feature_extraction.image import grid_to_graph
+from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, scale
+
+from skunfold import UnfoldedBPClassifier, UnfoldedMeanFieldClassifier
+from skunfold._training import lbfgs, loop
+from skunfold.model_files import load_model, save_model
+
+BOTH = [UnfoldedMeanFieldClassifier, UnfoldedBPClassifier]
+both = pytest.mark.parametrize("cls", BOTH)
+
+
+@pytest.fixture(scope="module")
+def iris():
+    X, y = load_iris(return_X_y=True)
+    return scale(X)[::2], np.array(["setosa", "versicolor", "virginica"])[y[::2]]
+
+
+@pytest.fixture(scope="module")
+def two_classes(iris):
+    X, y = iris
+    return X[y != "setosa"], y[y != "setosa"]
+
+
+@pytest.fixture(scope="module")
+def labels():
+    X, y = make_multilabel_classification(80, 8, n_classes=4, random_state=0)
+    return scale(X), y
+
+
+CONFIGURATIONS = {
+    "mean field": UnfoldedMeanFieldClassifier(5, n_layers=3),
+    "mean field, untied, lateral": UnfoldedMeanFieldClassifier(
+        (4, 3), n_layers=3, tied=False, lateral=True, damping=0.3
+    ),
+    "mean field, no hidden layer": UnfoldedMeanFieldClassifier(()),
+    "mean field, lbfgs": UnfoldedMeanFieldClassifier(5, solver="lbfgs"),
+    "BP": UnfoldedBPClassifier((5, 4), n_layers=3),
+    "BP, untied, lateral": UnfoldedBPClassifier(
+        (4,), n_layers=3, tied=False, lateral=True, damping=0.3, power=0.7
+    ),
+    "BP, lbfgs": UnfoldedBPClassifier((4, 3), solver="lbfgs"),
+    "BP, sgd": UnfoldedBPClassifier((4, 3), solver="sgd", learning_rate_init=0.3),
+    "BP, early stopping": UnfoldedBPClassifier((4, 3), early_stopping=True),
+}
+every_configuration = pytest.mark.parametrize("name", CONFIGURATIONS)
+
+
+def make_model(name, **params):
+    return clone(CONFIGURATIONS[name]).set_params(
+        **{"max_iter": 20, "random_state": 0} | params
+    )
+
+
+# Oracles
+
+
+@pytest.mark.parametrize("hidden", [(5,), (6, 4), (5, 4, 3)])
+@pytest.mark.parametrize("data", ["iris", "two_classes", "labels"])
+def test_depth_one_is_the_network_of_scikit_learn(data, hidden, request):
+    X, y = request.getfixturevalue(data)
+    mlp = MLPClassifier(hidden, activation="logistic", max_iter=30, random_state=0).fit(X, y)
+    model = UnfoldedMeanFieldClassifier(hidden, n_layers=1, init=mlp, max_iter=1)
+    model.fit(X, y)
+    model.potentials_ = [
+        {"coefs": mlp.coefs_, "intercepts": mlp.intercepts_, "lateral": [None] * 4}
+    ]
+    assert_allclose(model.predict_proba(X), mlp.predict_proba(X), rtol=1e-12, atol=1e-14)
+    assert_array_equal(model.predict(X), mlp.predict(X))
+    assert_array_equal(model.classes_, mlp.classes_)
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "adam", "sgd"])
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_depth_one_learns_like_the_network_of_scikit_learn(iris, solver, alpha):
+    X, y = iris
+    params = {
+        "solver": solver,
+        "alpha": alpha,
+        "learning_rate_init": 1e-3,
+        "max_iter": 15,
+        "random_state": 0,
+    }
+    mlp = MLPClassifier(6, activation="logistic", **params).fit(X, y)
+    model = UnfoldedMeanFieldClassifier(6, n_layers=1, **params).fit(X, y)
+    assert_allclose(model.predict_proba(X), mlp.predict_proba(X), rtol=1e-4)
+    if solver != "lbfgs":
+        assert_allclose(model.loss_curve_, mlp.loss_curve_, rtol=1e-4)
+
+
+@pytest.mark.parametrize("n_layers", [1, 2, 5])
+def test_sweeps_of_a_star_change_nothing(iris, n_layers):
+    X, y = iris
+    one = UnfoldedBPClassifier(6, n_layers=1, max_iter=20, random_state=0).fit(X, y)
+    more = UnfoldedBPClassifier(6, n_layers=n_layers, init=one, max_iter=1).fit(X, y)
+    more.potentials_ = one.potentials_ * n_layers
+    assert_allclose(more.predict_proba(X), one.predict_proba(X), rtol=1e-10)
+
+
+@every_configuration
+def test_samples_are_independent(iris, name):
+    X, y = iris
+    model = make_model(name).fit(X, y)
+    rows = np.concatenate([model.predict_proba(X[i : i + 1]) for i in range(len(X))])
+    assert_allclose(rows, model.predict_proba(X), rtol=1e-9)
+
+
+@every_configuration
+def test_a_sample_of_weight_two_is_two_samples(iris, name):
+    X, y = iris
+    weight = np.random.default_rng(0).integers(0, 3, len(X))
+    model = make_model(name, early_stopping=False)
+    weighted = clone(model).fit(X, y, sample_weight=weight)
+    repeated = clone(model).fit(np.repeat(X, weight, axis=0), np.repeat(y, weight))
+    assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), rtol=1e-5)
+
+
+def test_class_weights_are_sample_weights(two_classes):
+    X, y = two_classes
+    X, y = X[:35], y[:35]
+    weight = np.where(y == "versicolor", 1.0, 3.0)
+    model = make_model("mean field")
+    by_class = clone(model).set_params(class_weight={"versicolor": 1, "virginica": 3})
+    by_sample = clone(model).fit(X, y, sample_weight=weight)
+    assert_allclose(by_class.fit(X, y).predict_proba(X), by_sample.predict_proba(X))
+    sums = {c: (y == c).sum() for c in np.unique(y)}
+    balance = {c: len(y) / (2 * n) for c, n in sums.items()}
+    balanced = clone(model).set_params(class_weight="balanced").fit(X, y)
+    given = clone(model).set_params(class_weight=balance).fit(X, y)
+    assert_allclose(balanced.predict_proba(X), given.predict_proba(X), rtol=1e-8)
+
+
+# Training
+
+
+@every_configuration
+def test_training_lowers_the_loss_and_never_ends_worse(iris, name):
+    X, y = iris
+    start = make_model(name, max_iter=1, learning_rate_init=1e-12).fit(X, y)
+    model = make_model(name).fit(X, y)
+    assert log_loss(y, model.predict_proba(X)) < log_loss(y, start.predict_proba(X))
+    wild = make_model(name, learning_rate_init=1e4, early_stopping=False).fit(X, y)
+    assert wild.loss_ <= clone(start).set_params(early_stopping=False).fit(X, y).loss_ + 1e-9
+
+
+@pytest.mark.parametrize("lateral", [False, True])
+@both
+def test_what_is_shared_and_counted(iris, cls, lateral):
+    X, y = iris
+    model = cls((4, 3), n_layers=3, lateral=lateral, max_iter=2, random_state=0).fit(X, y)
+    chain = 4 * 4 + 4 + 4 * 3 + 3 + 3 * 3 + 3
+    pairs = 6 + 3 if lateral else 0
+    assert all(one is model.potentials_[0] for one in model.potentials_)
+    assert len(model.potentials_) == 3
+    assert model.n_parameters_ == chain + pairs
+    model.set_params(tied=False).fit(X, y)
+    assert len({id(one["coefs"][0]) for one in model.potentials_}) == 3
+    assert model.n_parameters_ == 3 * chain + 2 * pairs
+
+
+@pytest.mark.parametrize("name", ["mean field", "BP, untied, lateral", "BP, sgd"])
+def test_warm_start_goes_on_where_the_fit_stopped(iris, name):
+    X, y = iris
+    model = make_model(name, batch_size=20, max_iter=4, tol=0)
+    whole = clone(model).fit(X, y)
+    parts = clone(model).set_params(max_iter=2, warm_start=True).fit(X, y).fit(X, y)
+    assert_allclose(parts.predict_proba(X), whole.predict_proba(X), rtol=1e-10)
+    assert parts.n_iter_ == 4
+
+
+@both
+def test_warm_start_may_untie_the_sweeps(iris, cls):
+    X, y = iris
+    model = cls((4, 3), lateral=True, n_layers=3, max_iter=10, random_state=0).fit(X, y)
+    loss = model.loss_
+    model.set_params(tied=False, warm_start=True, alpha=0).fit(X, y)
+    assert model.loss_ < loss
+    with pytest.raises(ValueError, match="tied=True, but warm_start=True goes on from untied"):
+        model.set_params(tied=True).fit(X, y)
+
+
+@both
+def test_partial_fit_learns_from_a_stream(iris, cls):
+    X, y = iris
+    model = cls((6, 4), batch_size=10, learning_rate_init=0.05, random_state=0)
+    for _ in range(40):
+        model.partial_fit(X[::2], y[::2], classes=np.unique(y)).partial_fit(X[1::2], y[1::2])
+    assert model.n_iter_ == 80
+    assert model.score(X, y) > 0.9
+    assert not hasattr(cls(solver="lbfgs"), "partial_fit")
+
+
+def test_early_stopping_keeps_what_was_best_on_held_out_samples(iris):
+    X, y = iris
+    model = make_model("BP, early stopping", max_iter=60).fit(X, y)
+    assert len(model.validation_loss_curve_) == len(model.validation_scores_) == model.n_iter_
+    assert model.best_loss_ is None
+    assert model.loss_ == min(model.validation_loss_curve_)
+    assert model.best_validation_score_ == max(model.validation_scores_)
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_ctrl_c_keeps_the_best_model(iris, solver, monkeypatch):
+    X, y = iris
+
+    def interrupt(entry):
+        if entry["epoch"] == 8:
+            signal.raise_signal(signal.SIGINT)
+        return ""
+
+    for module in (loop, lbfgs):
+        monkeypatch.setattr(module, "line_of", interrupt)
+    model = UnfoldedMeanFieldClassifier(5, solver=solver, verbose=1, random_state=0)
+    with pytest.warns(UserWarning, match=r"interrupted after .* best parameters"):
+        model.fit(X, y)
+    assert model.n_iter_ == 8
+    model.set_params(warm_start=True, verbose=0).fit(X, y)
+    assert model.score(X, y) > 0.9
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_callbacks_see_every_epoch_and_may_stop(iris, solver):
+    pytest.importorskip("sklearn.callback")
+    X, y = iris
+
+    class Watch:
+        def __init__(self):
+            self.scores = []
+
+        def setup(self, estimator, context):
+            pass
+
+        def teardown(self, estimator, context):
+            pass
+
+        def on_fit_task_begin(self, estimator, context):
+            pass
+
+        def on_fit_task_end(self, estimator, context, *, X, y, fitted_estimator):
+            self.scores.append(fitted_estimator.score(X, y))
+            return len(self.scores) == 5
+
+    watch = Watch()
+    model = make_model("mean field", solver=solver).set_callbacks(watch).fit(X, y)
+    assert model.n_iter_ == 5
+    assert len(watch.scores) == 6  # five epochs and the fit
+    assert_allclose(watch.scores[-1], model.score(X, y))
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_verbose_prints_a_line_an_epoch(iris, solver, capsys):
+    make_model("mean field", solver=solver, max_iter=3, verbose=1).fit(*iris)
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+# Initialisation
+
+
+@both
+def test_init_from_fitted_models(iris, cls):
+    X, y = iris
+    mlp = MLPClassifier((6, 4), activation="logistic", solver="lbfgs", random_state=0).fit(X, y)
+    field = UnfoldedMeanFieldClassifier(
+        (6, 4), n_layers=2, tied=False, max_iter=30, random_state=0
+    ).fit(X, y)
+    for init in (mlp, field):
+        for params in ({}, {"tied": False, "n_layers": 4}, {"lateral": True, "n_layers": 3}):
+            model = cls((6, 4), init=init, max_iter=1, learning_rate_init=1e-12, **params)
+            W = model.fit(X, y).potentials_[-1]["coefs"][0]
+            last = init.coefs_ if init is mlp else init.potentials_[-1]["coefs"]
+            assert_allclose(W, last[0], atol=1e-6)
+
+
+@both
+def test_init_by_a_restricted_boltzmann_machine(iris, cls):
+    X, y = iris
+    X = MinMaxScaler(clip=True).fit_transform(X)
+    model = cls((6, 4), init="rbm", solver="lbfgs", random_state=0).fit(X, y)
+    assert model.score(X, y) > 0.7
+
+
+# Labels
+
+
+@every_configuration
+def test_label_matrices(labels, name):
+    X, y = labels
+    model = make_model(name, max_iter=100, learning_rate_init=0.1).fit(X, y)
+    p = model.predict_proba(X)
+    assert p.shape == model.decision_function(X).shape == y.shape
+    assert_array_equal(model.predict(X), p > 0.5)
+    if name not in ("BP, early stopping", "BP, sgd"):  # these learn little in so few epochs
+        assert np.mean(model.predict(X) == y) > 0.7
+    assert_allclose(np.exp(model.predict_log_proba(X)), p, rtol=1e-10)
+    if name != "BP, early stopping":
+        other = clone(model).fit(X, sparse.csr_array(y))
+        assert_allclose(other.predict_proba(X), p)
+
+
+@pytest.fixture(scope="module")
+def chains():
+    """Return (X, y): noisy views of chains of six labels, where neighbours mostly agree."""
+    rng = np.random.default_rng(0)
+    y = np.cumsum(rng.random((300, 6)) < 0.15, axis=1) + rng.integers(2, size=(300, 1))
+    y %= 2
+    return y + rng.normal(size=y.shape), y
+
+
+CHAIN = sparse.diags_array([np.ones(5), np.ones(5)], offsets=[-1, 1])
+
+
+@pytest.mark.parametrize("n_layers", [2, 7])
+@both
+def test_coupled_labels_know_more_than_labels_alone(chains, cls, n_layers):
+    X, y = chains
+    params = {"solver": "lbfgs", "label_graph": CHAIN, "random_state": 0}
+    losses = {}
+    for name, more in {
+        "alone": {"coupling": "shared", "n_layers": 1},
+        "shared": {"coupling": "shared", "n_layers": n_layers},
+        "edge": {"n_layers": n_layers},
+    }.items():
+        model = cls((), **params, **more).fit(X[:200], y[:200])
+        p = model.predict_proba(X[200:])
+        losses[name] = -np.mean(np.log(np.where(y[200:], p, 1 - p)))
+        if name == "shared":
+            assert model.n_parameters_ == 3
+        if name == "edge":
+            assert model.n_parameters_ == 36 + 6 + 5
+            assert_array_equal(model.label_edges_, [range(5), range(1, 6)])
+    assert losses["shared"] < 0.95 * losses["alone"]
+
+
+def test_label_trees_are_exact_once_messages_have_travelled(chains):
+    X, y = chains
+    model = UnfoldedBPClassifier((), n_layers=6, label_graph=CHAIN, solver="lbfgs").fit(X, y)
+    [W], [b], [J] = (model.potentials_[0][name] for name in ("coefs", "intercepts", "lateral"))
+    states = np.array(np.meshgrid(*[[0, 1]] * 6)).reshape(6, -1).T
+    pairs = (states[:, :-1] * states[:, 1:]) @ J
+    for x, p in zip(X[:20], model.predict_proba(X[:20])):
+        weight = np.exp(states @ (x @ W + b) + pairs)
+        assert_allclose(p, weight @ states / weight.sum(), atol=1e-10)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("hidden", [(), (4,)])
+@both
+def test_every_kind_of_label_graph(chains, cls, hidden, tied, tmp_path):
+    X, y = chains
+    for graph, n_edges in (("full", 15), (CHAIN.toarray(), 5), (np.zeros((6, 6)), 0)):
+        for coupling in ("edge", "shared"):
+            model = cls(
+                hidden, tied=tied, label_graph=graph, coupling=coupling, n_layers=3, max_iter=3
+            )
+            model.set_params(random_state=0).fit(X, y)
+            assert model.label_edges_.shape == (2, n_edges)
+            n_weights = n_edges if coupling == "edge" else 1
+            assert model.potentials_[-1]["lateral"][-1].shape == (n_weights,)
+            p = model.predict_proba(X)
+            assert_array_equal(model.predict(X), p > 0.5)
+            assert_array_equal(pickle.loads(pickle.dumps(model)).predict_proba(X), p)
+            save_model(model, tmp_path / "model")
+            assert_array_equal(load_model(tmp_path / "model").predict_proba(X), p)
+            assert model.set_params(warm_start=True).fit(X, y).n_iter_ == 6
+
+
+@both
+def test_memory_grows_with_edges_not_with_labels_squared(cls):
+    side = 100
+    graph = grid_to_graph(side, side)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(8, side**2)).astype(np.float32)
+    model = cls((), label_graph=graph, coupling="shared", n_layers=2, max_iter=1, batch_size=4)
+    tracemalloc.start()
+    model.fit(X, (X > 0).astype(int))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert model.n_parameters_ == 3
+    assert peak < 4 * side**4 / 4  # a quarter of one matrix of pairs
+
+
+# Numbers
+
+
+@every_configuration
+def test_float32_stays_float32(iris, name):
+    X, y = iris
+    model = make_model(name).fit(X.astype(np.float32), y)
+    arrays = [
+        model.predict_proba(X.astype(np.float32)),
+        model.predict_log_proba(X.astype(np.float32)),
+        model.decision_function(X.astype(np.float32)),
+        model.transform(X.astype(np.float32)),
+        *model.potentials_[-1]["coefs"],
+        *model.potentials_[-1]["intercepts"],
+    ]
+    assert {a.dtype for a in arrays} == {np.dtype(np.float32)}
+    double = make_model(name).fit(X, y)
+    assert_allclose(arrays[0], double.predict_proba(X), atol=0.05)
+
+
+@every_configuration
+def test_logarithms_of_small_probabilities_are_finite(iris, name):
+    X, y = iris
+    model = make_model(name).fit(X, y)
+    logs = model.predict_log_proba(1e6 * X)
+    assert np.isfinite(logs).all()
+    for one in model.potentials_:
+        one["coefs"] = [1e3 * W for W in one["coefs"]]
+    assert np.isfinite(model.predict_log_proba(X)).all()
+    assert_allclose(model.predict_proba(X).sum(axis=1), 1)
+
+
+# The API
+
+
+@every_configuration
+def test_pickle_joblib_clone_and_model_files(iris, name, tmp_path):
+    X, y = iris
+    model = make_model(name).fit(X, y)
+    expected = model.predict_proba(X)
+    assert_array_equal(pickle.loads(pickle.dumps(model)).predict_proba(X), expected)
+    assert_array_equal(clone(model).fit(X, y).predict_proba(X), expected)
+    buffer = io.BytesIO()
+    joblib.dump(model, buffer)
+    buffer.seek(0)
+    assert_array_equal(joblib.load(buffer).predict_proba(X), expected)
+    save_model(model, tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
+    assert_array_equal(loaded.predict_proba(X), expected)
+    assert_array_equal(loaded.predict(X), model.predict(X))
+    assert loaded.set_params(warm_start=True, max_iter=1).fit(X, y).score(X, y) > 0
+
+
+@both
+def test_grid_search_over_depth_in_a_pipeline(iris, cls):
+    X, y = iris
+    pipeline = make_pipeline(MinMaxScaler(), cls((4, 3), max_iter=5, random_state=0))
+    grid = {f"{cls.__name__.lower()}__n_layers": [1, 3]}
+    grid[f"{cls.__name__.lower()}__tied"] = [False, True]
+    search = GridSearchCV(pipeline, grid, n_jobs=2, cv=2).fit(X, y)
+    serial = GridSearchCV(pipeline, grid, cv=2).fit(X, y)
+    assert_array_equal(search.predict(X), serial.predict(X))
+    assert_array_equal(
+        search.cv_results_["mean_test_score"], serial.cv_results_["mean_test_score"]
+    )
+
+
+@every_configuration
+def test_staged_predictions_end_with_the_prediction(iris, name):
+    X, y = iris
+    model = make_model(name).fit(X, y)
+    stages = list(model.staged_predict_proba(X))
+    assert len(stages) == model.n_layers
+    assert_allclose(stages[-1], model.predict_proba(X))
+    *_, last = model.staged_predict(X)
+    assert_array_equal(last, model.predict(X))
+
+
+@both
+def test_beliefs_of_hidden_units(iris, cls):
+    pd = pytest.importorskip("pandas")
+    X, y = iris
+    model = cls((5, 3), max_iter=5).fit(X, y)
+    beliefs = model.transform(X)
+    assert beliefs.shape == (len(X), 8)
+    assert 0 <= beliefs.min() <= beliefs.max() <= 1
+    names = [f"{cls.__name__.lower()}{i}" for i in range(8)]
+    assert list(model.get_feature_names_out()) == names
+    frame = model.set_output(transform="pandas").transform(X)
+    assert isinstance(frame, pd.DataFrame)
+
+
+@pytest.mark.parametrize(
+    ("params", "match"),
+    [
+        ({"hidden_layer_sizes": (3, 0)}, r"hidden_layer_sizes=\(3, 0\) holds something else"),
+        ({"hidden_layer_sizes": 0}, "The 'hidden_layer_sizes' parameter"),
+        ({"n_layers": 0}, "The 'n_layers' parameter"),
+        ({"damping": 1.0}, "The 'damping' parameter"),
+        ({"init": "rbm"}, "init='rbm' needs X between 0 and 1; it is between"),
+        ({"init": "rbm", "hidden_layer_sizes": ()}, "init='rbm' needs a hidden layer"),
+    ],
+)
+@both
+def test_bad_parameters_are_named(iris, cls, params, match):
+    with pytest.raises(ValueError, match=match):
+        cls(**params).fit(*iris)
+
+
+@both
+def test_bad_data_is_named(iris, cls):
+    X, y = iris
+    with pytest.raises(ValueError, match=r"one class only, .*'setosa'.*two or more"):
+        cls().fit(X[y == "setosa"], y[y == "setosa"])
+    with pytest.raises(TypeError, match=r"[Ss]parse"):
+        cls().fit(sparse.csr_array(X), y)
+    with pytest.raises(ValueError, match=r"zero for all samples|at least one non-zero"):
+        cls().fit(X, y, sample_weight=np.zeros(len(X)))
+    mlp = MLPClassifier(5, max_iter=2).fit(X, y)
+    with pytest.raises(ValueError, match=r"activation='relu'; only hidden units"):
+        cls(5, init=mlp).fit(X, y)
+    mlp = MLPClassifier(5, activation="logistic", max_iter=2).fit(X, y)
+    with pytest.raises(ValueError, match=r"has couplings of shapes .* this model needs"):
+        cls(6, init=mlp).fit(X, y)
+    model = cls((5, 4), max_iter=2, warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match="goes on from a fit with 2 layers"):
+        clone_with(model, n_layers=3).fit(X, y)
+    with pytest.raises(ValueError, match=r"hidden_layer_sizes=\(6,\), but warm_start=True"):
+        clone_with(model, hidden_layer_sizes=6).fit(X, y)
+    with pytest.raises(ValueError, match=r"y holds the classes .* goes on from a fit to"):
+        model.fit(X[y != "setosa"], y[y != "setosa"])
+    model = cls((5, 4)).partial_fit(X, y, classes=np.unique(y))
+    with pytest.raises(ValueError, match=r"y holds the class .*; this model knows the classes"):
+        model.partial_fit(X, np.where(y == "setosa", "rose", y))
+    with pytest.raises(ValueError, match="was fitted with one column of classes"):
+        model.partial_fit(X, np.eye(3, dtype=int)[np.arange(len(X)) % 3])
+    with pytest.raises(ValueError, match="class_weight='balanced' is for classes"):
+        cls(class_weight="balanced").fit(X, np.eye(3, dtype=int)[np.arange(len(X)) % 3])
+
+
+@both
+def test_bad_label_graphs_are_named(chains, cls):
+    X, y = chains
+    with pytest.raises(ValueError, match="couples labels, but y holds classes"):
+        cls((), label_graph="full").fit(X, y[:, 0])
+    with pytest.raises(ValueError, match=r"label_graph has shape \(2, 2\); y has 6 labels"):
+        cls((), label_graph=np.eye(2)).fit(X, y)
+    with pytest.raises(ValueError, match="label_graph is not symmetric"):
+        cls((), label_graph=np.triu(np.ones((6, 6)))).fit(X, y)
+    with pytest.raises(ValueError, match="X has 5 features; with coupling='shared'"):
+        cls((), label_graph="full", coupling="shared").fit(X[:, :5], y)
+    model = cls((), label_graph="full", max_iter=2, warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match="lateral, label_graph or coupling differ"):
+        model.set_params(label_graph=CHAIN).fit(X, y)
+
+
+def clone_with(model, **params):
+    return pickle.loads(pickle.dumps(model)).set_params(**params)
