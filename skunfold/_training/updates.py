@@ -64,25 +64,31 @@ class _Adam:
         self._reset()
 
     def _directions(self, gradients):
-        """Yield m / sqrt(s), each like its gradient, bias-corrected."""
+        """Yield -learning_rate m / sqrt(s), bias-corrected, each in a new array.
+
+        The gradients' own arrays may be those of a model's workspace.
+        """
         if not self._averages:
             self._averages = [(np.zeros_like(g), np.zeros_like(g)) for g in gradients]
         self._n_steps += 1
         b1, b2 = self.decay
+        # The averages hold (1 - b1) g and its square: every pass over the arrays counts.
         correction = np.sqrt(1 - b2**self._n_steps) / (1 - b1**self._n_steps)
+        factor = -self.learning_rate * correction * (1 - b1) / np.sqrt(1 - b2)
         for g, (m, s) in zip(gradients, self._averages):
             dtype = g.dtype.type
+            g *= dtype(1 - b1)
             m *= dtype(b1)
-            m += dtype(1 - b1) * g
+            m += g
             s *= dtype(b2)
-            np.square(g, out=g)
-            g *= dtype(1 - b2)
-            s += g
+            s += np.square(g, out=g)
             root = np.sqrt(s, out=g)
             # Gradients that are rounding errors beside the others must not move anything.
             typical = root.sum() / max(root.size, 1)
             root += np.sqrt(np.finfo(g.dtype).eps) * typical + smallest_of(g.dtype)
-            yield np.divide(m, root, out=root) * dtype(correction)
+            direction = m / root
+            direction *= dtype(factor)
+            yield direction
 
 
 class Adam(_Adam):
@@ -98,11 +104,8 @@ class Adam(_Adam):
 
     def step(self, parameters, gradients):
         """Return the parameters after one update, given a list of arrays (overwritten)."""
-        rate = -self.learning_rate
-        return [
-            np.add(np.multiply(direction, W.dtype.type(rate), out=direction), W, out=direction)
-            for W, direction in zip(parameters, self._directions(gradients))
-        ]
+        steps = self._directions(gradients)
+        return [np.add(step, W, out=step) for W, step in zip(parameters, steps)]
 
 
 class SGD:
@@ -140,7 +143,7 @@ class SGD:
             v *= momentum
             v += g
             g += momentum * v
-            moved.append(np.add(W, g, out=g))
+            moved.append(W + g)
         return moved
 
 
@@ -163,7 +166,6 @@ class ExponentiatedGradient(_Adam):
             g *= W
         moved = []
         for W, direction in zip(parameters, self._directions(gradients)):
-            direction *= W.dtype.type(-self.learning_rate)
             np.exp(direction, out=direction)
             direction *= W
             moved.append(np.maximum(direction, smallest_of(W.dtype), out=direction))

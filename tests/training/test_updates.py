@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from skunfold._training.objective import L2Penalty
-from skunfold._training.updates import SGD, Adam
+from skunfold._training.updates import SGD, Adam, ExponentiatedGradient
 
 
 @pytest.fixture
@@ -55,3 +55,11 @@ def test_penalty():
     assert penalty.value(parameters) == 0.25 * 25
     assert_allclose(gradients[0], [1.5, 2.0])
     assert gradients[1] == 0
+
+
+@pytest.mark.parametrize("rule", [Adam, SGD, ExponentiatedGradient])
+def test_new_parameters_are_new_arrays(rule):
+    W, g = np.ones((3, 2)), np.ones((3, 2))  # a model may reuse the array of its gradient
+    [moved] = rule(0.1).step([W], [g])
+    assert not np.shares_memory(moved, g)
+    assert not np.shares_memory(moved, W)
