@@ -46,23 +46,15 @@ class Graph:
 
     @cached_property
     def _segments(self):
-        """The nodes that have edges, where their edges begin, and the largest degree."""
-        nodes, starts, degrees = np.unique(
-            self.directed[1], return_index=True, return_counts=True
-        )
-        return nodes, starts, int(degrees.max(initial=0))
+        """The nodes that have edges, and where these begin among the directed ones."""
+        return np.unique(self.directed[1], return_index=True)
 
-    @property
-    def degree(self):
-        """The largest number of edges that meet in one node."""
-        return self._segments[2]
-
-    def at_ends(self, values, reduce=np.add, empty=0):
-        """Return the sum (or another reduction) of the values at each node, (n_nodes, n)."""
-        nodes, starts, _ = self._segments
-        out = np.full((self.n_nodes, values.shape[1]), empty, values.dtype)
+    def at_ends(self, values):
+        """Return the sum of the values over the edges that end in each node, (n_nodes, n)."""
+        nodes, starts = self._segments
+        out = np.zeros((self.n_nodes, values.shape[1]), values.dtype)
         if len(nodes):
-            out[nodes] = reduce.reduceat(values, starts, axis=0)
+            out[nodes] = np.add.reduceat(values, starts, axis=0)
         return out
 
     def at_sources(self, values):

@@ -316,4 +316,5 @@ def _sum(base, fields, n_samples):
 
 
 def _accumulate(sums, place, term):
-    sums[place] = term if sums[place] is None else sums[place] + term
+    """Add a term to one of the sums, in the array of its first term."""
+    sums[place] = add(sums[place], term)
