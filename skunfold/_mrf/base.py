@@ -3,7 +3,6 @@
 import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator
-from numbers import Integral, Real
 from typing import Self
 
 import numpy as np
@@ -18,7 +17,6 @@ from sklearn.base import (
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import (
@@ -30,6 +28,7 @@ from sklearn.utils.validation import (
 
 from skunfold._fitting import restored_on_failure, rows_of
 from skunfold._mrf.architecture import Architecture
+from skunfold._mrf.constraints import CONSTRAINTS
 from skunfold._mrf.initialization import check_continuation, initial_potentials, layer_sizes
 from skunfold._mrf.label_graph import graph_of_labels
 from skunfold._mrf.targets import Targets, class_weights
@@ -60,30 +59,7 @@ class UnfoldedMRFClassifier(
 ):
     """An unfolded field with hidden layers; a subclass says what its units send."""
 
-    _parameter_constraints: dict = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "n_layers": [Interval(Integral, 1, None, closed="left")],
-        "tied": ["boolean"],
-        "lateral": ["boolean"],
-        "label_graph": [StrOptions({"full"}), "array-like", "sparse matrix", None],
-        "coupling": [StrOptions({"edge", "shared"})],
-        "damping": [Interval(Real, 0, 1, closed="left")],
-        "init": [StrOptions({"random", "rbm"}), HasMethods(["fit", "predict_proba"])],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "solver": [StrOptions({"adam", "sgd", "lbfgs"})],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "shuffle": ["boolean"],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "class_weight": [StrOptions({"balanced"}), dict, None],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
+    _parameter_constraints: dict = CONSTRAINTS
 
     @abstractmethod
     def _rule(self):
