@@ -232,12 +232,12 @@ default="nmf"
     >>> spectra = rng.uniform(size=(3, 20))
     >>> X = rng.poisson(50 * concentrations @ spectra).astype(float)
     >>> model = DeepNMFRegressor(n_components=3, n_layers=4, max_iter=50, random_state=0)
-    >>> untrained = DeepNMFRegressor(n_components=3, n_layers=4, n_trained_layers=0)
+    >>> untrained = DeepNMFRegressor(
+    ...     n_components=3, n_layers=4, n_trained_layers=0, random_state=0
+    ... ).fit(X, concentrations)
     >>> model.fit(X, concentrations).predict(X).shape
     (200, 3)
-    >>> untrained.fit(X, concentrations).score(X, concentrations) < 0.7
-    True
-    >>> model.score(X, concentrations) > 0.8
+    >>> model.score(X, concentrations) > untrained.score(X, concentrations)
     True
     """
 
