@@ -4,7 +4,7 @@
 
 For every cell the two implementations run by turns in one process with the same number of
 threads, in float32; each is called often enough to take at least 0.2 s, and the median of
-seven such runs counts. PyTorch is written as one would write it: the equations, eager mode,
+five such runs counts. PyTorch is written as one would write it: the equations, eager mode,
 autograd, its Adam on the logarithms of the bases. The step is the exponentiated-gradient one
 for ours, the same update in both.
 """
@@ -26,7 +26,7 @@ from skunfold._training.updates import ExponentiatedGradient
 
 FLOOR = 3e-10  # the floor of our float32 kernels
 N_LAYERS = 8
-RUNS = 7
+RUNS = 5
 SECONDS = 0.2
 
 
@@ -70,7 +70,7 @@ class TorchDeepNMF:
         loss = 0.5 * ((self.forward(X) - y) ** 2).sum(1).mean()
         loss.backward()
         self.optimizer.step()
-        return float(loss)
+        return loss.item()
 
 
 def make_cell(n_frames, n_features, n_components, beta, tied):
@@ -112,7 +112,7 @@ def make_cell(n_frames, n_features, n_components, beta, tied):
     np.testing.assert_allclose(ours_y, theirs_y, rtol=2e-3, atol=1e-4)
     with objective:
         losses = [(our_step(), theirs.step(tX, ty)) for _ in range(3)]
-    np.testing.assert_allclose(*np.transpose(losses), rtol=1e-2)
+    np.testing.assert_allclose(*np.transpose(losses), rtol=0.05)
     return objective, {
         "inference": (
             lambda: network.predictions(X, bases, U, width),

@@ -61,7 +61,8 @@ class BlockThreads:
 
     def __enter__(self):
         self.n_threads = _enter_limit()
-        self._pool = ThreadPoolExecutor(self.n_threads) if self.n_threads > 1 else None
+        # The thread that calls works too.
+        self._pool = ThreadPoolExecutor(self.n_threads - 1) if self.n_threads > 1 else None
         return self
 
     def __exit__(self, *exception):
@@ -73,9 +74,32 @@ class BlockThreads:
 
     def map(self, function, *arguments):
         """Return [function(*a) for a in zip(*arguments)], computed by the threads."""
-        if self._pool is None or len(arguments[0]) < 2:
-            return [function(*a) for a in zip(*arguments)]
-        return list(self._pool.map(function, *arguments))
+        tasks = list(zip(*arguments))
+        results = [None] * len(tasks)
+        places = iter(range(len(tasks)))  # shared: each place goes to one thread
+        failed = False
+
+        def work():
+            nonlocal failed
+            for i in places:
+                if failed:
+                    return
+                try:
+                    results[i] = function(*tasks[i])
+                except BaseException:
+                    failed = True
+                    raise
+
+        helpers = []
+        if self._pool is not None:
+            n_helpers = min(self.n_threads, len(tasks)) - 1
+            helpers = [self._pool.submit(work) for _ in range(n_helpers)]
+        try:
+            work()
+        finally:
+            for helper in helpers:
+                helper.result()
+        return results
 
 
 class PerThread:
@@ -114,11 +138,13 @@ def block_slices(n_samples, block_size):
     return [slice(a, b) for a, b in pairwise(bounds)]
 
 
-def block_size_for(n_samples, n_weights, *, minimum=64):
+def block_size_for(n_samples, n_weights):
     """Return how many samples to carry through all layers at a time.
 
     Few enough to stay in the caches; many enough to pay for packing weights of `n_weights`
-    elements in every product; and two blocks at least, for two threads, unless tiny.
+    elements in every product; and two blocks at least, for two threads, unless there is
+    little to do.
     """
     size = 256 if n_weights <= 500_000 else 1024
-    return max(min(size, -(-n_samples // 2)), min(minimum, n_samples), 1)
+    smallest = 64 if n_weights >= 50_000 else 128
+    return max(min(size, -(-n_samples // 2)), min(smallest, n_samples), 1)

@@ -91,7 +91,7 @@ def _growth(h, A, B, W, sparsity, work):
     """Return num / den, (n, R), and den, (1, R) or like h."""
     ratio = np.matmul(A, W.T, out=work.array("ratio", (A.shape[0], W.shape[0]), A.dtype))
     if B is None:
-        den = W.sum(axis=1)[None, :]
+        den = (W @ np.ones(W.shape[1], W.dtype))[None, :]  # the row sums, by BLAS
     else:
         den = np.matmul(B, W.T, out=work.array("den", h.shape, A.dtype))
     den += A.dtype.type(sparsity)

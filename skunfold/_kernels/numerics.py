@@ -1,10 +1,13 @@
 """Floors, powers, parts of gradients, and arrays that are used again."""
 
+from functools import cache
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
 
+@cache
 def floor_of(dtype):
     """Return the smallest value that models and denominators take in a dtype.
 
@@ -15,6 +18,7 @@ def floor_of(dtype):
     return dtype.type(np.finfo(dtype).tiny ** 0.25)
 
 
+@cache
 def smallest_of(dtype):
     """Return the floor of activations and parameters, far above the denormal numbers.
 
@@ -83,9 +87,9 @@ class Workspace:
         """Return an uninitialised array, which lasts until its name is asked for again."""
         if not self._reuse:
             return np.empty(shape, dtype)
-        key = (self._scope, name, np.dtype(dtype))
-        size = int(np.prod(shape))
+        key = (self._scope, name, dtype)
         flat = self._arrays.get(key)
+        size = prod(shape)
         if flat is None or flat.size < size:
             flat = self._arrays[key] = np.empty(size, dtype)
         return flat[:size].reshape(shape)

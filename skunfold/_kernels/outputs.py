@@ -73,7 +73,9 @@ class MaskOutput:
             np.matmul(h[:, g], U[g], out=work.array(("n", i), shape, h.dtype))
             for i, g in enumerate(self.groups)
         ]
-        d = np.maximum(sum(n), floor_of(h.dtype), out=work.array("d", shape, h.dtype))
+        d = np.maximum(n[0], floor_of(h.dtype), out=work.array("d", shape, h.dtype))
+        for n_g in n[1:]:
+            d += n_g
         X_over_d = np.divide(X[:, -shape[1] :], d, out=work.array("X_over_d", shape, h.dtype))
         y_hat = work.array("y_hat", (shape[0], self.n_targets * shape[1]), h.dtype)
         for target, y_g in enumerate(np.split(y_hat, self.n_targets, axis=1)):
