@@ -1,6 +1,6 @@
 import pickle
 
-import fast_bss_eval
+import fast_bss_eval.numpy as bss_eval  # the half that needs no PyTorch
 import numpy as np
 import pytest
 from scipy.signal import lfilter, resample_poly
@@ -32,11 +32,11 @@ def signals(kind, n_samples=8000, snr=5.0):
 @pytest.mark.parametrize("snr", [-10.0, 5.0, 40.0])
 def test_ratios_are_those_of_fast_bss_eval(kind, snr):
     reference, estimate = signals(kind, snr=snr)
-    one_by_one = [fast_bss_eval.sdr(r[None], e[None])[0] for r, e in zip(reference, estimate)]
+    one_by_one = [bss_eval.sdr(r[None], e[None])[0] for r, e in zip(reference, estimate)]
     np.testing.assert_allclose(sdr(reference, estimate), one_by_one, atol=1e-6)
     np.testing.assert_allclose(
         si_sdr(reference, estimate),
-        [fast_bss_eval.si_sdr(r[None], e[None])[0] for r, e in zip(reference, estimate)],
+        [bss_eval.si_sdr(r[None], e[None])[0] for r, e in zip(reference, estimate)],
         atol=1e-6,
     )
 
