@@ -37,6 +37,6 @@ def graph_of_labels(label_graph, coupling, targets, n_features, hidden_sizes):
             "label_graph + label_graph.T."
         )
     upper = sparse.coo_array(sparse.triu(known, k=1))
-    i, j = upper.coords
+    i, j = upper.row, upper.col
     order = np.lexsort((j, i))
     return Graph(n, i[order].astype(np.intp), j[order].astype(np.intp), shared)
