@@ -63,7 +63,7 @@ def scores(enhancer, mixtures):
 
 
 def run_row(params, train, initial_bases):
-    """Return a fitted enhancer, the seconds its fit took, and the bases it began with."""
+    """Return a fitted enhancer, and the seconds its fit took; None: new bases."""
     init = "sparse_nmf" if initial_bases is None else initial_bases
     regressor = DeepNMFRegressor(init=init, **(COMMON | params))
     enhancer = SpeechEnhancer(regressor, random_state=0)

@@ -29,8 +29,6 @@ def smallest_of(dtype):
 
 def power(x, exponent, out=None):
     """Return x ** exponent, by multiplication, division or square root where these do."""
-    if exponent == 1:
-        return np.multiply(x, 1, out=out)
     if exponent == 2:
         return np.multiply(x, x, out=out)
     if exponent == 0.5:

@@ -22,7 +22,7 @@ of a non-negative matrix factorization.
 _TRAIN = """\
 Train a model on a folder of clean speech and a folder of noise.  Utterances and noise are mixed
 at -6 to 9 dB.  A few minutes of each will do for a start; the closer they are to what you want
-to denoise, the better.  Epochs end early when held-out frames gain no more.
+to denoise, the better.  Training ends early when held-out utterances gain no more.
 
   skunfold train --speech voices --noise street -o street.model
   skunfold train --speech voices --noise street -o small.model --components 25 --tied
