@@ -6,7 +6,7 @@ import numpy as np
 
 from skunfold._kernels.blocks import map_samples
 from skunfold._kernels.deep_nmf import DeepNMF
-from skunfold._kernels.nmf import constant_activations, infer
+from skunfold._kernels.nmf import constant_activations, infer, layers_of
 from skunfold._kernels.numerics import FRESH
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
 from skunfold._training.protocol import Samples
@@ -44,11 +44,12 @@ class Architecture:
         out = work.array("scaled", X.shape, X.dtype)
         return np.multiply(X, X.dtype.type(1 / self.scale), out=out)
 
-    def _layers(self, X, bases, work, h=None):
-        """Yield the activations of scaled samples after each layer, from h or the start."""
-        if h is None:
-            h = constant_activations(self.start / self.scale, len(bases[0]), X.dtype)
-        return infer(X, bases, h, self.beta, self.scaled_sparsity, work)
+    def _layers(self, bases, n_samples):
+        return layers_of(bases, self.beta, self.scaled_sparsity, n_samples)
+
+    def _start(self, n_components, dtype):
+        """Return the activations that inference begins with, in the computation's units."""
+        return constant_activations(self.start / self.scale, n_components, dtype)
 
     @property
     def scaled_sparsity(self):
@@ -57,9 +58,10 @@ class Architecture:
 
     def activations(self, X, bases):
         """Return the activations (n, R) after the given layers, in the units of the data."""
+        layers, start = self._layers(bases, len(X)), self._start(len(bases[0]), X.dtype)
 
         def fill(out, work, X):
-            *_, h = self._layers(self.scaled(X, work), bases, work)
+            *_, h = infer(self.scaled(X, work), layers, start, work)
             np.multiply(h, X.dtype.type(self.scale), out=out)
 
         out = np.empty((len(X), len(bases[0])), X.dtype)
@@ -67,10 +69,11 @@ class Architecture:
 
     def predictions(self, X, bases, U, n_outputs):
         """Return the outputs (n, n_outputs) of the network of the given layers."""
+        layers, start = self._layers(bases, len(X)), self._start(len(U), X.dtype)
 
         def fill(out, work, X):
             X = self.scaled(X, work)
-            *_, h = self._layers(X, bases, work)
+            *_, h = infer(X, layers, start, work)
             self._write_output(out, X, h, U, work)
 
         out = np.empty((len(X), n_outputs), X.dtype)
@@ -79,16 +82,16 @@ class Architecture:
     def staged_predictions(self, X, bases, U, n_outputs):
         """Yield the outputs after each layer."""
         H = np.full((len(X), len(U)), self.start / self.scale, X.dtype)
-        for W in bases:
+        for layer in self._layers(bases, len(X)):
 
-            def fill(out, work, X, h, W=W):
+            def fill(out, work, X, h, layer=layer):
                 X = self.scaled(X, work)
-                for h_next in self._layers(X, [W], work, h):
+                for h_next in infer(X, [layer], h, work):
                     h[:] = h_next
                 self._write_output(out, X, h, U, work)
 
             out = np.empty((len(X), n_outputs), X.dtype)
-            yield map_samples(fill, out, W.size, X, H)
+            yield map_samples(fill, out, bases[0].size, X, H)
 
     def _write_output(self, out, X, h, U, work):
         y_hat, _ = self.output.forward(X, h, U, work.scope("output"))

@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from skunfold._kernels import sparse_nmf
-from skunfold._kernels.nmf import constant_activations, infer
+from skunfold._kernels.nmf import constant_activations, infer, layers_of
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
 
 N_ITERATIONS = 100  # of a factorisation, and of bases alone where activations are given
@@ -157,7 +157,8 @@ class WarmStart:
             U = W[:, n_features:] * X.dtype.type(self.output_unit)
             return np.ascontiguousarray(W[:, :n_features]), U
         start = constant_activations(np.sqrt(X.mean() / len(W)), len(W), X.dtype)
-        *_, h = infer(X, [W] * N_ITERATIONS, start, self.beta, self.sparsity)
+        layers = layers_of([W] * N_ITERATIONS, self.beta, self.sparsity, len(X))
+        *_, h = infer(X, layers, start)
         return W, solve_bases(scale * y, scale * h, self.beta)
 
 
@@ -178,7 +179,7 @@ def solve_bases(X, H, beta):
     H = H + np.finfo(H.dtype).eps * H.mean(axis=1, keepdims=True)
     start = np.sqrt(X.mean()) * np.ones((1, H.shape[1]), X.dtype)
     data, basis = np.ascontiguousarray(X.T), np.ascontiguousarray(H.T)
-    *_, W = infer(data, [basis] * N_ITERATIONS, start, beta, 0)
+    *_, W = infer(data, layers_of([basis] * N_ITERATIONS, beta, 0, len(data)), start)
     return np.ascontiguousarray(W.T)
 
 

@@ -10,8 +10,14 @@ Hershey, Le Roux and Weninger (arXiv 1409.2574), sections 3 and 4.
 
 from dataclasses import dataclass, replace
 
-from skunfold._kernels.divergences import divergence, divergence_parts
-from skunfold._kernels.nmf import constant_activations, layer_adjoint, layer_forward
+import numpy as np
+
+from skunfold._kernels.divergences import (
+    divergence,
+    divergence_gradient,
+    divergence_parts,
+)
+from skunfold._kernels.nmf import constant_activations, layers_of
 from skunfold._kernels.numerics import FRESH, Parts, Workspace, add
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
 
@@ -33,16 +39,23 @@ class DeepNMF:
         """Return this network with a workspace of its own, for one thread."""
         return replace(self, work=Workspace())
 
-    def forward(self, parameters, X, h=None):
-        """Return y_hat (n, n_outputs) and the tape, for X (n, F) and activations h (n, R)."""
+    def prepare(self, parameters, n_samples):
+        """Return (the trained layers, the output bases), for `n_samples` samples."""
         *bases, U = parameters
+        trained = [bases[i] for i in self.layers]
+        return layers_of(trained, self.beta, self.sparsity, n_samples), U
+
+    def forward(self, prepared, X, h=None):
+        """Return y_hat (n, n_outputs) and the tape, for X (n, F) and activations h (n, R)."""
+        layers, U = prepared
         if h is None:
             h = constant_activations(self.start, U.shape[0], X.dtype)
-        tapes = []
-        for k, index in enumerate(self.layers):
-            h, tape = layer_forward(
-                X, h, bases[index], self.beta, self.sparsity, self.work.scope(k)
-            )
+        tapes, previous, data = [], None, None
+        for k, layer in enumerate(layers):
+            work = self.work.scope(k)
+            if layer is not previous:
+                previous, data = layer, layer.data(X, work)
+            h, tape = layer.forward(data, h, work)
             tapes.append(tape)
         y_hat, output_tape = self.output.forward(X, h, U, self.work.scope("output"))
         return y_hat, (tapes, output_tape)
@@ -53,55 +66,93 @@ class DeepNMF:
 
     def loss_gradient(self, y_hat, y):
         """Return dE/dy_hat of each sample, (n, n_outputs)."""
-        return self.loss_gradient_parts(y_hat, y).net()
+        return divergence_gradient(y, y_hat, self.training_beta)
 
     def loss_gradient_parts(self, y_hat, y):
         """Return dE/dy_hat as Parts."""
         return divergence_parts(y, y_hat, self.training_beta)
 
-    def backward(self, parameters, tape, g):
+    def backward(self, prepared, tape, g):
         """Return dE/dparameters, a list of arrays like the parameters, from g = dE/dy_hat."""
-        gradients = [None] * len(parameters)
-        for name, index, adjoint, need_h in self._reverse(parameters, tape):
-            dh, dW = adjoint(g, self.work.scope(("net", name)), need_h)
-            gradients[index] = add(gradients[index], dW.net())
-            g = dh.net() if need_h else None
+        layers, U = prepared
+        tapes, output_tape = tape
+        dh, dU = self.output.adjoint(g, U, output_tape, self.work.scope("output"))
+        gradients = self._no_gradients(dU.net())
+        g = dh.net()
+        for k in reversed(range(len(layers))):
+            work, kept = self.work.scope("adjoint"), self.work.scope(("adjoint", k))
+            dh, dW = layers[k].adjoint(g, tapes[k], work, kept, need_h=k > 0)
+            self._add(gradients, k, dW.net())
+            g = dh.net() if k else None
         return gradients
 
-    def backward_parts(self, parameters, tape, parts):
+    def backward_parts(self, prepared, tape, parts):
         """Return dE/dparameters as a list of Parts, from the Parts of dE/dy_hat.
 
         Every term keeps its sign on the way, so both parts are sums of non-negative terms.
         """
-        gradients = [Parts(None, None)] * len(parameters)
-        for name, index, adjoint, need_h in self._reverse(parameters, tape):
-            from_pos = adjoint(parts.pos, self.work.scope(("pos", name)), need_h)
-            from_neg = adjoint(parts.neg, self.work.scope(("neg", name)), need_h)
-            dW = _cross(from_pos[1], from_neg[1])
-            gradients[index] = Parts(*(add(a, b) for a, b in zip(gradients[index], dW)))
-            if need_h:
-                parts = _cross(from_pos[0], from_neg[0])
-                parts = parts.cancelled() if self.cancel else parts
+        layers, U = prepared
+        tapes, output_tape = tape
+        dh, dU = _both_parts(
+            parts, lambda x, work: self.output.adjoint(x, U, output_tape, work), self.work
+        )
+        gradients = self._no_gradients(dU)
+        through = self._through_cancelled if self.cancel else self._through_naive
+        for k in reversed(range(len(layers))):
+            dh, dW = through(layers[k], dh, tapes[k], k)
+            self._add(gradients, k, dW)
         return gradients
 
-    def _reverse(self, parameters, tape):
-        """Yield (name, parameter index, adjoint(x, work, need_h), need_h), last layer first."""
-        layer_tapes, output_tape = tape
-        *bases, U = parameters
+    def _through_naive(self, layer, parts, tape, k):
+        """Return the Parts of dE/dh and of dE/dW: every term of both, as in the paper."""
 
-        def through_output(x, work, need_h):
-            return self.output.adjoint(x, U, output_tape, work)
+        def adjoint(x, work):
+            return layer.adjoint(x, tape, work, work, need_h=k > 0)
 
-        yield "output", len(bases), through_output, bool(self.layers)
-        for k in reversed(range(len(self.layers))):
-            index = self.layers[k]
+        return _both_parts(parts, adjoint, self.work.scope(("parts", k)))
 
-            def through_layer(x, work, need_h, k=k, index=index):
-                return layer_adjoint(x, bases[index], layer_tapes[k], self.beta, work, need_h)
+    def _through_cancelled(self, layer, parts, tape, k):
+        """Return the Parts of dE/dh and of dE/dW, for x = pos - neg, where one part is zero.
 
-            yield k, index, through_layer, k > 0
+        As p + n = |x|, what |x| does and what x does to the bases are the sum and the
+        difference of their parts; the activations need the difference only.
+        """
+        x, work = parts.net(), self.work.scope("adjoint")
+        dh, dW = layer.adjoint(x, tape, work, self.work.scope(("net", k)), need_h=k > 0)
+        difference = dW.net()
+        size = np.abs(x, out=work.array("size", x.shape, x.dtype))
+        dh = Parts(dh.net(), None) if k else None
+        _, dW = layer.adjoint(size, tape, work, self.work.scope(("sum", k)), need_h=False)
+        total = add(dW.pos, dW.neg)
+        pos, neg = total + difference, total - difference
+        for part in (pos, neg):
+            part *= part.dtype.type(0.5)
+            np.maximum(part, 0, out=part)  # where rounding has taken it below
+        return dh, Parts(pos, neg)
+
+    def _no_gradients(self, of_output):
+        """Return the list of gradients where only that of the output bases is known."""
+        return [None] * (max(self.layers, default=-1) + 1) + [of_output]
+
+    def _add(self, gradients, k, term):
+        """Add what trained layer k contributes, an array or Parts, to its gradient."""
+        index = self.layers[k]
+        if gradients[index] is None:
+            gradients[index] = term
+        elif isinstance(term, Parts):
+            gradients[index] = Parts(*(add(a, b) for a, b in zip(gradients[index], term)))
+        else:
+            gradients[index] = add(gradients[index], term)
 
 
-def _cross(from_pos, from_neg):
-    """Return pos = rise(pos) + fall(neg), neg = rise(neg) + fall(pos)."""
-    return Parts(add(from_pos.pos, from_neg.neg), add(from_neg.pos, from_pos.neg))
+def _both_parts(parts, adjoint, work):
+    """Return the Parts that an adjoint makes of each of its results.
+
+    pos = rise(pos) + fall(neg), neg = rise(neg) + fall(pos).
+    """
+    from_pos = adjoint(parts.pos, work.scope("pos"))
+    from_neg = adjoint(parts.neg, work.scope("neg"))
+    return [
+        None if p is None else Parts(add(p.pos, n.neg), add(n.pos, p.neg))
+        for p, n in zip(from_pos, from_neg)
+    ]

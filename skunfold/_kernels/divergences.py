@@ -30,10 +30,11 @@ def divergence(y, y_hat, beta):
     y_hat is floored as in `divergence_parts`; so is y where its logarithm or a negative power
     is taken.
     """
+    if beta == 2:
+        difference = y_hat - y
+        return 0.5 * np.einsum("nf,nf->n", difference, difference).astype(np.float64)
     floor = floor_of(y_hat.dtype)
     y_hat = np.maximum(y_hat, floor)
-    if beta == 2:
-        return 0.5 * np.square(y_hat - y).sum(axis=1, dtype=np.float64)
     if beta == 1:
         return kl_div(y, y_hat).sum(axis=1, dtype=np.float64)
     y = np.maximum(y, floor).astype(np.float64)
@@ -43,6 +44,11 @@ def divergence(y, y_hat, beta):
         return (ratio - np.log(ratio) - 1).sum(axis=1)
     terms = y**beta + (beta - 1) * y_hat**beta - beta * y * y_hat ** (beta - 1)
     return terms.sum(axis=1) / (beta * (beta - 1))
+
+
+def divergence_gradient(y, y_hat, beta):
+    """Return dD/dy_hat, like y."""
+    return y_hat - y if beta == 2 else divergence_parts(y, y_hat, beta).net()
 
 
 def divergence_parts(y, y_hat, beta):

@@ -17,7 +17,7 @@ import numpy as np
 
 from skunfold._kernels.blocks import BlockThreads, PerThread, block_size_for, block_slices
 from skunfold._kernels.divergences import divergence
-from skunfold._kernels.nmf import infer, weighted_data
+from skunfold._kernels.nmf import infer, layers_of, reconstruction
 from skunfold._kernels.numerics import Workspace, floor_of, smallest_of
 
 CHECK_EVERY = 10  # iterations between two looks at the loss
@@ -63,9 +63,9 @@ def _update_block(X, H, W, beta, sparsity, work, with_loss):
     loss = None
     if with_loss:
         loss = divergence(X, H @ W, beta).sum() + sparsity * H.sum(dtype=np.float64)
-    for h in infer(X, [W], H, beta, sparsity, work):
+    for h in infer(X, layers_of([W], beta, sparsity, len(X)), H, work):
         H[:] = h
-    _, A, B = weighted_data(X, H, W, beta, work)
+    _, A, B = reconstruction(X, H, W, beta, work)
     N = H.T @ A
     P = np.broadcast_to(H.sum(axis=0)[:, None], W.shape) if B is None else H.T @ B
     return loss, N, P

@@ -62,12 +62,13 @@ class Objective:
     def gradient(self, parameters, samples, form="net"):
         """Return (mean loss with penalty, its gradient), a list like the parameters."""
         shards = self._shards(parameters, samples)
+        prepared = self._prepared(parameters, samples)
 
         def add_up(slices, sums):
             loss, total = 0.0, None
             for rows in slices:
                 block_loss, arrays = _block_gradient(
-                    self._replica(), parameters, samples[rows], form
+                    self._replica(), prepared, samples[rows], form
                 )
                 loss += block_loss
                 total = _added(total, arrays, sums)
@@ -95,13 +96,14 @@ class Objective:
 
     def _evaluate(self, parameters, samples, keep_output=False):
         shards = self._shards(parameters, samples)
+        prepared = self._prepared(parameters, samples)
 
         def run(slices):
             model = self._replica()
             loss, outputs = 0.0, []
             for rows in slices:
                 block = samples[rows]
-                output, _ = model.forward(parameters, *block.inputs)
+                output, _ = model.forward(prepared, *block.inputs)
                 losses = model.loss(output, block.y)
                 loss += float(losses.sum() if block.weight is None else losses @ block.weight)
                 if keep_output:
@@ -113,6 +115,11 @@ class Objective:
         outputs = [o for _, outputs in results for o in outputs]
         return loss, np.concatenate(outputs) if keep_output else None
 
+    def _prepared(self, parameters, samples):
+        """Return what the model's passes take: the parameters, or what it makes of them."""
+        prepare = getattr(self.model, "prepare", lambda parameters, n_samples: parameters)
+        return prepare(parameters, len(samples))
+
     def _shards(self, parameters, samples):
         """Return at most MAX_SHARDS lists of slices of consecutive samples."""
         if hasattr(self.model, "block_size"):
@@ -123,20 +130,20 @@ class Objective:
         return [slices[s] for s in block_slices(len(slices), -(-len(slices) // MAX_SHARDS))]
 
 
-def _block_gradient(model, parameters, block, form):
+def _block_gradient(model, prepared, block, form):
     """Return the sum of the losses over a block of samples, and its gradient.
 
     The gradient is a list of arrays; in the form of parts, two for each parameter.
     """
-    output, tape = model.forward(parameters, *block.inputs)
+    output, tape = model.forward(prepared, *block.inputs)
     losses = model.loss(output, block.y)
     loss = float(losses.sum() if block.weight is None else losses @ block.weight)
     weight = 1 if block.weight is None else block.weight[:, None]
     if form == "parts":
         seed = Parts(*(part * weight for part in model.loss_gradient_parts(output, block.y)))
-        parts = model.backward_parts(parameters, tape, seed)
+        parts = model.backward_parts(prepared, tape, seed)
         return loss, [part for pair in parts for part in pair]
-    return loss, model.backward(parameters, tape, model.loss_gradient(output, block.y) * weight)
+    return loss, model.backward(prepared, tape, model.loss_gradient(output, block.y) * weight)
 
 
 def _as_parts(arrays):

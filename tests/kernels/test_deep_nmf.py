@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from skunfold._kernels.deep_nmf import DeepNMF
-from skunfold._kernels.nmf import layer_adjoint, layer_forward
+from skunfold._kernels.nmf import GramLayer, Layer, infer, layers_of
 from skunfold._kernels.numerics import Parts
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
 
@@ -35,16 +35,19 @@ def make_problem(output, layers, beta=1.0, dtype=np.float64, n=7, seed=0, **kwar
     return network, [p.astype(dtype) for p in parameters], [d.astype(dtype) for d in data]
 
 
-def gradients_of(network, parameters, inputs, y):
-    y_hat, tape = network.forward(parameters, *inputs)
-    net = network.backward(parameters, tape, network.loss_gradient(y_hat, y))
-    parts = network.backward_parts(parameters, tape, network.loss_gradient_parts(y_hat, y))
+def gradients_of(network, parameters, inputs, y, n_samples=None):
+    prepared = network.prepare(parameters, n_samples or len(y))
+    y_hat, tape = network.forward(prepared, *inputs)
+    net = network.backward(prepared, tape, network.loss_gradient(y_hat, y))
+    y_hat, tape = network.forward(prepared, *inputs)
+    parts = network.backward_parts(prepared, tape, network.loss_gradient_parts(y_hat, y))
     return net, parts
 
 
 def finite_differences(network, parameters, inputs, y, step=1e-6):
     def loss():
-        return network.loss(network.forward(parameters, *inputs)[0], y).sum()
+        prepared = network.prepare(parameters, len(y))
+        return network.loss(network.forward(prepared, *inputs)[0], y).sum()
 
     gradients = [np.empty_like(p) for p in parameters]
     for p, g in zip(parameters, gradients):
@@ -78,6 +81,20 @@ def test_gradients_match_finite_differences(beta, output, layers, prefix):
         assert neg.min() >= 0
 
 
+@pytest.mark.parametrize("layers", [(0, 1, 2), (0, 0, 0)], ids=["untied", "tied"])
+def test_gram_matrices_change_nothing(layers):
+    network, parameters, (X, h, y) = make_problem("linear", layers, beta=2.0)
+    kinds = {}
+    for n_samples, kind in ((1, Layer), (1000, GramLayer)):
+        prepared, _ = network.prepare(parameters, n_samples)
+        assert {type(layer) for layer in prepared} == {kind}
+        kinds[kind] = [np.array(a) for a in infer(X, prepared, h)]
+        net, parts = gradients_of(network, parameters, (X, h), y, n_samples)
+        kinds[kind] += [*net, *[part for pair in parts for part in pair]]
+    for plain, by_gram in zip(*kinds.values()):
+        assert_allclose(by_gram, plain, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("training_beta", BETAS)
 def test_training_loss_gradients(training_beta):
     network, parameters, (X, h, y) = make_problem("linear", (0,), training_beta=training_beta)
@@ -105,18 +122,19 @@ def test_naive_parts_double_in_every_layer(beta, sparsity):
     n, depth = 6, 5
     X = rng.uniform(0, 2, (n, N_FEATURES))
     h = rng.uniform(0.2, 1, (n, N_COMPONENTS))
-    bases = rng.uniform(0.2, 1, (depth, N_COMPONENTS, N_FEATURES))
+    bases = list(rng.uniform(0.2, 1, (depth, N_COMPONENTS, N_FEATURES)))
     activations, tapes = [h], []
-    for W in bases:
-        h, tape = layer_forward(X, h, W, beta, sparsity)
+    layers = layers_of(bases, beta, sparsity, n)
+    for layer in layers:
+        h, tape = layer.forward(layer.data(X), h)
         activations.append(h)
         tapes.append(tape)
     p, m = rng.uniform(0, 1, (2, n, N_COMPONENTS))
     masses = []
     for k in reversed(range(depth)):
         masses.append(np.sum((p + m) * activations[k + 1]))
-        from_p, _ = layer_adjoint(p, bases[k], tapes[k], beta)
-        from_m, _ = layer_adjoint(m, bases[k], tapes[k], beta)
+        from_p, _ = layers[k].adjoint(p, tapes[k])
+        from_m, _ = layers[k].adjoint(m, tapes[k])
         p, m = from_p.pos + from_m.neg, from_m.pos + from_p.neg
     masses.append(np.sum((p + m) * activations[0]))
     assert_allclose(np.divide(masses[1:], masses[:-1]), 2, rtol=1e-12)
