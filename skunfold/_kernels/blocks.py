@@ -5,6 +5,7 @@ not. The limit of one BLAS thread holds for the process, so it is counted: it is
 first user comes and lifted when the last one leaves.
 """
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -19,6 +20,17 @@ _lock = threading.Lock()
 _users = 0
 _limit: Any = None
 _n_threads = 1
+
+
+@cache
+def _pool(n_threads):
+    """Return threads that last as long as the process; new ones cost as much as a block."""
+    return ThreadPoolExecutor(n_threads, thread_name_prefix="skunfold")
+
+
+# Threads do not survive a fork.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 @cache
@@ -62,15 +74,11 @@ class BlockThreads:
     def __enter__(self):
         self.n_threads = _enter_limit()
         # The thread that calls works too.
-        self._pool = ThreadPoolExecutor(self.n_threads - 1) if self.n_threads > 1 else None
+        self._pool = _pool(self.n_threads - 1) if self.n_threads > 1 else None
         return self
 
     def __exit__(self, *exception):
-        try:
-            if self._pool is not None:
-                self._pool.shutdown(cancel_futures=True)
-        finally:
-            _leave_limit()
+        _leave_limit()
 
     def map(self, function, *arguments):
         """Return [function(*a) for a in zip(*arguments)], computed by the threads."""
@@ -98,7 +106,10 @@ class BlockThreads:
             work()
         finally:
             for helper in helpers:
-                helper.result()
+                # One that has not begun (the pool may be busy with another caller's tasks, or
+                # be where this runs) is not waited for: nothing is left to do.
+                if not helper.cancel():
+                    helper.result()
         return results
 
 

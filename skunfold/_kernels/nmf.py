@@ -7,11 +7,12 @@ where every sample starts alike. With the reconstruction v = h W::
     num = A W^T              den = B W^T + sparsity
     h' = h num / den
 
-For beta = 1, B is one and den the row sums of W plus the sparsity: no product. For beta = 2,
-num = X W^T and den = h (W W^T) + sparsity: no reconstruction, if that is less work. This is the
-update of Lee and Seung (2001), for any beta of Févotte and Idier (2011), with the L1 penalty
-of Le Roux, Weninger and Hershey (MERL TR2015-023, section 3); as a layer: Hershey, Le Roux and
-Weninger (arXiv 1409.2574, section 4).
+For beta = 1, B is one, and den the row sums of W plus the sparsity: divided into the rows of
+W once for all samples, they cost no product and no pass. For beta = 2, num = X W^T is the same
+in every layer of the same bases, and den = h (W W^T) + sparsity where that is less work than
+v W^T. This is the update of Lee and Seung (2001), for any beta of Févotte and Idier (2011),
+with the L1 penalty of Le Roux, Weninger and Hershey (MERL TR2015-023, section 3); as a layer:
+Hershey, Le Roux and Weninger (arXiv 1409.2574, section 4).
 
 The adjoint (transposed derivative) is a linear map of x = dE/dh'. It comes as two maps that
 are non-negative for non-negative x: what *rises* and what *falls* with the outputs. So::
@@ -44,11 +45,11 @@ from skunfold._kernels.numerics import FRESH, Parts, add, floor_of, power, small
 class LayerTape(NamedTuple):
     """What one layer keeps for its adjoint."""
 
-    data: Any  # what `Layer.data` made of the samples
+    data: Any  # what `data` made of the samples
     h: np.ndarray  # (n, R) or (1, R), the activations that came in
-    terms: Any  # what else the kind of layer needs
-    h_over_den: np.ndarray  # (n, R) or (1, R)
     ratio: np.ndarray  # (n, R), num / den
+    h_next: np.ndarray  # (n, R)
+    terms: Any  # what else the kind of layer needs
 
 
 class Reconstruction(NamedTuple):
@@ -77,17 +78,17 @@ def layers_of(bases, beta, sparsity, n_samples):
 def _layer_of(W, beta, sparsity, n_samples, uses):
     """Return a layer that is used as often in a row for `n_samples`."""
     n_components, n_features = W.shape
-    if beta == 2:
-        # Multiplications by n_components: W W^T and X W^T once and the Gram matrix in every
-        # use, or v and v W^T in every use.
-        once = n_components * n_features + n_samples * n_features
-        if once + uses * n_samples * n_components < uses * 2 * n_samples * n_features:
-            return GramLayer(W, sparsity, W @ W.T)
-    den = None
     if beta == 1:
-        den = (W @ np.ones(n_features, W.dtype))[None, :]  # the row sums, by BLAS
+        den = (W @ np.ones(n_features, W.dtype))[:, None]  # the row sums, by BLAS
         den += W.dtype.type(sparsity) + floor_of(W.dtype)
-    return Layer(W, sparsity, beta, den)
+        return KullbackLeiblerLayer(W, sparsity, den, W / den)
+    if beta == 2:
+        # Multiplications by n_components: the Gram matrix once and it in every use, or two
+        # products with the bases in every use.
+        by_gram = n_components * n_features + uses * n_samples * n_components
+        gram = W @ W.T if by_gram < uses * 2 * n_samples * n_features else None
+        return FrobeniusLayer(W, sparsity, gram)
+    return BetaLayer(W, sparsity, beta)
 
 
 def infer(X, layers, h, work=FRESH):
@@ -100,7 +101,7 @@ def infer(X, layers, h, work=FRESH):
     for layer in layers:
         if layer is not previous:
             previous, data = layer, layer.data(X, work)
-        ratio, _, _ = layer.growth(data, h, work)
+        ratio, _ = layer.growth(data, h, work)
         h = _grown(h, ratio, out)
         yield h
 
@@ -128,7 +129,7 @@ def _grown(h, ratio, out):
 
 @dataclass(frozen=True)
 class _Layer:
-    """What both kinds of layer share; subclasses say how activations grow."""
+    """What all kinds of layer share; subclasses say how activations grow."""
 
     W: np.ndarray  # (R, F)
     sparsity: float
@@ -138,19 +139,18 @@ class _Layer:
         return X
 
     def growth(self, data, h, work=FRESH):
-        """Return num / den (n, R), den (1, R) or like h, and the terms for the adjoint."""
+        """Return num / den (n, R), and the terms for the adjoint."""
         raise NotImplementedError
 
-    def _adjoint_of_bases(self, N, D, tape, work, kept):
-        """Return what rises and what falls of dE/dW, and of dE/dv or what stands for it."""
+    def _adjoint_of_bases(self, x, tape, work, kept):
+        """Return the Parts of dE/dW, what goes on to dE/dh by a product, and its factor."""
         raise NotImplementedError
 
     def forward(self, data, h, work=FRESH):
         """Return (h', LayerTape)."""
-        ratio, den, terms = self.growth(data, h, work)
+        ratio, terms = self.growth(data, h, work)
         h_next = _grown(h, ratio, out=work.array("h_next", ratio.shape, ratio.dtype))
-        h_over_den = np.divide(h, den, out=work.array("h_over_den", h.shape, h.dtype))
-        return h_next, LayerTape(data, h, terms, h_over_den, ratio)
+        return h_next, LayerTape(data, h, ratio, h_next, terms)
 
     def adjoint(self, x, tape, work=FRESH, kept=FRESH, need_h=True):
         """Return (Parts of dE/dh, Parts of dE/dW): what rises and what falls, linear in x.
@@ -158,86 +158,59 @@ class _Layer:
         dE/dh is None unless ``need_h``. The sum over the samples is taken in dE/dW, whose
         rising part is an array of the workspace `kept`; all else is of `work`.
         """
-        N = np.multiply(x, tape.h_over_den, out=work.array("N", x.shape, x.dtype))
-        D = np.multiply(N, tape.ratio, out=work.array("D", x.shape, x.dtype))
-        dW, (rise, fall), transposed = self._adjoint_of_bases(N, D, tape, work, kept)
+        dW, (rise, fall), factor = self._adjoint_of_bases(x, tape, work, kept)
         if not need_h:
             return None, dW
         rise_h = np.multiply(x, tape.ratio, out=work.array("rise_h", x.shape, x.dtype))
+        fall_h, product = None, work.array("product", x.shape, x.dtype)
         if rise is not None:
-            rise_h += rise @ transposed
-        fall_h = None
+            rise_h += np.matmul(rise, factor, out=product)
         if fall is not None:
-            fall_h = np.matmul(fall, transposed, out=work.array("fall_h", x.shape, x.dtype))
+            fall_h = np.matmul(fall, factor, out=product)
         return Parts(rise_h, fall_h), dW
 
+    def _arrays_of_bases(self, work, kept, dtype):
+        """Return arrays like W for what rises, what falls, and a product on the way."""
+        return (
+            kept.array("rise_W", self.W.shape, dtype),
+            work.array("fall_W", self.W.shape, dtype),
+            work.array("h^T dv", self.W.shape, dtype),
+        )
+
 
 @dataclass(frozen=True)
-class Layer(_Layer):
-    """A layer by reconstruction, for any beta."""
+class KullbackLeiblerLayer(_Layer):
+    """A layer for beta = 1: the denominator is that of the bases alone."""
 
-    beta: float
-    den: np.ndarray | None  # (1, R) for beta = 1, where it depends on W alone
+    den: np.ndarray  # (R, 1)
+    scaled: np.ndarray  # (R, F), W / den
 
     def growth(self, data, h, work=FRESH):
-        """Return num / den (n, R), den (1, R) or like h, and the terms for the adjoint."""
-        X, W = data, self.W
-        terms = reconstruction(X, h, W, self.beta, work)
-        ratio = work.array("ratio", (X.shape[0], W.shape[0]), X.dtype)
-        np.matmul(terms.A, W.T, out=ratio)
-        den = self.den
-        if den is None:
-            den = np.matmul(terms.B, W.T, out=work.array("den", h.shape, X.dtype))
-            den += X.dtype.type(self.sparsity) + floor_of(X.dtype)
-        ratio /= den
-        return ratio, den, terms
+        """Return num / den (n, R), and the Reconstruction."""
+        terms = reconstruction(data, h, self.W, 1, work)
+        shape = (len(data), len(self.W))
+        ratio = work.array("ratio", shape, data.dtype)
+        return np.matmul(terms.A, self.scaled.T, out=ratio), terms
 
-    def _adjoint_of_bases(self, N, D, tape, work, kept):
-        terms, shape, dtype = tape.terms, self.W.shape, N.dtype
-        rise_v, fall_v = self._adjoint_of_v(N, D, terms, work)
-        rise_W = np.matmul(N.T, terms.A, out=kept.array("rise_W", shape, dtype))
-        fall_W = work.array("fall_W", shape, dtype)
-        product = work.array("h^T dv", shape, dtype)
-        if terms.B is None:
-            np.matmul(tape.h.T, _like_rows(fall_v, tape.h), out=fall_W)
-            fall_W += D.sum(axis=0)[:, None]
-        else:
-            np.matmul(_like_rows(D, terms.B).T, terms.B, out=fall_W)
-            if fall_v is not None:
-                fall_W += np.matmul(tape.h.T, _like_rows(fall_v, tape.h), out=product)
-        if rise_v is not None:
-            rise_W += np.matmul(tape.h.T, _like_rows(rise_v, tape.h), out=product)
-        return Parts(rise_W, fall_W), (rise_v, fall_v), self.W.T
-
-    def _adjoint_of_v(self, N, D, terms, work):
-        """Return the (rising, falling) parts of dE/dv, (n, F) each; None where zero."""
-        beta, W, shape, dtype = self.beta, self.W, terms.A.shape, N.dtype
-        rise, fall = None, None
-        if beta != 2:
-            through_A = np.matmul(N, W, out=work.array("through A", shape, dtype))
-            through_A *= terms.A
-            through_A /= terms.v
-            if abs(beta - 2) != 1:
-                through_A *= dtype.type(abs(beta - 2))
-            rise, fall = (through_A, None) if beta > 2 else (None, through_A)
-        if beta != 1:
-            through_B = np.matmul(D, W, out=work.array("through B", shape, dtype))
-            if beta != 2:
-                through_B *= terms.B
-                through_B /= terms.v
-                through_B *= dtype.type(abs(beta - 1))
-            if beta > 1:
-                fall = add(fall, through_B)
-            else:
-                rise = add(rise, through_B)
-        return rise, fall
+    def _adjoint_of_bases(self, x, tape, work, kept):
+        terms, dtype = tape.terms, x.dtype
+        rise_W, fall_W, _ = self._arrays_of_bases(work, kept, dtype)
+        N = np.multiply(x, tape.h, out=work.array("N", x.shape, dtype))
+        N /= self.den.T
+        np.matmul(N.T, terms.A, out=rise_W)
+        fall_v = np.matmul(N, self.W, out=work.array("fall_v", terms.A.shape, dtype))
+        fall_v *= terms.A
+        fall_v /= terms.v
+        np.matmul(tape.h.T, _like_rows(fall_v, tape.h), out=fall_W)
+        fall_W += np.einsum("nr,nr->r", x, tape.h_next)[:, None] / self.den
+        return Parts(rise_W, fall_W), (None, fall_v), self.W.T
 
 
 @dataclass(frozen=True)
-class GramLayer(_Layer):
-    """A layer for beta = 2 by the Gram matrix of the bases."""
+class FrobeniusLayer(_Layer):
+    """A layer for beta = 2: the numerator is that of the data alone."""
 
-    gram: np.ndarray  # (R, R), W W^T
+    gram: np.ndarray | None  # (R, R), W W^T; None for products with the bases instead
 
     def data(self, X, work=FRESH):
         """Return X and X W^T."""
@@ -245,18 +218,85 @@ class GramLayer(_Layer):
         return X, np.matmul(X, self.W.T, out=work.array("X W^T", shape, X.dtype))
 
     def growth(self, data, h, work=FRESH):
-        """Return num / den (n, R), den (1, R) or like h; there are no further terms."""
+        """Return num / den (n, R), and (den, v); v = h W is None where it is not needed."""
         _, num = data
-        den = np.matmul(h, self.gram, out=work.array("den", h.shape, h.dtype))
+        v, den = None, work.array("den", h.shape, h.dtype)
+        if self.gram is None:
+            v = np.matmul(h, self.W, out=work.array("v", (len(h), self.W.shape[1]), h.dtype))
+            np.matmul(v, self.W.T, out=den)
+        else:
+            np.matmul(h, self.gram, out=den)
         den += h.dtype.type(self.sparsity) + floor_of(h.dtype)
-        return np.divide(num, den, out=work.array("ratio", num.shape, h.dtype)), den, None
+        return np.divide(num, den, out=work.array("ratio", num.shape, h.dtype)), (den, v)
 
-    def _adjoint_of_bases(self, N, D, tape, work, kept):
-        X, _ = tape.data
-        rise_W = np.matmul(N.T, X, out=kept.array("rise_W", self.W.shape, N.dtype))
-        C = tape.h.T @ _like_rows(D, tape.h)
-        fall_W = np.matmul(C + C.T, self.W, out=work.array("fall_W", self.W.shape, N.dtype))
-        return Parts(rise_W, fall_W), (None, D), self.gram
+    def _adjoint_of_bases(self, x, tape, work, kept):
+        (X, _), (den, v), dtype = tape.data, tape.terms, x.dtype
+        rise_W, fall_W, product = self._arrays_of_bases(work, kept, dtype)
+        N, D = _through_fraction(x, tape, den, work)
+        np.matmul(N.T, X, out=rise_W)
+        D = _like_rows(D, tape.h)
+        if v is None:
+            C = tape.h.T @ D
+            np.matmul(C + C.T, self.W, out=fall_W)
+            return Parts(rise_W, fall_W), (None, D), self.gram
+        np.matmul(D.T, v, out=fall_W)
+        fall_v = np.matmul(D, self.W, out=work.array("fall_v", v.shape, dtype))
+        fall_W += np.matmul(tape.h.T, fall_v, out=product)
+        return Parts(rise_W, fall_W), (None, fall_v), self.W.T
+
+
+@dataclass(frozen=True)
+class BetaLayer(_Layer):
+    """A layer for any beta."""
+
+    beta: float
+
+    def growth(self, data, h, work=FRESH):
+        """Return num / den (n, R), and (den, the Reconstruction)."""
+        X, W = data, self.W
+        terms = reconstruction(X, h, W, self.beta, work)
+        ratio = work.array("ratio", (X.shape[0], W.shape[0]), X.dtype)
+        np.matmul(terms.A, W.T, out=ratio)
+        den = np.matmul(terms.B, W.T, out=work.array("den", h.shape, X.dtype))
+        den += X.dtype.type(self.sparsity) + floor_of(X.dtype)
+        ratio /= den
+        return ratio, (den, terms)
+
+    def _adjoint_of_bases(self, x, tape, work, kept):
+        den, terms = tape.terms
+        rise_W, fall_W, product = self._arrays_of_bases(work, kept, x.dtype)
+        N, D = _through_fraction(x, tape, den, work)
+        rise_v, fall_v = self._adjoint_of_v(N, D, terms, work)
+        np.matmul(N.T, terms.A, out=rise_W)
+        np.matmul(_like_rows(D, terms.B).T, terms.B, out=fall_W)
+        for total, dv in ((rise_W, rise_v), (fall_W, fall_v)):
+            if dv is not None:
+                total += np.matmul(tape.h.T, _like_rows(dv, tape.h), out=product)
+        return Parts(rise_W, fall_W), (rise_v, fall_v), self.W.T
+
+    def _adjoint_of_v(self, N, D, terms, work):
+        """Return the (rising, falling) parts of dE/dv, (n, F) each; None where zero."""
+        beta, W, shape, dtype = self.beta, self.W, terms.A.shape, N.dtype
+        through_A = np.matmul(N, W, out=work.array("through A", shape, dtype))
+        through_A *= terms.A
+        through_A /= terms.v
+        through_A *= dtype.type(abs(beta - 2))
+        through_B = np.matmul(D, W, out=work.array("through B", shape, dtype))
+        through_B *= terms.B
+        through_B /= terms.v
+        through_B *= dtype.type(abs(beta - 1))
+        if beta < 1:
+            return through_B, through_A
+        if beta < 2:
+            return None, add(through_A, through_B)
+        return through_A, through_B
+
+
+def _through_fraction(x, tape, den, work):
+    """Return N = x h / den and D = x h' / den, (n, R) each."""
+    N = np.multiply(x, tape.h, out=work.array("N", x.shape, x.dtype))
+    N /= den
+    return N, np.multiply(N, tape.ratio, out=work.array("D", x.shape, x.dtype))
 
 
 def _like_rows(x, other):

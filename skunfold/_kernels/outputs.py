@@ -88,11 +88,15 @@ class MaskOutput:
         Own group: dy_hat/dn = X_last (d - n) / d^2. Any other: -X_last n / d^2.
         """
         h = tape.h
-        # x_g X_last / d^2 of each target g, (n, F_out)
-        scaled = [x_g * tape.X_over_d / tape.d for x_g in np.split(x, self.n_targets, axis=1)]
-        through_masks = [s * n_g for s, n_g in zip(scaled, tape.n)]
+        scaled, through_masks = [], []
+        for i, x_g in enumerate(np.split(x, self.n_targets, axis=1)):
+            s = np.multiply(x_g, tape.X_over_d, out=work.array(("s", i), x_g.shape, h.dtype))
+            s /= tape.d
+            scaled.append(s)
+            out = work.array(("s n", i), s.shape, h.dtype)
+            through_masks.append(np.multiply(s, tape.n[i], out=out))
         parts = []
-        rising = self._rising(scaled, tape)
+        rising = self._rising(scaled, tape, work)
         falling = self._falling(through_masks, len(tape.n))
         for part, signed in (("rise", rising), ("fall", falling)):
             dh = work.array(part + "_h", h.shape, h.dtype)
@@ -101,15 +105,18 @@ class MaskOutput:
                 if dn is None:
                     dh[:, g], dU[g] = 0, 0
                 else:
-                    dh[:, g] = dn @ U[g].T
+                    np.matmul(dn, U[g].T, out=dh[:, g])
                     np.matmul(h[:, g].T, dn, out=dU[g])
             parts.append((dh, dU))
         (rise_h, rise_U), (fall_h, fall_U) = parts
         return Parts(rise_h, fall_h), Parts(rise_U, fall_U)
 
-    def _rising(self, scaled, tape):
+    def _rising(self, scaled, tape, work):
         """Return what rises with n of each group, (n, F_out) or None: the own mask."""
-        rising = [s * (tape.d - n_g) for s, n_g in zip(scaled, tape.n)]
+        rising = []
+        for i, (s, n_g) in enumerate(zip(scaled, tape.n)):
+            others = np.subtract(tape.d, n_g, out=work.array(("rising", i), s.shape, s.dtype))
+            rising.append(np.multiply(others, s, out=others))
         return rising + [None] * (len(tape.n) - len(rising))
 
     def _falling(self, through_masks, n_groups):

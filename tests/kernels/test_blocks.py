@@ -1,5 +1,7 @@
 """Blocks of samples and the threads that work on them."""
 
+import multiprocessing
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -62,6 +64,26 @@ def test_many_callers_at_once():
         results = list(pool.map(use, range(50)))
     assert results == [[0, 1, 4, 9, 16]] * 50
     assert blas_threads() == before
+
+
+def _nested(i):
+    with BlockThreads() as threads:
+        return threads.map(lambda j: 10 * i + j, range(3))
+
+
+def test_calls_within_calls():
+    with threadpool_limits(2), BlockThreads() as threads:
+        assert threads.map(_nested, range(4)) == [
+            [10 * i + j for j in range(3)] for i in range(4)
+        ]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_threads_after_a_fork():
+    with threadpool_limits(2):
+        _nested(0)
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            assert pool.apply_async(_nested, (1,)).get(timeout=20) == [10, 11, 12]
 
 
 def test_an_error_in_a_block_is_raised_and_the_limit_lifted():
