@@ -35,6 +35,7 @@ from skunfold._deep_nmf.validation import (
     check_depth,
     check_mask_targets,
     check_sources,
+    check_validation_data,
     group_sizes,
 )
 from skunfold._fitting import restored_on_failure, rows_of
@@ -145,10 +146,11 @@ default="nmf"
 
     early_stopping : bool, default=False
         Whether to monitor the loss of held-out samples instead of the training loss, and end
-        with the parameters that were best on them.
+        with the parameters that were best on them. `fit` takes samples for it as `X_val`.
 
     validation_fraction : float, default=0.1
-        Part of the samples to hold out, between 0 and 1; only with `early_stopping`.
+        Part of the samples to hold out, between 0 and 1; only with `early_stopping`, and
+        ignored where `fit` is given `X_val`.
 
     n_iter_no_change : int, default=10
         See `tol`; at least 1.
@@ -333,6 +335,9 @@ default="nmf"
         *,
         sources: Sequence[ArrayLike] | None = None,
         groups: ArrayLike | None = None,
+        X_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
     ) -> Self:
         """Initialise the bases and train them.
 
@@ -354,7 +359,14 @@ default="nmf"
         groups : array-like of shape (n_samples,), default=None
             What belongs together, such as the recording that each frame is from. With
             `early_stopping`, whole groups are held out if there is more than one; samples
-            like those trained on would show no overfitting.
+            like those trained on would show no overfitting. Ignored where `X_val` is given.
+        X_val : array-like of shape (n_val, n_features), default=None
+            With `early_stopping`, data to monitor instead of a part of X, all of which is then
+            trained on.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Its targets; given together with `X_val`.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Its weights in the monitored loss, 0 or more, not all 0; only with `X_val`.
 
         Returns
         -------
@@ -363,23 +375,28 @@ default="nmf"
         Raises
         ------
         ValueError
-            If data is negative somewhere or not finite, if shapes do not fit each other, or a
-            parameter does not fit the data.
+            If data is negative somewhere or not finite, if shapes do not fit each other, if a
+            parameter does not fit the data, or if validation data comes without
+            `early_stopping`.
         TypeError
             If data is sparse.
         """
         going_on = self.warm_start and hasattr(self, "bases_")
+        validation = check_validation_data(X_val, y_val, sample_weight_val, self.early_stopping)
         with restored_on_failure(self):
             X, y, weight, groups = self._validated(X, y, sample_weight, groups, going_on)
-            train_rows, held_out_rows = self._split(np.shape(X)[0], groups)
-            train = rows_of(train_rows, X, y, weight)
+            if validation:
+                train, held_out = (X, y, weight), self._held_out(*validation, like=(X, y))
+            else:
+                rows, held_out_rows = self._split(np.shape(X)[0], groups)
+                train = rows_of(rows, X, y, weight)
+                held_out = rows_of(held_out_rows, X, y, weight) if self.early_stopping else None
             if not going_on:
                 self._initialise(*train, sources=sources)
             callbacks = EpochCallbacks(self, X, self._shaped(y), weight, self._max_epochs)
             if self._n_trained == 0:
                 self._set_untrained_results(X, y, weight)
             else:
-                held_out = rows_of(held_out_rows, X, y, weight) if self.early_stopping else None
                 self._train(*train, held_out=held_out, callbacks=callbacks)
             callbacks.end_fit()
         return self
@@ -481,38 +498,60 @@ default="nmf"
         self._group_sizes()
         if going_on:
             self._check_structure()
+        X, y, weight = self._checked(X, y, sample_weight, self.n_outputs_ if going_on else None)
+        if groups is not None:
+            check_consistent_length(X, groups)
+            groups = np.asarray(groups)
+        if weight is None or weight.all():
+            return X, y, weight, groups
+        used = weight > 0
+        return X[used], y[used], weight[used], groups if groups is None else groups[used]
+
+    def _checked(self, X, y, sample_weight, n_outputs, suffix=""):
+        """Check samples; return X, y of shape (n, n_outputs) and the weights or None.
+
+        Without a number of outputs, the features are learned. The suffix is that of the names.
+        """
         if issparse(y):
-            raise TypeError("y is sparse; DeepNMFRegressor needs dense targets: y.toarray().")
+            raise TypeError(
+                f"y{suffix} is sparse; DeepNMFRegressor needs dense targets: y.toarray()."
+            )
         X, y = validate_data(
             self,
             X,
             y,
-            reset=not going_on,
+            reset=n_outputs is None,
             dtype=[np.float64, np.float32],
             multi_output=True,
             y_numeric=True,
         )
-        check_non_negative(X, "DeepNMFRegressor (argument X)")
+        check_non_negative(X, f"DeepNMFRegressor (argument X{suffix})")
         y = y.astype(X.dtype, copy=False).reshape(len(X), -1)
-        check_non_negative(y, "DeepNMFRegressor (argument y)")
-        if going_on and y.shape[1] != self.n_outputs_:
+        check_non_negative(y, f"DeepNMFRegressor (argument y{suffix})")
+        if n_outputs not in (None, y.shape[1]):
             raise ValueError(
-                f"y has {y.shape[1]} columns; this model was fitted with {self.n_outputs_}."
+                f"y{suffix} has {y.shape[1]} columns; this model was fitted with {n_outputs}."
             )
         if self.output == "mask":
             check_mask_targets(y, X, self.n_targets)
-        if groups is not None:
-            check_consistent_length(X, groups)
-            groups = np.asarray(groups)
         if sample_weight is None:
-            return X, y, None, groups
+            return X, y, None
         weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
         if not weight.any():
             raise ValueError(
-                "sample_weight is zero for all samples; give some a weight above 0."
+                f"sample_weight{suffix} is zero for all samples; give some a weight above 0."
             )
-        used = weight > 0
-        return X[used], y[used], weight[used], groups if groups is None else groups[used]
+        return X, y, weight
+
+    def _held_out(self, X_val, y_val, sample_weight_val, like):
+        """Check validation data against the checked (X, y); return it in their dtype."""
+        X, y = like
+        X_val, y_val, weight = self._checked(
+            X_val, y_val, sample_weight_val, y.shape[1], "_val"
+        )
+        return [
+            None if a is None else a.astype(X.dtype, copy=False) for a in (X_val, y_val, weight)
+        ]
 
     def _check_structure(self):
         """Check that what shapes the network is as it was in the fit."""

@@ -316,6 +316,59 @@ def test_early_stopping_holds_out_whole_groups(mixtures):
     assert np.isclose(held_out, model.loss_, rtol=1e-9).sum() == 1
 
 
+def test_validation_data_of_ones_own_decide_when_to_stop(mixtures):
+    X, y = mixtures
+    model = make_model(output="mask", early_stopping=True, max_iter=30)
+    weight = np.linspace(0, 2, 20)
+    validation = {"X_val": X[60:], "y_val": y[60:], "sample_weight_val": weight}
+    model.fit(X[:60], y[:60], **validation)
+    losses = 0.5 * np.sum((model.predict(X[60:]) - y[60:]) ** 2, axis=1)
+    assert_allclose(model.loss_, np.average(losses, weights=weight), rtol=1e-9)
+    assert_allclose(model.loss_, min(model.validation_loss_curve_), rtol=1e-12)
+    # All of X is trained on: one epoch is that of a fit without early stopping.
+    model.set_params(max_iter=1).fit(X[:60], y[:60], **validation)
+    plain = make_model(output="mask", max_iter=1).fit(X[:60], y[:60])
+    assert_allclose(model.bases_[0], plain.bases_[0], rtol=1e-12)
+
+
+def test_validation_data_take_the_dtype_of_the_training_data(mixtures):
+    X, y = mixtures
+    model = make_model(output="mask", early_stopping=True, max_iter=3)
+    model.fit(X.astype(np.float32), y.astype(np.float32), X_val=X, y_val=y)
+    assert model.bases_[0].dtype == np.float32
+
+
+def test_validation_data_of_a_single_output(spectra):
+    X, y = spectra
+    model = make_model(early_stopping=True, max_iter=5)
+    model.fit(X[:80], y[:80, 0], X_val=X[80:], y_val=y[80:, 0])
+    assert model.predict(X).shape == (len(X),)
+
+
+@pytest.mark.parametrize(
+    ("changed", "match"),
+    [
+        ({"X_val": None}, "X_val is missing; give X_val and y_val together"),
+        ({"y_val": None}, "y_val is missing"),
+        ({"X_val": None, "y_val": None, "sample_weight_val": np.ones(80)}, "X_val is missing"),
+        ({"early_stopping": False}, "early_stopping is False; set early_stopping=True"),
+        ({"y_val": np.ones((80, 2))}, "y_val has 2 columns"),
+        ({"y_val": np.full((80, 12), -1.0)}, "Negative values in data .*argument y_val"),
+        ({"X_val": np.full((80, 12), -1.0)}, "Negative values in data .*argument X_val"),
+        ({"X_val": np.ones((80, 3))}, "X has 3 features"),
+        ({"y_val": np.ones((79, 12))}, "inconsistent numbers of samples"),
+        ({"sample_weight_val": np.zeros(80)}, "zero for all samples|at least one non-zero"),
+    ],
+)
+def test_bad_validation_data_are_named(mixtures, changed, match):
+    X, y = mixtures
+    validation = {"early_stopping": True, "X_val": X, "y_val": y} | changed
+    model = make_model(output="mask", early_stopping=validation.pop("early_stopping"))
+    with pytest.raises(ValueError, match=match):
+        model.fit(X, y, **validation)
+    assert not hasattr(model, "bases_")
+
+
 def _pairs_of_groups(groups):
     names = np.unique(groups)
     return [[groups == a, groups == b] for i, a in enumerate(names) for b in names[i + 1 :]]

@@ -66,3 +66,19 @@ def check_sources(sources, X, sizes, output):
                 f"An array of sources has {source.shape[1]} features; X has {X.shape[1]}."
             )
     return sources
+
+
+def check_validation_data(X_val, y_val, sample_weight_val, early_stopping):
+    """Return the arguments as a tuple, or None if no validation data is given."""
+    if X_val is None and y_val is None and sample_weight_val is None:
+        return None
+    if X_val is None or y_val is None:
+        missing = "X_val" if X_val is None else "y_val"
+        raise ValueError(
+            f"{missing} is missing; give X_val and y_val together, sample_weight_val with both."
+        )
+    if not early_stopping:
+        raise ValueError(
+            "X_val and y_val were given, but early_stopping is False; set early_stopping=True."
+        )
+    return X_val, y_val, sample_weight_val
