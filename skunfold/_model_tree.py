@@ -68,6 +68,11 @@ class TreeWriter:
                 "call set_callbacks() without arguments first."
             )
         params = estimator.get_params(deep=False)
+        if params.get("memory") is not None:
+            raise TypeError(
+                f"{path} has a cache (memory), which runs code of its folder and which a model "
+                "file cannot hold; set_params(memory=None) first."
+            )
         attributes = {
             key: value
             for key, value in vars(estimator).items()
@@ -176,6 +181,8 @@ class TreeReader:
         attributes = self._decode_items(node["attributes"], depth)
         if unknown := sorted(set(params) - set(inspect.signature(cls).parameters)):
             raise ValueError(f"{name} has no parameter {shown(unknown[0])}")
+        if params.get("memory") is not None:
+            raise ValueError("it names a cache, whose files could run code")
         for key in attributes:
             if not _FITTED_NAME.fullmatch(key):
                 raise ValueError(f"{shown(key)} is not the name of a fitted attribute")

@@ -6,6 +6,7 @@ from numbers import Integral, Real
 from typing import Any, Literal, Self
 
 import numpy as np
+from joblib import effective_n_jobs
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from sklearn.base import (
@@ -19,18 +20,19 @@ from sklearn.base import (
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_consistent_length,
     check_is_fitted,
+    check_memory,
     check_non_negative,
     validate_data,
 )
 
 from skunfold._deep_nmf.architecture import Architecture
-from skunfold._deep_nmf.initialization import WarmStart
+from skunfold._deep_nmf.initialization import WarmStart, initial_bases
 from skunfold._deep_nmf.validation import (
     check_depth,
     check_mask_targets,
@@ -42,10 +44,15 @@ from skunfold._fitting import restored_on_failure, rows_of
 from skunfold._kernels.divergences import BETA, beta_of, divergence
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
 from skunfold._scaling import power_of_two_scale, weighted_mean
+from skunfold._storage import working_memory
 from skunfold._training.callbacks import CallbackSupportMixin, EpochCallbacks, with_callbacks
 from skunfold._training.loop import LoopSettings, TrainingState, copies, fit_loop, train_epoch
 from skunfold._training.objective import Objective
+from skunfold._training.sharded import ShardedObjective
 from skunfold._training.updates import ExponentiatedGradient, MultiplicativeUpdate
+
+UNTRAINED_BATCH = 8192  # samples whose predictions are held at once
+INITIALISATION_COPIES = 8  # arrays as large as the data that the factorisations take
 
 # solver: (update rule, whether parts are cancelled after each layer, learning_rate_init="auto")
 SOLVERS = {
@@ -165,6 +172,18 @@ default="nmf"
     verbose : int, default=0
         Above 0, prints a line for every epoch.
 
+    n_jobs : int or None, default=None
+        Number of joblib's workers that share the samples of each update in `fit`; -1 for all
+        processors. They are threads, or what :func:`joblib.parallel_config` says: processes, or
+        a Dask cluster, to which the samples are sent once. Each computes with one thread; the
+        result is the same for any number, up to rounding. None: no workers; this process uses
+        as many threads as its BLAS would.
+
+    memory : str, object with the interface of joblib.Memory, or None, default=None
+        Where to cache the initialisation, so that fits that differ in depth, solver or other
+        matters of training (as in a grid search) compute it once; a str is the path of a
+        folder. It is found again only if `random_state` is an int.
+
     Attributes
     ----------
     bases_ : list of n_layers ndarrays of shape (n_components, n_features)
@@ -217,6 +236,11 @@ default="nmf"
     lower it (with early stopping: two in a row), the step is halved and the best parameters
     come back. A fit ends with the best parameters, so never worse than its warm start; Ctrl-C
     does the same, with a warning.
+
+    Data may be larger than memory (:class:`numpy.memmap`): it is read in blocks. Two things are
+    bounded by scikit-learn's ``working_memory`` (:func:`sklearn.set_config`, 1 GiB): what the
+    layers that are not trained make of the samples goes to a temporary file beyond it, and the
+    initialisation takes a random part of the samples, of an eighth of it at most.
 
     References
     ----------
@@ -274,6 +298,8 @@ default="nmf"
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
+        "n_jobs": [None, Integral],
+        "memory": [None, str, HasMethods(["cache"])],
     }
 
     def __init__(
@@ -301,6 +327,8 @@ default="nmf"
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
+        n_jobs: int | None = None,
+        memory: Any = None,
     ) -> None:
         self.n_components = n_components
         self.n_layers = n_layers
@@ -324,6 +352,8 @@ default="nmf"
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
+        self.n_jobs = n_jobs
+        self.memory = memory
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
@@ -386,18 +416,23 @@ default="nmf"
         with restored_on_failure(self):
             X, y, weight, groups = self._validated(X, y, sample_weight, groups, going_on)
             if validation:
-                train, held_out = (X, y, weight), self._held_out(*validation, like=(X, y))
+                validation = self._held_out(validation, like=(X, y))
+                rows, held_out_rows = slice(None), None
             else:
                 rows, held_out_rows = self._split(np.shape(X)[0], groups)
-                train = rows_of(rows, X, y, weight)
-                held_out = rows_of(held_out_rows, X, y, weight) if self.early_stopping else None
             if not going_on:
-                self._initialise(*train, sources=sources)
+                some = self._rows_to_initialise_from(rows, X)
+                self._initialise(*rows_of(some, X, y, weight), sources=sources)
             callbacks = EpochCallbacks(self, X, self._shaped(y), weight, self._max_epochs)
             if self._n_trained == 0:
                 self._set_untrained_results(X, y, weight)
             else:
-                self._train(*train, held_out=held_out, callbacks=callbacks)
+                samples, valid = self._samples(X, y, weight), None
+                if validation:
+                    valid = self._samples(*validation).loaded()
+                elif self.early_stopping:
+                    valid = samples[held_out_rows].loaded()
+                self._train(samples[rows], valid, callbacks)
             callbacks.end_fit()
         return self
 
@@ -432,7 +467,7 @@ default="nmf"
             if self._n_trained == 0:
                 self._set_untrained_results(X, y, weight)
                 return self
-            samples, state = self._training(X, y, weight)
+            samples, state = self._samples(X, y, weight), self._state()
             if state.best_parameters:
                 state.parameters = copies(state.best_parameters)
             with Objective(self._network()) as objective:
@@ -543,15 +578,12 @@ default="nmf"
             )
         return X, y, weight
 
-    def _held_out(self, X_val, y_val, sample_weight_val, like):
+    def _held_out(self, validation, like):
         """Check validation data against the checked (X, y); return it in their dtype."""
         X, y = like
-        X_val, y_val, weight = self._checked(
-            X_val, y_val, sample_weight_val, y.shape[1], "_val"
-        )
-        return [
-            None if a is None else a.astype(X.dtype, copy=False) for a in (X_val, y_val, weight)
-        ]
+        X_val, y_val, weight = validation
+        checked = self._checked(X_val, y_val, weight, y.shape[1], "_val")
+        return [None if a is None else a.astype(X.dtype, copy=False) for a in checked]
 
     def _check_structure(self):
         """Check that what shapes the network is as it was in the fit."""
@@ -582,6 +614,15 @@ default="nmf"
         """How many layers are trained, as a number."""
         return self.n_layers + 1 if self.n_trained_layers == "all" else self.n_trained_layers
 
+    def _rows_to_initialise_from(self, rows, X):
+        """Return the rows of X to train on, or some of them where they take too much memory."""
+        n = max(1, working_memory() // (INITIALISATION_COPIES * X[:1].nbytes))
+        n_rows = len(X) if isinstance(rows, slice) else len(rows)
+        if n_rows <= n:
+            return rows
+        chosen = check_random_state(self.random_state).choice(n_rows, n, replace=False)
+        return np.sort(chosen) if isinstance(rows, slice) else rows[np.sort(chosen)]
+
     def _initialise(self, X, y, weight, *, sources):
         """Set the attributes of an untrained network."""
         sizes = self._group_sizes()
@@ -603,7 +644,8 @@ default="nmf"
         if sources is not None:
             sources = [architecture.scaled(source) for source in sources]
         targets = y * y.dtype.type(1 / y_scale)
-        W, U = warm_start.bases(architecture.scaled(X), targets, sources, weight)
+        initialise = check_memory(self.memory).cache(initial_bases)
+        W, U = initialise(warm_start, architecture.scaled(X), targets, sources, weight)
         self.n_outputs_ = y.shape[1]
         self.group_sizes_ = sizes
         self.data_scale_ = scale
@@ -629,12 +671,11 @@ default="nmf"
             start=self.initial_activation_ if start is None else start,
         )
 
-    def _train(self, X, y, weight, *, held_out, callbacks):
+    def _train(self, samples, valid, callbacks):
         """Train from where the bases stand, and set the results."""
-        samples, state = self._training(X, y, weight)
-        valid = self._samples(*held_out) if held_out else None
+        state = self._state()
         callbacks.watch(lambda: self._fitted_bases(state))
-        with Objective(self._network()) as objective:
+        with self._objective(samples) as objective:
             settings = self._loop_settings(len(samples))
             fit_loop(objective, state, samples, settings, valid, _r2, callbacks)
         self._set_results(state)
@@ -644,6 +685,12 @@ default="nmf"
                 "increase max_iter or tol.",
                 ConvergenceWarning,
             )
+
+    def _objective(self, samples):
+        """Return the loss and its gradient, over samples that may be shared among workers."""
+        if self.n_jobs is None or effective_n_jobs(self.n_jobs) == 1:
+            return Objective(self._network())
+        return ShardedObjective(self._network(), samples, self.n_jobs)
 
     def _network(self):
         """Return the trained part as the training loop sees it."""
@@ -674,8 +721,8 @@ default="nmf"
     def _samples(self, X, y, weight):
         return self._architecture().samples(X, y, weight, self.bases_, self.target_scale_)
 
-    def _training(self, X, y, weight):
-        """Return the training samples and the state of training, which may be a former one."""
+    def _state(self):
+        """Return the state of training, which may be a former one."""
         trained = (self.solver, self._n_trained, self.tied, self.learning_rate_init)
         former = getattr(self, "_training_state", None)
         if former is None or former[0] != trained:
@@ -686,7 +733,7 @@ default="nmf"
             )
             state = TrainingState(parameters, rule(rate), check_random_state(self.random_state))
             former = self._training_state = (trained, state)
-        return self._samples(X, y, weight), former[1]
+        return former[1]
 
     def _fitted_bases(self, state):
         """Return the attributes that make the model ready to predict, for a training state."""
@@ -721,10 +768,13 @@ default="nmf"
 
     def _set_untrained_results(self, X, y, weight):
         """Set what training would have set."""
-        y_hat = self._architecture().predictions(
-            X, self.bases_, self.output_bases_, self.n_outputs_
-        )
-        losses = divergence(y, y_hat, beta_of(self.training_loss))
+        architecture, beta = self._architecture(), beta_of(self.training_loss)
+        losses = np.empty(len(X))
+        for rows in gen_batches(len(X), UNTRAINED_BATCH):
+            y_hat = architecture.predictions(
+                X[rows], self.bases_, self.output_bases_, self.n_outputs_
+            )
+            losses[rows] = divergence(y[rows], y_hat, beta)
         self.loss_ = self.best_loss_ = float(np.average(losses, weights=weight))
         self.loss_curve_, self.history_, self.n_iter_ = [self.loss_], [], 1
         self.validation_loss_curve_ = self.validation_scores_ = None

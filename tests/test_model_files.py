@@ -147,6 +147,7 @@ def test_refused_estimators(tmp_path):
         (NMF(), "NMF is of class NMF"),
         (Impostor(), "Tiny is of class Tiny"),
         (with_callbacks, "callbacks"),
+        (DeepNMFRegressor(memory="cache"), "has a cache"),
         (Tiny(value=endless), "nested more than"),
     ):
         with pytest.raises(TypeError, match=message):
@@ -253,6 +254,7 @@ def estimator_node(**changes):
     return {"estimator": {"class": "Tiny", "params": {}, "attributes": {}, **changes}}
 
 
+CACHED = {"class": "DeepNMFRegressor", "params": {"memory": "/tmp"}, "attributes": {}}
 HOSTILE_DOCUMENTS = {
     "not JSON": ("{", "Expecting"),
     "not an object": ("[]", "does not name the format"),
@@ -265,6 +267,7 @@ HOSTILE_DOCUMENTS = {
     "an unknown class": (document(estimator_node(**{"class": "os.system"})), "os.system"),
     "a class that is a list": (document(estimator_node(**{"class": []})), "cannot stand"),
     "an unknown parameter": (document(estimator_node(params={"shell": 1})), "no parameter"),
+    "a cache": (document({"estimator": CACHED}), "files could run code"),
     "a method": (document(estimator_node(attributes={"predict": 1})), "name of a fitted"),
     "a dunder": (document(estimator_node(attributes={"__class__": 1})), "name of a fitted"),
     "an unknown kind": (document({"pickle": "x"}), "unknown kind"),

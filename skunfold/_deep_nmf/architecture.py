@@ -9,6 +9,7 @@ from skunfold._kernels.deep_nmf import DeepNMF
 from skunfold._kernels.nmf import constant_activations, infer, layers_of
 from skunfold._kernels.numerics import FRESH
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
+from skunfold._storage import large_array
 from skunfold._training.protocol import Samples
 
 
@@ -56,15 +57,19 @@ class Architecture:
         """The penalty in the units of the computation."""
         return self.sparsity * self.scale ** (1 - self.beta)
 
-    def activations(self, X, bases):
-        """Return the activations (n, R) after the given layers, in the units of the data."""
+    def activations(self, X, bases, out=None):
+        """Return the activations (n, R) after the given layers, in the units of the data.
+
+        They are written to `out` where it is given.
+        """
         layers, start = self._layers(bases, len(X)), self._start(len(bases[0]), X.dtype)
 
         def fill(out, work, X):
             *_, h = infer(self.scaled(X, work), layers, start, work)
             np.multiply(h, X.dtype.type(self.scale), out=out)
 
-        out = np.empty((len(X), len(bases[0])), X.dtype)
+        if out is None:
+            out = np.empty((len(X), len(bases[0])), X.dtype)
         return map_samples(fill, out, bases[0].size, X)
 
     def predictions(self, X, bases, U, n_outputs):
@@ -110,14 +115,18 @@ class Architecture:
         )
 
     def samples(self, X, y, weight, bases, y_scale):
-        """Return the training samples; what the frozen layers make of them is computed here."""
-        targets = y * y.dtype.type(1 / y_scale)
+        """Return the samples for training, with what the frozen layers make of them.
+
+        X and y are not copied; they may be larger than memory.
+        """
+        units = (1 / self.scale, 1 / y_scale)
         if self.n_frozen == 0:
-            return Samples((self.scaled(X),), targets, weight)
-        h = self.activations(X, bases[: self.n_frozen]) * X.dtype.type(1 / self.scale)
+            return Samples((X,), y, weight, units=units)
+        h = large_array((len(X), len(bases[0])), X.dtype)
+        self.activations(X, bases[: self.n_frozen], out=h)
         if self.n_trained_layers == 1 and isinstance(self.output, MaskOutput):
             X = X[:, -(y.shape[1] // self.output.n_targets) :]
-        return Samples((self.scaled(X), h), targets, weight)
+        return Samples((X, h), y, weight, units=(1 / self.scale, *units))
 
     def parameters(self, bases, U, y_scale):
         """Return the list of trained arrays: distinct bases, and the output bases."""

@@ -162,6 +162,11 @@ class WarmStart:
         return W, solve_bases(scale * y, scale * h, self.beta)
 
 
+def initial_bases(warm_start, X, y, sources, weight):
+    """Return `WarmStart.bases`: a function that a joblib.Memory can cache."""
+    return warm_start.bases(X, y, sources, weight)
+
+
 def _components_of(item, dtype):
     """Return the bases of a fitted NMF or an array, (n_components, any)."""
     if hasattr(item, "fit"):

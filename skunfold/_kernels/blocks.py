@@ -67,12 +67,17 @@ class BlockThreads:
         with BlockThreads() as threads:
             results = threads.map(function, blocks)
 
-    The number of threads is BLAS's own: set it by ``threadpoolctl.threadpool_limits`` or
-    the environment (``OMP_NUM_THREADS``, ``OPENBLAS_NUM_THREADS``).
+    Unless it is given, the number of threads is BLAS's own: set it by
+    ``threadpoolctl.threadpool_limits`` or the environment (``OMP_NUM_THREADS``,
+    ``OPENBLAS_NUM_THREADS``).
     """
 
+    def __init__(self, n_threads=None):
+        self._wanted = n_threads
+
     def __enter__(self):
-        self.n_threads = _enter_limit()
+        n_blas_threads = _enter_limit()
+        self.n_threads = self._wanted or n_blas_threads
         # The thread that calls works too.
         self._pool = _pool(self.n_threads - 1) if self.n_threads > 1 else None
         return self

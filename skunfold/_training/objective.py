@@ -33,14 +33,15 @@ class L2Penalty:
 class Objective:
     """The weighted mean loss of a model over samples, and its gradient.
 
-    A context manager: it owns the threads. Gradients come as arrays (``form="net"``) or as
+    A context manager: it holds the threads, as many as BLAS has unless their number is given.
+    Gradients come as arrays (``form="net"``) or as
     `Parts` (``form="parts"``). A penalty on the parameters can only have a net gradient.
     """
 
-    def __init__(self, model, penalty=None):
+    def __init__(self, model, penalty=None, n_threads=None):
         self.model = model
         self.penalty = penalty or L2Penalty(0.0, ())
-        self._threads = BlockThreads()
+        self._threads = BlockThreads(n_threads)
         self._replica = PerThread(getattr(model, "with_workspace", lambda: model))
         self._sums = [Workspace() for _ in range(MAX_SHARDS)]
 
@@ -61,23 +62,7 @@ class Objective:
 
     def gradient(self, parameters, samples, form="net"):
         """Return (mean loss with penalty, its gradient), a list like the parameters."""
-        shards = self._shards(parameters, samples)
-        prepared = self._prepared(parameters, samples)
-
-        def add_up(slices, sums):
-            loss, total = 0.0, None
-            for rows in slices:
-                block_loss, arrays = _block_gradient(
-                    self._replica(), prepared, samples[rows], form
-                )
-                loss += block_loss
-                total = _added(total, arrays, sums)
-            return loss, total
-
-        (loss, total), *others = self._threads.map(add_up, shards, self._sums[: len(shards)])
-        for shard_loss, arrays in others:
-            loss += shard_loss
-            total = _added(total, arrays)
+        loss, total = self.gradient_sums(parameters, samples, form)
         scale = 1 / samples.total_weight
         for array in total:
             array *= array.dtype.type(scale)
@@ -86,15 +71,45 @@ class Objective:
         self.penalty.add_gradient(parameters, total)
         return loss * scale + self.penalty.value(parameters), total
 
+    def gradient_sums(self, parameters, samples, form):
+        """Return the sum of all losses and the arrays of its gradient, without penalty.
+
+        The arrays are used again by the next call; in the form of parts, there are two for
+        each parameter.
+        """
+        shards = self._shards(parameters, samples)
+        prepared = self._prepared(parameters, samples)
+
+        def add_up(slices, sums):
+            loss, total = 0.0, None
+            for rows in slices:
+                block_loss, arrays = _block_gradient(
+                    self._replica(), prepared, samples[rows].loaded(), form
+                )
+                loss += block_loss
+                total = _added(total, arrays, sums)
+            return loss, total
+
+        results = self._threads.map(add_up, shards, self._sums[: len(shards)])
+        return added_sums(results)
+
+    def loss_sum(self, parameters, samples):
+        """Return the sum of all losses, without penalty."""
+        return sum(loss for loss, _ in self._run(parameters, samples))
+
     def evaluate(self, parameters, samples):
         """Return the mean loss with penalty, which training lowers."""
-        return self._evaluate(parameters, samples)[0] + self.penalty.value(parameters)
+        loss = self.loss_sum(parameters, samples) / samples.total_weight
+        return loss + self.penalty.value(parameters)
 
     def evaluate_with_output(self, parameters, samples):
         """Return the mean loss, without penalty, and the outputs of all samples."""
-        return self._evaluate(parameters, samples, keep_output=True)
+        results = self._run(parameters, samples, keep_output=True)
+        loss = sum(loss for loss, _ in results) / samples.total_weight
+        return loss, np.concatenate([o for _, outputs in results for o in outputs])
 
-    def _evaluate(self, parameters, samples, keep_output=False):
+    def _run(self, parameters, samples, keep_output=False):
+        """Return (sum of the losses, list of outputs) of each shard."""
         shards = self._shards(parameters, samples)
         prepared = self._prepared(parameters, samples)
 
@@ -102,7 +117,7 @@ class Objective:
             model = self._replica()
             loss, outputs = 0.0, []
             for rows in slices:
-                block = samples[rows]
+                block = samples[rows].loaded()
                 output, _ = model.forward(prepared, *block.inputs)
                 losses = model.loss(output, block.y)
                 loss += float(losses.sum() if block.weight is None else losses @ block.weight)
@@ -110,10 +125,7 @@ class Objective:
                     outputs.append(output.copy())
             return loss, outputs
 
-        results = self._threads.map(run, shards)
-        loss = sum(loss for loss, _ in results) / samples.total_weight
-        outputs = [o for _, outputs in results for o in outputs]
-        return loss, np.concatenate(outputs) if keep_output else None
+        return self._threads.map(run, shards)
 
     def _prepared(self, parameters, samples):
         """Return what the model's passes take: the parameters, or what it makes of them."""
@@ -144,6 +156,15 @@ def _block_gradient(model, prepared, block, form):
         parts = model.backward_parts(prepared, tape, seed)
         return loss, [part for pair in parts for part in pair]
     return loss, model.backward(prepared, tape, model.loss_gradient(output, block.y) * weight)
+
+
+def added_sums(results):
+    """Return the sum of pairs (loss, arrays), in the arrays of the first."""
+    (loss, total), *others = results
+    for other_loss, arrays in others:
+        loss += other_loss
+        total = _added(total, arrays)
+    return loss, total
 
 
 def _as_parts(arrays):

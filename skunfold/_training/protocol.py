@@ -1,6 +1,6 @@
 """What the training loop needs to know of a model, and of its data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -53,21 +53,45 @@ class MultiplicativeModel(UnfoldedModel, Protocol):
 
 @dataclass(frozen=True)
 class Samples:
-    """Inputs of the model, targets and weights; the first axis of each is the samples."""
+    """Rows of some arrays: inputs of the model, targets and weights, as a model sees them.
+
+    The arrays may be larger than memory (memory-mapped): choosing rows copies nothing, and
+    what is loaded is copied and brought to the units of the computation only then.
+    """
 
     inputs: tuple[np.ndarray, ...]
     y: np.ndarray
     weight: np.ndarray | None = None
+    rows: slice | np.ndarray = field(default_factory=lambda: slice(None))  # of the arrays
+    units: tuple[float, ...] | None = None  # what multiplies each input, and last the targets
 
     def __len__(self):
-        return len(self.y)
+        if isinstance(self.rows, slice):
+            return len(range(*self.rows.indices(len(self.y))))
+        return len(self.rows)
 
     def __getitem__(self, rows):
-        """Return the samples of a slice (views) or an index array (copies)."""
-        weight = None if self.weight is None else self.weight[rows]
-        return Samples(tuple(a[rows] for a in self.inputs), self.y[rows], weight)
+        """Return some of the samples, by a slice or an array of indices."""
+        if not isinstance(self.rows, slice):
+            return replace(self, rows=self.rows[rows])
+        chosen = range(*self.rows.indices(len(self.y)))
+        if isinstance(rows, slice):
+            chosen = chosen[rows]
+            return replace(self, rows=slice(chosen.start, chosen.stop))
+        return replace(self, rows=rows + chosen.start)
+
+    def loaded(self):
+        """Return the samples in arrays of their own; views where nothing is to be done."""
+        arrays = [a[self.rows] for a in (*self.inputs, self.y)]
+        if self.units is not None:
+            arrays = [
+                a if unit == 1 else a * a.dtype.type(unit)
+                for a, unit in zip(arrays, self.units)
+            ]
+        weight = None if self.weight is None else self.weight[self.rows]
+        return Samples(tuple(arrays[:-1]), arrays[-1], weight)
 
     @property
     def total_weight(self):
         """The sum of the weights, or the number of samples."""
-        return float(len(self)) if self.weight is None else float(self.weight.sum())
+        return float(len(self)) if self.weight is None else float(self.weight[self.rows].sum())

@@ -78,7 +78,7 @@ def test_it_stops_when_nothing_changes(samples):
 
 
 def test_the_best_parameters_on_the_validation_samples_are_kept(samples):
-    valid = samples[200:]
+    valid = samples[200:].loaded()
     state = run(make_state(0.2), samples[:20], valid, max_iter=50, tol=0)
     losses = [e["validation_loss"] for e in state.history]
     output = valid.inputs[0] @ state.best_parameters[0]
@@ -97,9 +97,8 @@ def test_multiplicative_updates_need_a_model_of_parts(samples):
 @pytest.mark.parametrize("n_samples", [1, 63, 300])
 def test_the_gradient_of_a_batch_is_the_sum_over_its_blocks(samples, n_samples):
     rng = np.random.default_rng(1)
-    batch = Samples(
-        samples[:n_samples].inputs, samples.y[:n_samples], rng.uniform(size=n_samples)
-    )
+    some = samples[:n_samples].loaded()
+    batch = Samples(some.inputs, some.y, rng.uniform(size=n_samples))
     W = [rng.uniform(size=(5, 2))]
     with Objective(LinearModel()) as objective:
         loss, (gradient,) = objective.gradient(W, batch)
@@ -109,3 +108,19 @@ def test_the_gradient_of_a_batch_is_the_sum_over_its_blocks(samples, n_samples):
     assert_allclose(gradient, batch.inputs[0].T @ (batch.weight[:, None] * error) / total)
     assert_allclose(loss, 0.5 * np.sum(batch.weight[:, None] * error**2) / total)
     assert_allclose(evaluated, loss)
+
+
+ROWS = [slice(None), slice(10, 40), slice(40, 1000), np.array([7, 3, 3, 50])]
+
+
+@pytest.mark.parametrize("first", ROWS, ids=str)
+@pytest.mark.parametrize("second", [slice(None), slice(1, 3), np.array([2, 0])], ids=str)
+def test_samples_are_chosen_like_rows_of_arrays(first, second):
+    X, y, weight = np.arange(60.0), 100 + np.arange(60.0), np.linspace(1, 2, 60)
+    chosen = Samples((X,), y, weight, units=(0.5, 2.0))[first][second]
+    loaded = chosen.loaded()
+    assert len(chosen) == len(loaded) == len(X[first][second])
+    assert chosen.total_weight == loaded.total_weight
+    assert_allclose(loaded.inputs[0], X[first][second] / 2, rtol=0)
+    assert_allclose(loaded.y, y[first][second] * 2, rtol=0)
+    assert_allclose(loaded.weight, weight[first][second], rtol=0)
