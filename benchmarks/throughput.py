@@ -1,190 +1,207 @@
-"""Deep NMF inference and training steps against PyTorch, in frames per second.
+"""Deep NMF inference and training steps against their products alone and against PyTorch.
 
-    python benchmarks/throughput.py --out throughput.json
+    python benchmarks/throughput.py --out throughput.json --markdown doc/results/throughput.md
 
-For every cell the two implementations run by turns in one process with the same number of
-threads, in float32; each is called often enough to take at least 0.2 s, and the median of
-five such runs counts. PyTorch is written as one would write it: the equations, eager mode,
-autograd, its Adam on the logarithms of the bases. The step is the exponentiated-gradient one
-for ours, the same update in both.
+For every cell all implementations run by turns in one process with the same number of threads,
+in float32, and the median of five such runs counts (`timing.interleaved`). "bound" are the
+matrix products of the cell alone, by the same BLAS; "plain" is PyTorch as one would write it,
+"tuned" PyTorch with the same tricks as ours; "eager" and "compiled" are its autograd and Adam;
+"mu" is our own multiplicative step. Ratios are frames per second of ours over theirs: above 1,
+ours is faster.
 """
 
 import argparse
-import json
-import statistics
-import time
+from contextlib import ExitStack
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_info, threadpool_limits
+from deep_nmf_peers import Autograd, PlainInference, Products, TunedInference
+from threadpoolctl import threadpool_limits
+from timing import interleaved, markdown, summary, write_json
 
 from skunfold._deep_nmf.architecture import Architecture
 from skunfold._kernels.outputs import MaskOutput
 from skunfold._training.objective import Objective
 from skunfold._training.protocol import Samples
-from skunfold._training.updates import ExponentiatedGradient
+from skunfold._training.updates import ExponentiatedGradient, MultiplicativeUpdate
 
-FLOOR = 3e-10  # the floor of our float32 kernels
-N_LAYERS = 8
-RUNS = 5
-SECONDS = 0.2
-
-
-class TorchDeepNMF:
-    """The same network in PyTorch: bases exp(log W), eager mode, autograd."""
-
-    def __init__(self, bases, U, n_targets_components, beta, sparsity, start):
-        self.logs = [torch.tensor(np.log(W), requires_grad=True) for W in bases]
-        self.log_U = torch.tensor(np.log(U), requires_grad=True)
-        self.split, self.beta, self.sparsity, self.start = (
-            n_targets_components,
-            beta,
-            sparsity,
-            start,
-        )
-        self.optimizer = torch.optim.Adam([*self.logs, self.log_U], lr=0.03)
-
-    def forward(self, X):
-        """Return the masked frames."""
-        U = self.log_U.exp()
-        h = torch.full((len(X), len(U)), self.start)
-        for log_W in self.logs:
-            W = log_W.exp()
-            v = (h @ W).clamp(min=FLOOR)
-            if self.beta == 1:
-                h = h * ((X / v) @ W.T) / (W.sum(1) + self.sparsity)
-            else:
-                h = h * (X @ W.T) / (v @ W.T + self.sparsity)
-        n = h[:, : self.split] @ U[: self.split]
-        d = n + h[:, self.split :] @ U[self.split :]
-        return X[:, -U.shape[1] :] * n / d.clamp(min=FLOOR)
-
-    def infer(self, X):
-        """Return the masked frames without keeping a graph."""
-        with torch.no_grad():
-            return self.forward(X)
-
-    def step(self, X, y):
-        """Do one training step."""
-        self.optimizer.zero_grad()
-        loss = 0.5 * ((self.forward(X) - y) ** 2).sum(1).mean()
-        loss.backward()
-        self.optimizer.step()
-        return loss.item()
+BATCHES = (128, 1024, 8192)
+N_LAYERS = {"inference": 3, "training": 8}
+SPARSITY, START, RATE = 1.0, 0.1, 0.03
+WIDTH = 201
 
 
-def make_cell(n_frames, n_features, n_components, beta, tied):
-    """Return callables (ours, theirs) for inference and for a training step."""
-    rng = np.random.default_rng(0)
-    half, width = n_components // 2, 201
-    bases = rng.uniform(0.1, 1, (1 if tied else N_LAYERS, n_components, n_features))
-    bases = list(bases.astype(np.float32))
-    bases = bases * N_LAYERS if tied else bases
-    U = rng.uniform(0.1, 1, (n_components, width)).astype(np.float32)
-    X = rng.gamma(0.5, size=(n_frames, n_features)).astype(np.float32)
-    y = (X[:, -width:] * 0.5).astype(np.float32)
-    network = Architecture(
-        n_layers=N_LAYERS,
-        n_trained_layers=N_LAYERS + 1,
+def make_network(n_layers, n_trained, tied, beta, n_components):
+    """Return the architecture of a mask network."""
+    half = n_components // 2
+    return Architecture(
+        n_layers=n_layers,
+        n_trained_layers=n_trained,
         tied=tied,
         output=MaskOutput((half, n_components - half), 1),
         beta=beta,
-        sparsity=1.0,
+        sparsity=SPARSITY,
         scale=1.0,
-        start=0.1,
+        start=START,
     )
-    update = ExponentiatedGradient(0.03)
-    parameters = network.parameters(bases, U, 1.0)
-    samples = Samples((X,), y)
-    objective = Objective(network.network(2.0, cancel=True))
 
-    def our_step():
-        loss, gradients = objective.gradient(parameters, samples)
+
+def make_data(n, n_features, n_components, n_bases):
+    """Return (X, y, list of bases, output bases)."""
+    rng = np.random.default_rng(0)
+    bases = list(rng.uniform(0.1, 1, (n_bases, n_components, n_features)).astype(np.float32))
+    U = rng.uniform(0.1, 1, (n_components, WIDTH)).astype(np.float32)
+    X = rng.gamma(0.5, size=(n, n_features)).astype(np.float32)
+    return X, X[:, -WIDTH:] * np.float32(0.5), bases, U
+
+
+def inference(beta, n_components, n_features, n):
+    """Return the functions of a cell of inference."""
+    n_layers = N_LAYERS["inference"]
+    X, _, (W,), U = make_data(n, n_features, n_components, 1)
+    network = make_network(n_layers, 0, False, beta, n_components)
+    products = Products(n, n_features, n_components, WIDTH)
+    by_gram = beta == 2 and n_components < 2 * n_features
+    tX = torch.tensor(X)
+    arguments = (W, U, beta, SPARSITY, START, n_layers)
+    plain, tuned = PlainInference(*arguments), TunedInference(*arguments)
+    functions = {
+        "ours": lambda: network.predictions(X, [W] * n_layers, U, WIDTH),
+        "bound": lambda: products.inference(beta, n_layers, by_gram),
+        "plain": lambda: plain(tX),
+        "tuned": lambda: tuned(tX),
+    }
+    for name in ("plain", "tuned"):
+        np.testing.assert_allclose(functions["ours"](), functions[name](), rtol=2e-3, atol=1e-4)
+    return functions
+
+
+def training(n_features, n_components, n_trained, tied, n, objectives, compiled):
+    """Return the functions of a cell of training steps; `objectives` holds what is entered."""
+    n_layers = N_LAYERS["training"]
+    n_trained = n_layers + 1 if n_trained == "all" else n_trained
+    network = make_network(n_layers, n_trained, tied, 1.0, n_components)
+    layers = network.parameter_of_layer
+    n_bases = max(layers, default=-1) + 1
+    X, y, bases, U = make_data(n, n_features, n_components, max(n_bases, 1))
+    prefix = network.n_frozen > 0
+    h = np.full((n, n_components), START, np.float32) if prefix else None
+    samples = Samples((X, h) if prefix else (X,), y)
+    functions = {}
+    for name, update in (
+        ("ours", ExponentiatedGradient(RATE)),
+        ("mu", MultiplicativeUpdate(0.25)),
+    ):
+        objective = objectives.enter_context(Objective(network.network(2.0, cancel=True)))
+        parameters = [p.copy() for p in (*bases[:n_bases], U)]
+        functions[name] = _step(objective, update, parameters, samples)
+    products = Products(n, n_features, n_components, WIDTH)
+    functions["bound"] = lambda: products.training(len(layers), prefix)
+    tensors = [None if a is None else torch.tensor(a) for a in (X, y, h)]
+    peers = {"eager": False, "compiled": True} if compiled else {"eager": False}
+    for name, by_compiler in peers.items():
+        peer = Autograd(bases[:n_bases], U, layers, SPARSITY, START, by_compiler)
+        functions[name] = lambda peer=peer: peer.step(*tensors)
+    for _ in range(3):
+        loss, *others = (functions[name]() for name in ("ours", *peers))
+        np.testing.assert_allclose(others, loss, rtol=0.05)
+    return functions
+
+
+def _step(objective, update, parameters, samples):
+    def step():
+        loss, gradients = objective.gradient(parameters, samples, update.form)
         update.step(parameters, gradients)
         return loss
 
-    theirs = TorchDeepNMF(bases, U, half, beta, 1.0, 0.1)
-    if tied:
-        theirs.logs = [theirs.logs[0]] * N_LAYERS
-        theirs.optimizer = torch.optim.Adam([theirs.logs[0], theirs.log_U], lr=0.03)
-    tX, ty = torch.tensor(X), torch.tensor(y)
-    ours_y, theirs_y = network.predictions(X, bases, U, width), theirs.infer(tX).numpy()
-    np.testing.assert_allclose(ours_y, theirs_y, rtol=2e-3, atol=1e-4)
-    with objective:
-        losses = [(our_step(), theirs.step(tX, ty)) for _ in range(3)]
-    np.testing.assert_allclose(*np.transpose(losses), rtol=0.05)
-    return objective, {
-        "inference": (
-            lambda: network.predictions(X, bases, U, width),
-            lambda: theirs.infer(tX),
-        ),
-        "training step": (our_step, lambda: theirs.step(tX, ty)),
-    }
+    return step
 
 
-def seconds_of(function, n_calls):
-    """Return the wall seconds of one call, over `n_calls` calls."""
-    began = time.perf_counter()
-    for _ in range(n_calls):
-        function()
-    return (time.perf_counter() - began) / n_calls
+def measured(task, n_threads, cell, functions, n):
+    """Return a row: the cell, frames per second of ours, and its ratios to all others."""
+    seconds = interleaved(functions, n_threads)
+    ours = seconds.pop("ours")
+    row = {"task": task, "threads": n_threads, **cell, "batch": n, "kframes/s": n / ours / 1e3}
+    return row | {name: theirs / ours for name, theirs in seconds.items()}
 
 
-def compare(ours, theirs):
-    """Return the median seconds of each, run by turns."""
-    calls = [max(1, int(SECONDS / seconds_of(f, 1))) for f in (ours, theirs)]
-    runs = [[seconds_of(f, n) for f, n in zip((ours, theirs), calls)] for _ in range(RUNS)]
-    return [statistics.median(times) for times in zip(*runs)]
+def rows_of_inference(n_threads):
+    """Yield the rows of all cells of inference."""
+    for beta, R, F, n in product((1, 2), (200, 2000), (257, 2313), BATCHES):
+        cell = {"beta": beta, "R": R, "F": F}
+        yield measured("inference", n_threads, cell, inference(beta, R, F, n), n)
+
+
+def rows_of_training(n_threads, compiled):
+    """Yield the rows of all cells of training."""
+    shapes = product(((200, 257), (100, 1809)), (False, True), (1, 2, 4, "all"), BATCHES)
+    for (R, F), tied, C, n in shapes:
+        with ExitStack() as objectives:
+            functions = training(F, R, C, tied, n, objectives, compiled and n == 1024)
+            cell = {"R": R, "F": F, "C": C, "tied": tied}
+            yield measured("training", n_threads, cell, functions, n)
 
 
 def main():
     """Measure all cells."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", default="throughput.json")
+    parser.add_argument("--markdown", type=Path, help="write a table of all cells here")
     parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
+    parser.add_argument("--tasks", nargs="*", default=["inference", "training"])
+    parser.add_argument("--no-compiled", dest="compiled", action="store_false")
     options = parser.parse_args()
-    blas = sorted({f"{i['internal_api']} {i.get('architecture')}" for i in threadpool_info()})
     rows = []
-    for n_threads in options.threads:
+    for n_threads, task in product(options.threads, options.tasks):
         torch.set_num_threads(n_threads)
-        for beta, n_features, n_components, tied in [
-            (1.0, 201, 100, False),
-            (1.0, 1809, 100, False),
-            (1.0, 1809, 100, True),
-            (2.0, 257, 200, False),
-        ]:
-            for n_frames in (128, 1024, 8192):
-                with threadpool_limits(n_threads, user_api="blas"):
-                    objective, tasks = make_cell(n_frames, n_features, n_components, beta, tied)
-                    for task, pair in tasks.items():
-                        with objective:
-                            ours, theirs = compare(*pair)
-                        row = {
-                            "task": task,
-                            "threads": n_threads,
-                            "beta": beta,
-                            "n_features": n_features,
-                            "n_components": n_components,
-                            "tied": tied,
-                            "n_frames": n_frames,
-                            "frames_per_second": n_frames / ours,
-                            "ratio": theirs / ours,
-                        }
-                        rows.append(row)
-                        print(
-                            *(f"{v:.2f}" if isinstance(v, float) else v for v in row.values())
-                        )
-    for task in ("inference", "training step"):
-        for n_threads in options.threads:
-            ratios = [
-                r["ratio"] for r in rows if r["task"] == task and r["threads"] == n_threads
-            ]
-            print(
-                f"{task}, {n_threads} threads: ratio {min(ratios):.2f} at least, "
-                f"{statistics.median(ratios):.2f} in the median cell"
+        with threadpool_limits(n_threads, user_api="blas"):
+            found = (
+                rows_of_inference(n_threads)
+                if task == "inference"
+                else rows_of_training(n_threads, options.compiled)
             )
-    with open(options.out, "w") as file:
-        json.dump({"blas": blas, "torch": torch.__version__, "rows": rows}, file, indent=2)
+            for row in found:
+                rows.append(row)
+                print(
+                    *(f"{v:.2f}" if isinstance(v, float) else v for v in row.values()),
+                    flush=True,
+                )
+    lines = []
+    for task, n_threads in product(options.tasks, options.threads):
+        some = [r for r in rows if (r["task"], r["threads"]) == (task, n_threads)]
+        line = {"task": task, "threads": n_threads}
+        for name in ("bound", "plain", "tuned", "eager", "compiled", "mu"):
+            if ratios := [r[name] for r in some if name in r]:
+                line[name] = summary(ratios)
+        lines.append(line)
+    columns = ["task", "threads", "bound", "plain", "tuned", "eager", "compiled", "mu"]
+    table = markdown(lines, columns)
+    print(table)
+    write_json(options.out, torch=torch.__version__, rows=rows)
+    if options.markdown:
+        write_markdown(options.markdown, table, rows)
+
+
+def write_markdown(path, table, rows):
+    """Write the medians (least values) and all cells."""
+    parts = [
+        "    python benchmarks/throughput.py --markdown doc/results/throughput.md",
+        "Medians over all cells, the least value in brackets:",
+        table,
+    ]
+    for task, cells in (
+        ("inference", ["beta", "R", "F"]),
+        ("training", ["R", "F", "C", "tied"]),
+    ):
+        some = [r for r in rows if r["task"] == task]
+        names = ["bound", "plain", "tuned"] if task == "inference" else ["bound", "eager"]
+        names += ["compiled", "mu"] if task == "training" else []
+        parts += [f"All cells of {task}:"]
+        parts += [markdown(some, ["threads", *cells, "batch", "kframes/s", *names])]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n\n".join(parts) + "\n")
 
 
 if __name__ == "__main__":

@@ -76,9 +76,11 @@ class DeepNMF:
         """Return dE/dparameters, a list of arrays like the parameters, from g = dE/dy_hat."""
         layers, U = prepared
         tapes, output_tape = tape
-        dh, dU = self.output.adjoint(g, U, output_tape, self.work.scope("output"))
+        dh, dU = self.output.adjoint(
+            g, U, output_tape, self.work.scope("output"), need_h=bool(layers)
+        )
         gradients = self._no_gradients(dU.net())
-        g = dh.net()
+        g = dh.net() if layers else None
         for k in reversed(range(len(layers))):
             work, kept = self.work.scope("adjoint"), self.work.scope(("adjoint", k))
             dh, dW = layers[k].adjoint(g, tapes[k], work, kept, need_h=k > 0)
@@ -93,9 +95,11 @@ class DeepNMF:
         """
         layers, U = prepared
         tapes, output_tape = tape
-        dh, dU = _both_parts(
-            parts, lambda x, work: self.output.adjoint(x, U, output_tape, work), self.work
-        )
+
+        def through_output(x, work):
+            return self.output.adjoint(x, U, output_tape, work, need_h=bool(layers))
+
+        dh, dU = _both_parts(parts, through_output, self.work.scope("output"))
         gradients = self._no_gradients(dU)
         through = self._through_cancelled if self.cancel else self._through_naive
         for k in reversed(range(len(layers))):

@@ -15,6 +15,7 @@ Adjoints are split into what rises and what falls, as in `skunfold._kernels.nmf`
 """
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
@@ -32,10 +33,12 @@ class LinearOutput:
         y_hat = np.matmul(h, U, out=work.array("y_hat", (h.shape[0], U.shape[1]), h.dtype))
         return y_hat, h
 
-    def adjoint(self, x, U, h, work=FRESH):
-        """Return (Parts of dE/dh, Parts of dE/dU) for x = dE/dy_hat."""
-        rise_h = np.matmul(x, U.T, out=work.array("rise_h", h.shape, h.dtype))
+    def adjoint(self, x, U, h, work=FRESH, need_h=True):
+        """Return (Parts of dE/dh or None, Parts of dE/dU) for x = dE/dy_hat."""
         rise_U = np.matmul(h.T, x, out=work.array("rise_U", U.shape, h.dtype))
+        if not need_h:
+            return None, Parts(rise_U, None)
+        rise_h = np.matmul(x, U.T, out=work.array("rise_h", h.shape, h.dtype))
         return Parts(rise_h, None), Parts(rise_U, None)
 
 
@@ -82,34 +85,47 @@ class MaskOutput:
             np.multiply(n[target], X_over_d, out=y_g)
         return y_hat, MaskTape(h, n, d, X_over_d)
 
-    def adjoint(self, x, U, tape, work=FRESH):
-        """Return (Parts of dE/dh, Parts of dE/dU) for x = dE/dy_hat.
+    def adjoint(self, x, U, tape, work=FRESH, need_h=True):
+        """Return (Parts of dE/dh or None, Parts of dE/dU) for x = dE/dy_hat.
 
         Own group: dy_hat/dn = X_last (d - n) / d^2. Any other: -X_last n / d^2.
         """
-        h = tape.h
         scaled, through_masks = [], []
         for i, x_g in enumerate(np.split(x, self.n_targets, axis=1)):
-            s = np.multiply(x_g, tape.X_over_d, out=work.array(("s", i), x_g.shape, h.dtype))
+            s = np.multiply(x_g, tape.X_over_d, out=work.array(("s", i), x_g.shape, x.dtype))
             s /= tape.d
             scaled.append(s)
-            out = work.array(("s n", i), s.shape, h.dtype)
+            out = work.array(("s n", i), s.shape, x.dtype)
             through_masks.append(np.multiply(s, tape.n[i], out=out))
-        parts = []
-        rising = self._rising(scaled, tape, work)
-        falling = self._falling(through_masks, len(tape.n))
-        for part, signed in (("rise", rising), ("fall", falling)):
-            dh = work.array(part + "_h", h.shape, h.dtype)
-            dU = work.array(part + "_U", U.shape, h.dtype)
-            for g, dn in zip(self.groups, signed):
-                if dn is None:
-                    dh[:, g], dU[g] = 0, 0
-                else:
-                    np.matmul(dn, U[g].T, out=dh[:, g])
-                    np.matmul(h[:, g].T, dn, out=dU[g])
-            parts.append((dh, dU))
-        (rise_h, rise_U), (fall_h, fall_U) = parts
-        return Parts(rise_h, fall_h), Parts(rise_U, fall_U)
+        signed = {
+            "rise": self._rising(scaled, tape, work),
+            "fall": self._falling(through_masks, len(tape.n)),
+        }
+        dU = [self._by_bases(dn, U, tape.h, work.scope(part)) for part, dn in signed.items()]
+        if not need_h:
+            return None, Parts(*dU)
+        dh = [self._by_activations(dn, U, tape.h, work.scope(p)) for p, dn in signed.items()]
+        return Parts(*dh), Parts(*dU)
+
+    def _by_bases(self, signed, U, h, work):
+        """Return dU (R, F_out), from what comes through n of each group."""
+        dU = work.array("dU", U.shape, h.dtype)
+        for g, dn in zip(self.groups, signed):
+            if dn is None:
+                dU[g] = 0
+            else:
+                np.matmul(h[:, g].T, dn, out=dU[g])
+        return dU
+
+    def _by_activations(self, signed, U, h, work):
+        """Return dh (n, R), from what comes through n of each group."""
+        dh = work.array("dh", h.shape, h.dtype)
+        for g, dn in zip(self.groups, signed):
+            if dn is None:
+                dh[:, g] = 0
+            else:
+                np.matmul(dn, U[g].T, out=dh[:, g])
+        return dh
 
     def _rising(self, scaled, tape, work):
         """Return what rises with n of each group, (n, F_out) or None: the own mask."""
@@ -125,4 +141,4 @@ class MaskOutput:
             [through for j, through in enumerate(through_masks) if j != i]
             for i in range(n_groups)
         ]
-        return [sum(through) if through else None for through in others]
+        return [reduce(np.add, through) if through else None for through in others]

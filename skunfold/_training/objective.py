@@ -150,12 +150,17 @@ def _block_gradient(model, prepared, block, form):
     output, tape = model.forward(prepared, *block.inputs)
     losses = model.loss(output, block.y)
     loss = float(losses.sum() if block.weight is None else losses @ block.weight)
-    weight = 1 if block.weight is None else block.weight[:, None]
     if form == "parts":
-        seed = Parts(*(part * weight for part in model.loss_gradient_parts(output, block.y)))
+        seed = model.loss_gradient_parts(output, block.y)
+        seed = Parts(*(_weighted(part, block.weight) for part in seed))
         parts = model.backward_parts(prepared, tape, seed)
         return loss, [part for pair in parts for part in pair]
-    return loss, model.backward(prepared, tape, model.loss_gradient(output, block.y) * weight)
+    g = _weighted(model.loss_gradient(output, block.y), block.weight)
+    return loss, model.backward(prepared, tape, g)
+
+
+def _weighted(a, weight):
+    return a if weight is None else a * weight[:, None]
 
 
 def added_sums(results):

@@ -1,0 +1,146 @@
+"""What deep NMF is measured against: its products alone, and the same network in PyTorch."""
+
+import numpy as np
+import torch
+
+FLOOR = 3e-10  # the floor of our float32 kernels
+
+
+class Products:
+    """Matrix products of the shapes of a network, into arrays that are used again.
+
+    Shapes: X (n, F), h (n, R), W (R, F), output bases U (R, width).
+    """
+
+    def __init__(self, n, n_features, n_components, width):
+        rng = np.random.default_rng(0)
+        shapes = {
+            "X": (n, n_features),
+            "h": (n, n_components),
+            "W": (n_components, n_features),
+            "U": (n_components, width),
+            "y": (n, width),
+            "G": (n_components, n_components),
+        }
+        self.given = {k: rng.uniform(0.1, 1, s).astype(np.float32) for k, s in shapes.items()}
+        self.out = {k: np.empty(s, np.float32) for k, s in shapes.items()}
+
+    def _multiply(self, a, b, out):
+        """Multiply given arrays by name, "t" behind it for the transpose."""
+        a, b = (self.given[x[0]].T if x.endswith("t") else self.given[x] for x in (a, b))
+        np.matmul(a, b, out=self.out[out])
+
+    def inference(self, beta, n_layers, by_gram):
+        """Do the products of inference; all layers have the same bases."""
+        if beta == 2:
+            self._multiply("X", "Wt", "h")
+        if by_gram:
+            self._multiply("W", "Wt", "G")
+        for _ in range(n_layers):
+            if by_gram:
+                self._multiply("h", "G", "h")
+            else:
+                self._multiply("h", "W", "X")
+                self._multiply("X", "Wt", "h")
+        self._multiply("h", "U", "y")
+
+    def training(self, n_layers, prefix):
+        """Do the products of a step for beta = 1; the first layer may have no prefix."""
+        for k in range(n_layers):
+            if k or prefix:
+                self._multiply("h", "W", "X")
+            self._multiply("X", "Wt", "h")
+        self._multiply("h", "U", "y")
+        self._multiply("ht", "y", "U")
+        if n_layers:
+            self._multiply("y", "Ut", "h")
+        for k in range(n_layers):
+            self._multiply("ht", "X", "W")
+            self._multiply("h", "W", "X")
+            if k or prefix:
+                self._multiply("ht", "X", "W")
+            if k:
+                self._multiply("X", "Wt", "h")
+
+
+def mask(X, h, U, split):
+    """Return the masked frames."""
+    n = h[:, :split] @ U[:split]
+    d = n + h[:, split:] @ U[split:]
+    return X[:, -U.shape[1] :] * n / d.clamp(min=FLOOR)
+
+
+class PlainInference:
+    """The formula, written straightforwardly."""
+
+    def __init__(self, W, U, beta, sparsity, start, n_layers):
+        self.W, self.U = torch.tensor(W), torch.tensor(U)
+        self.beta, self.sparsity, self.start, self.n_layers = beta, sparsity, start, n_layers
+
+    def __call__(self, X):
+        """Return the masked frames."""
+        W = self.W
+        with torch.no_grad():
+            h = torch.full((len(X), len(W)), self.start)
+            for _ in range(self.n_layers):
+                v = (h @ W).clamp(min=FLOOR)
+                if self.beta == 1:
+                    h = h * ((X / v) @ W.T) / (W.sum(1) + self.sparsity)
+                else:
+                    h = h * (X @ W.T) / (v @ W.T + self.sparsity)
+            return mask(X, h, self.U, len(W) // 2)
+
+
+class TunedInference(PlainInference):
+    """The same by hand: in place, the denominator folded into the bases, Gram matrices."""
+
+    def __call__(self, X):
+        """Return the masked frames."""
+        W = self.W
+        with torch.no_grad():
+            h, a = torch.full((len(X), len(W)), self.start), torch.empty(len(X), len(W))
+            if self.beta == 1:
+                scaled, v = W / (W.sum(1, keepdim=True) + self.sparsity), torch.empty_like(X)
+                for _ in range(self.n_layers):
+                    torch.mm(h, W, out=v)
+                    torch.div(X, v.clamp_(min=FLOOR), out=v)
+                    h *= torch.mm(v, scaled.T, out=a)
+            else:
+                by_gram = len(W) < 2 * W.shape[1]
+                num, gram = X @ W.T, W @ W.T if by_gram else None
+                for _ in range(self.n_layers):
+                    a = torch.mm(h, gram, out=a) if by_gram else (h @ W) @ W.T
+                    a += self.sparsity
+                    h *= num
+                    h /= a
+            return mask(X, h, self.U, len(W) // 2)
+
+
+class Autograd:
+    """Training for beta = 1, the step of "eg": bases exp(log W), autograd, PyTorch's Adam."""
+
+    def __init__(self, bases, U, layers, sparsity, start, compiled=False):
+        self.logs = [torch.tensor(np.log(W), requires_grad=True) for W in bases]
+        self.log_U = torch.tensor(np.log(U), requires_grad=True)
+        self.layers, self.sparsity, self.start = layers, sparsity, start
+        self.optimizer = torch.optim.Adam([*self.logs, self.log_U], lr=0.03)
+        self.loss = torch.compile(self._loss, dynamic=False) if compiled else self._loss
+
+    def _loss(self, X, y, h):
+        U = self.log_U.exp()
+        bases = [log_W.exp() for log_W in self.logs]
+        if h is None:
+            h = torch.full((len(X), len(U)), self.start)
+        for index in self.layers:
+            W = bases[index]
+            v = (h @ W).clamp(min=FLOOR)
+            h = h * ((X / v) @ W.T) / (W.sum(1) + self.sparsity)
+        return 0.5 * ((mask(X, h, U, len(U) // 2) - y) ** 2).sum(1).mean()
+
+    def step(self, X, y, h):
+        """Do one training step and return the loss before it."""
+        self.optimizer.zero_grad()
+        loss = self.loss(X, y, h)
+        loss.backward()
+        self.optimizer.step()
+        return loss.item()
