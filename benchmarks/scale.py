@@ -1,0 +1,245 @@
+"""How memory and time grow with the data and the model, and what keeping work saves.
+
+    python benchmarks/scale.py --out scale.json --markdown doc/results/scale.md
+
+Memory is what a process takes beyond files that are mapped (RssAnon), sampled every 5 ms, at
+its peak over what it took before and less the output; sizes run in processes of their own.
+Times are medians of five runs of one thread's own work; that of an hour of audio is wall time
+with all threads.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+from sklearn import config_context
+from sklearn.feature_extraction.image import grid_to_graph
+from threadpoolctl import threadpool_limits
+from timing import interleaved, markdown, write_json
+
+from skunfold import DeepNMFRegressor, UnfoldedBPClassifier, UnfoldedMeanFieldClassifier
+from skunfold.audio import SpeechEnhancer
+from skunfold.datasets import load_bundled_recordings
+
+F, R = 257, 50
+
+
+class PeakMemory:
+    """The peak of RssAnon within a block, in MB above what it was on entry."""
+
+    def __enter__(self):
+        self._before, self._done, self.peak = self._now(), threading.Event(), 0.0
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception):
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self):
+        while not self._done.wait(0.005):
+            self.peak = max(self.peak, self._now() - self._before)
+
+    @staticmethod
+    def _now():
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(x.split()[1]) for x in lines if x.startswith("RssAnon")) / 1024
+
+
+def make_model(**params):
+    """Return a mask network of random bases."""
+    defaults = {"n_components": R, "n_layers": 8, "output": "mask", "init": "random"}
+    return DeepNMFRegressor(**defaults | {"random_state": 0, "max_iter": 1, "tol": 0} | params)
+
+
+def make_file(path, n, n_features=F):
+    """Write n frames to a file, a block at a time, and return them mapped."""
+    rng = np.random.default_rng(0)
+    X = np.lib.format.open_memmap(path, "w+", np.float32, (n, n_features))
+    for start in range(0, n, 10_000):
+        X[start : start + 10_000] = rng.gamma(0.5, size=X[start : start + 10_000].shape)
+    X.flush()
+    return np.load(path, mmap_mode="r")
+
+
+def predict_files(n):
+    """Return the peak memory (MB) of a prediction from a file of n frames, less the output."""
+    small = np.random.default_rng(0).gamma(0.5, size=(500, F)).astype(np.float32)
+    model = make_model(n_trained_layers=0).fit(small, small / 2)
+    model.predict(small)
+    with tempfile.TemporaryDirectory() as folder:
+        X = make_file(f"{folder}/X.npy", n)
+        with PeakMemory() as memory:
+            output = model.predict(X)
+    return {"what": "predict", "frames": n, "MB": memory.peak - output.nbytes / 2**20}
+
+
+def fit_files(n):
+    """Return the peak memory (MB) of a fit to files of n frames; working_memory=64 MB."""
+    with tempfile.TemporaryDirectory() as folder, config_context(working_memory=64):
+        X = make_file(f"{folder}/X.npy", n)
+        model = make_model(n_layers=4, n_trained_layers=2)
+        with PeakMemory() as memory:
+            model.fit(X, X)
+    return {"what": "fit (1 epoch, C=2)", "frames": n, "MB": memory.peak}
+
+
+def enhance_hour(hours):
+    """Return seconds and peak memory (MB) of the enhancement of some hours of noise."""
+    data = load_bundled_recordings("train")
+    enhancer = SpeechEnhancer(make_model(tied=True, n_layers=8), random_state=0)
+    enhancer.fit_sources(data.speech[:2], data.noise[:1])
+    waveform = np.tile(data.noise[0], 10_000)[: int(hours * 3600 * 16000)]
+    began = time.perf_counter()
+    with PeakMemory() as memory:
+        output = enhancer.enhance(waveform)
+    seconds = time.perf_counter() - began
+    return {
+        "what": f"enhance {hours} h of audio, T=9, 50+50 bases, K=8",
+        "seconds": seconds,
+        "real-time factor": seconds / (hours * 3600),
+        "MB": memory.peak - output.nbytes / 2**20,
+    }
+
+
+def in_a_process(function, argument):
+    """Return the result of one of the functions above, run in a new process."""
+    command = [sys.executable, __file__, "--run", function, str(argument)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+
+
+def slope(sizes, make):
+    """Return the log-log slope of the time of make(size)() by size, one thread."""
+    functions = {size: make(size) for size in sizes}
+    seconds = interleaved(functions, n_threads=1)
+    return float(np.polyfit(np.log(sizes), np.log([seconds[s] for s in sizes]), 1)[0])
+
+
+def prediction(n=4096, n_features=F, **params):
+    """Return a function that predicts n frames."""
+    X = np.random.default_rng(0).gamma(0.5, size=(n, n_features)).astype(np.float32)
+    model = make_model(n_trained_layers=0, **params).fit(X[:500], X[:500] / 2)
+    return lambda: model.predict(X)
+
+
+def label_prediction(side):
+    """Return a function that infers the labels of images with a grid of side x side edges."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(64, side * side)).astype(np.float32)
+    y = (X > 0).astype(int)
+    model = UnfoldedBPClassifier(
+        (),
+        n_layers=4,
+        label_graph=grid_to_graph(side, side),
+        coupling="shared",
+        max_iter=1,
+        tol=0,
+    ).fit(X, y)
+    return lambda: model.predict_proba(X)
+
+
+def hidden_prediction(cls, n):
+    """Return a function that classifies n samples."""
+    X = np.random.default_rng(0).normal(size=(n, 64)).astype(np.float32)
+    y = np.arange(n) % 10
+    model = cls((64, 32), n_layers=4, max_iter=1, tol=0).fit(X[:500], y[:500])
+    return lambda: model.predict_proba(X)
+
+
+def slopes():
+    """Return the slopes of time by size."""
+    grids = {2 * s * (s - 1): s for s in (16, 32, 64)}
+    return {
+        "samples, deep NMF": slope([2048, 8192, 32768], prediction),
+        "components, deep NMF": slope([50, 200, 800], lambda r: prediction(n_components=r)),
+        "layers, deep NMF": slope([4, 16, 64], lambda k: prediction(n_layers=k)),
+        "samples, mean field": slope(
+            [1000, 4000, 16000], lambda n: hidden_prediction(UnfoldedMeanFieldClassifier, n)
+        ),
+        "samples, BP": slope(
+            [500, 1000, 2000], lambda n: hidden_prediction(UnfoldedBPClassifier, n)
+        ),
+        "edges, BP on a grid of labels": slope(
+            list(grids), lambda edges: label_prediction(grids[edges])
+        ),
+    }
+
+
+def prefix_gain(n=8192, epochs=4):
+    """Return how many times faster an epoch is when the frozen layers' output is kept."""
+    rng = np.random.default_rng(0)
+    X = rng.gamma(0.5, size=(n, F)).astype(np.float32)
+    params = {"n_layers": 25, "n_trained_layers": 2, "shuffle": False}
+    model = make_model(**params, max_iter=epochs).fit(X, X / 2)
+    frozen = make_model(n_layers=24, n_trained_layers=0).fit(X[:500], X[:500] / 2)
+    began = time.perf_counter()
+    for _ in range(epochs):
+        frozen.transform(X)
+    prefix = (time.perf_counter() - began) / epochs
+    epoch = np.median([e["seconds"] for e in model.history_])
+    # An epoch goes through the frozen layers twice: for the update, and for the loss after it.
+    return (epoch + 2 * prefix) / epoch
+
+
+def import_ratio(runs=9):
+    """Return the time of `import skunfold` over that of the parts of scikit-learn it needs."""
+
+    def seconds(what):
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-c", f"import {what}"], check=True)
+        return time.perf_counter() - began
+
+    pairs = [
+        (seconds("skunfold"), seconds("sklearn.decomposition, sklearn.neural_network"))
+        for _ in range(runs)
+    ]
+    ours, theirs = np.median(pairs, axis=0)
+    return float(ours / theirs)
+
+
+RUNS = {f.__name__: f for f in (predict_files, fit_files, enhance_hour)}
+
+
+def main():
+    """Measure everything."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", default="scale.json")
+    parser.add_argument("--markdown", type=Path)
+    parser.add_argument("--run", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.run:
+        name, argument = options.run
+        print(json.dumps(RUNS[name](int(argument))))
+        return
+    memory = [in_a_process("predict_files", n) for n in (100_000, 1_000_000)]
+    memory += [in_a_process("fit_files", n) for n in (100_000, 1_000_000)]
+    memory += [in_a_process("enhance_hour", 1)]
+    with threadpool_limits(1, user_api="blas"):
+        by_size = [{"time by number of": k, "slope": v} for k, v in slopes().items()]
+        gains = {"epoch of C=2, K=25 with the prefix kept, times faster": prefix_gain()}
+    gains["import skunfold over sklearn.decomposition + sklearn.neural_network"] = (
+        import_ratio()
+    )
+    gain_rows = [{"what": k, "ratio": v} for k, v in gains.items()]
+    tables = [
+        markdown(memory, ["what", "frames", "seconds", "real-time factor", "MB"]),
+        markdown(by_size, ["time by number of", "slope"]),
+        markdown(gain_rows, ["what", "ratio"]),
+    ]
+    print("\n\n".join(tables))
+    write_json(options.out, memory=memory, slopes=by_size, ratios=gains)
+    if options.markdown:
+        options.markdown.parent.mkdir(parents=True, exist_ok=True)
+        command = "    python benchmarks/scale.py --markdown doc/results/scale.md"
+        options.markdown.write_text("\n\n".join([command, *tables]) + "\n")
+
+
+if __name__ == "__main__":
+    main()
