@@ -21,7 +21,8 @@ P_c = exp(u_c)::
 
 Only fields need a logarithm of each ratio, and gradients nothing transcendental at all. Every
 sum is of positive terms: there is no cancellation. The derivatives, with s = 1 / (1 + rho) the
-sender's probability and p = E s / r the same if the receiver were on::
+sender's probability and p = E s / r the same if the receiver were on (G is what multiplies
+both, so Gs and Gp are computed)::
 
     dlog r / d(a w) = p        dlog r / dlog rho = s - p       dlog rho = dlog r_back - dt
     alpha = n E / sum n E,  beta = n / sum n:
@@ -54,7 +55,7 @@ class BeliefPropagation:
 
     power: float = 1.0
     damping: float = 0.0
-    block_elements = 1 << 16
+    block_elements = 1 << 18
 
     def up_link(self, to_classes):
         """Return the link from a hidden layer to the layer above."""
@@ -180,28 +181,26 @@ class PairLink(_Ratios):
         x = self._odds(t)
         x = x[:, None, :] if self.down else x[:, :, None]
         rho = x if back is None else back * x
-        s = rho + rho.dtype.type(1)
-        np.reciprocal(s, out=s)
+        d = rho + rho.dtype.type(1)
         r = couplings.E + rho if back is None else np.add(couplings.E, rho, out=rho)
-        r *= s
+        r /= d
         state = self._damped(r, old)
         field = self._scaled(_sum(np.log(state), 2 if self.down else 1))
-        return Message(field, state, (t, s, r, back is not None, old is not None))
+        return Message(field, state, (t, d, r, back is not None, old is not None))
 
     def adjoint(self, g_field, g_state, message, couplings):
         """Return dE by (t, back, old, weights), from those by the field and the state."""
-        t, s, r, has_back, has_old = message.tape
+        t, d, r, has_back, has_old = message.tape
         g_field = self._scaled(g_field.copy())
         G = g_field[:, :, None] if self.down else g_field[:, None, :]
         if g_state is not None:
             G = np.add(g_state, G, out=g_state)
         G, g_old = self._undamp(G, message.state.shape, has_old)
-        Gp = couplings.E * s
+        Gs = G / d if g_state is None else np.divide(G, d, out=G)
+        Gp = Gs * couplings.E
         Gp /= r
-        Gp *= G
         g_weight = self._weight_gradient(_sum(Gp, 0), couplings)
-        g_rho = G * s if g_state is None else np.multiply(G, s, out=G)
-        g_rho = np.subtract(g_rho, Gp, out=Gp)
+        g_rho = np.subtract(Gs, Gp, out=Gs)
         g_t = _sum(g_rho, 1 if self.down else 2)
         g_t = self._within(np.negative(g_t, out=g_t), t)
         return g_t, g_rho if has_back else None, g_old, g_weight
@@ -219,26 +218,25 @@ class ToClassLink(_Ratios):
         rho = self._odds(t)
         if back is not None:
             rho *= back
-        s = 1 / (1 + rho)
+        d = rho + rho.dtype.type(1)
         r = couplings.E + rho[:, None, :]
-        r *= s[:, None, :]
+        r /= d[:, None, :]
         state = self._damped(r, old)
         field = self._scaled(_sum(np.log(state), 2))
-        return Message(field, state, (t, s, r, back is not None, old is not None))
+        return Message(field, state, (t, d, r, back is not None, old is not None))
 
     def adjoint(self, g_field, g_state, message, couplings):
         """Return dE by (t, back, old, weights), from those by the field and the state."""
-        t, s, r, has_back, has_old = message.tape
+        t, d, r, has_back, has_old = message.tape
         G = self._scaled(g_field.copy())[:, :, None]
         if g_state is not None:
             G = np.add(g_state, G, out=g_state)
         G, g_old = self._undamp(G, message.state.shape, has_old)
-        Gp = couplings.E * s[:, None, :]
+        Gs = G / d[:, None, :]
+        Gp = Gs * couplings.E
         Gp /= r
-        Gp *= G
         g_weight = self._weight_gradient(_sum(Gp, 0), couplings).T
-        g_rho = (G.sum(axis=1) if g_state is None else _sum(G, 1)) * s
-        g_rho -= _sum(Gp, 1)
+        g_rho = _sum(np.subtract(Gs, Gp, out=Gs), 1)
         return self._within(-g_rho, t), g_rho if has_back else None, g_old, g_weight
 
 
@@ -298,28 +296,25 @@ class LateralLink(_Ratios):
         rho = np.ascontiguousarray(self._odds(t).T)[source]
         if back is not None:
             rho *= back[opposite]
-        s = rho + rho.dtype.type(1)
-        np.reciprocal(s, out=s)
+        d = rho + rho.dtype.type(1)
         r = np.add(couplings.E, rho, out=rho)
-        r *= s
+        r /= d
         state = self._damped(r, old)
         field = self.graph.at_ends(np.log(state))
         return Message(
-            self._scaled(field).T, state, (t, s, r, back is not None, old is not None)
+            self._scaled(field).T, state, (t, d, r, back is not None, old is not None)
         )
 
     def adjoint(self, g_field, g_state, message, couplings):
         """Return dE by (t, back, old, weights), from those by the field and the state."""
-        t, s, r, has_back, has_old = message.tape
+        t, d, r, has_back, has_old = message.tape
         _, end, _, opposite = self.graph.directed
         G = add(self._scaled(g_field.T[end]), g_state)
         G, g_old = self._undamp(G, message.state.shape, has_old)
-        Gp = couplings.E * s
+        Gs = G / d
+        Gp = Gs * couplings.E
         Gp /= r
-        Gp *= G
         g_weight = self._weight_gradient(Gp.sum(axis=1, keepdims=True), couplings)
-        g_rho = G * s
-        g_rho -= Gp
-        g_rho = g_rho[opposite]  # by the source's own log-odds, where the message back ended
+        g_rho = np.subtract(Gs, Gp, out=Gs)[opposite]  # by the source's own log-odds, where the message back ended
         g_t = self._within(-self.graph.at_ends(g_rho).T, t)
         return g_t, g_rho if has_back else None, g_old, self.graph.gather(g_weight[:, 0])
