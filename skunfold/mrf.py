@@ -56,8 +56,9 @@ default=None
         any case, and have their own biases. Ignored without `label_graph`.
 
     damping : float, default=0.0
-        Part of the beliefs of the sweep before that is kept, from 0 to below 1. Helps where
-        couplings are strong and sweeps oscillate.
+        Part of the messages of the sweep before that is kept, from 0 to below 1. Helps where
+        couplings are strong and sweeps oscillate. What units receive is the sum of messages,
+        so this is the damping of :class:`UnfoldedBPClassifier`.
 
     init : {"random", "rbm"} or estimator, default="random"
         The potentials that training starts from, the same for all sweeps. "random": as in
@@ -293,9 +294,9 @@ default=None
         couplings are strong and sweeps oscillate.
 
     power : float, default=1.0
-        The power of messages, above 0: 1 is belief propagation, towards 0 mean field, above 1
-        (1 / edge appearance probability) tree-reweighted belief propagation. Rounding errors
-        grow with its inverse.
+        The power of messages, above 0: 1 is belief propagation, towards 0 mean field (tied or
+        not, damped or not), above 1 (1 / edge appearance probability) tree-reweighted belief
+        propagation. Rounding errors grow with its inverse.
 
     init : {"random", "rbm"} or estimator, default="random"
         The potentials that training starts from, the same for all sweeps. "random": as in

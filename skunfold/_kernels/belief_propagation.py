@@ -31,8 +31,9 @@ both, so Gs and Gp are computed)::
 Gradients by a state are by log r. Fields, and a times couplings, beyond +-`limit` count as at
 the limit: 319 in double, 39 in single precision.
 
-Couplings of binary units are (m, k), ratios (n, m, k) in both directions; those of C classes
-are (m, C), ratios to the class (n, C, m) and from it (n, m).
+Couplings of binary units are (m, k), ratios (n, m, k) in both directions, or (n, k, m) where m
+is larger: loops over a long last axis are faster. Couplings of C classes are (m, C), ratios to
+the class (C, n, m) and from it (n, m).
 
 Hershey, Le Roux and Weninger (arXiv 1409.2574), section 3.2; the form by ratios is ours.
 """
@@ -80,10 +81,11 @@ class BeliefPropagation:
 
 
 class Couplings(NamedTuple):
-    """E = exp(a w), and where it was not limited (None: nowhere)."""
+    """E = exp(a w) as links use it, and where it was not limited (None: nowhere)."""
 
     E: np.ndarray
     inside: np.ndarray | None
+    turned: bool  # whether E is that of the transposed weights
 
 
 @cache
@@ -118,17 +120,18 @@ class _Ratios:
 
     def prepare(self, W):
         """Return the Couplings of an array of weights."""
-        w = self._arranged(W) * W.dtype.type(self.power)
+        arranged, turned = self._arranged(W)
+        w = arranged * W.dtype.type(self.power)
         limit = limit_of(W.dtype)
         inside = None
         if np.abs(w).max(initial=0) > limit:
             inside = np.abs(w) <= limit
             w = np.clip(w, -limit, limit)
-        return Couplings(np.exp(w), inside)
+        return Couplings(np.exp(w), inside, turned)
 
     def _arranged(self, W):
-        """Return the weights in the shape that they are used in."""
-        return W
+        """Return the weights in the shape that they are used in; whether it is transposed."""
+        raise NotImplementedError
 
     def _odds(self, t):
         """Return exp(-t), the odds of being off, limited."""
@@ -157,11 +160,11 @@ class _Ratios:
         return (1 - d) * G, d * np.broadcast_to(G, shape)
 
     def _weight_gradient(self, g, couplings):
-        """Return dE/dw from dE/d(a w), in the shape they are used in."""
+        """Return dE/dw from dE/d(a w) in the shape that they are used in."""
         g *= g.dtype.type(self.power)
         if couplings.inside is not None:
             g *= couplings.inside
-        return g
+        return g.T if couplings.turned else g
 
     def _scaled(self, field):
         """Return the field, from a times the field."""
@@ -176,23 +179,27 @@ class PairLink(_Ratios):
 
     down: bool = False
 
+    def _arranged(self, W):
+        turned = W.shape[0] > W.shape[1]
+        return (np.ascontiguousarray(W.T) if turned else W), turned
+
     def send(self, t, back, old, couplings):
         """Return the Message from totals t, (n, m) going up or (n, k) going down."""
-        x = self._odds(t)
-        x = x[:, None, :] if self.down else x[:, :, None]
+        own, other = self._axes(couplings)
+        x = np.expand_dims(self._odds(t), other)
         rho = x if back is None else back * x
         d = rho + rho.dtype.type(1)
         r = couplings.E + rho if back is None else np.add(couplings.E, rho, out=rho)
         r /= d
         state = self._damped(r, old)
-        field = self._scaled(_sum(np.log(state), 2 if self.down else 1))
+        field = self._scaled(_sum(np.log(state), own))
         return Message(field, state, (t, d, r, back is not None, old is not None))
 
     def adjoint(self, g_field, g_state, message, couplings):
         """Return dE by (t, back, old, weights), from those by the field and the state."""
         t, d, r, has_back, has_old = message.tape
-        g_field = self._scaled(g_field.copy())
-        G = g_field[:, :, None] if self.down else g_field[:, None, :]
+        own, other = self._axes(couplings)
+        G = np.expand_dims(self._scaled(g_field.copy()), own)
         if g_state is not None:
             G = np.add(g_state, G, out=g_state)
         G, g_old = self._undamp(G, message.state.shape, has_old)
@@ -201,9 +208,13 @@ class PairLink(_Ratios):
         Gp /= r
         g_weight = self._weight_gradient(_sum(Gp, 0), couplings)
         g_rho = np.subtract(Gs, Gp, out=Gs)
-        g_t = _sum(g_rho, 1 if self.down else 2)
+        g_t = _sum(g_rho, other)
         g_t = self._within(np.negative(g_t, out=g_t), t)
         return g_t, g_rho if has_back else None, g_old, g_weight
+
+    def _axes(self, couplings):
+        """Return the axes of the sending and of the receiving units."""
+        return (2, 1) if self.down != couplings.turned else (1, 2)
 
 
 @dataclass(frozen=True)
@@ -211,32 +222,32 @@ class ToClassLink(_Ratios):
     """All binary units of a layer to the class node."""
 
     def _arranged(self, W):
-        return np.ascontiguousarray(W.T)
+        return np.ascontiguousarray(W.T), True
 
     def send(self, t, back, old, couplings):
-        """Return the Message from totals t (n, m); its state is (n, C, m)."""
+        """Return the Message from totals t (n, m); its state is (C, n, m)."""
         rho = self._odds(t)
         if back is not None:
             rho *= back
         d = rho + rho.dtype.type(1)
-        r = couplings.E + rho[:, None, :]
-        r /= d[:, None, :]
+        r = couplings.E[:, None] + rho
+        r /= d
         state = self._damped(r, old)
-        field = self._scaled(_sum(np.log(state), 2))
+        field = self._scaled(_sum(np.log(state), 2).T)
         return Message(field, state, (t, d, r, back is not None, old is not None))
 
     def adjoint(self, g_field, g_state, message, couplings):
         """Return dE by (t, back, old, weights), from those by the field and the state."""
         t, d, r, has_back, has_old = message.tape
-        G = self._scaled(g_field.copy())[:, :, None]
+        G = self._scaled(g_field.T.copy())[:, :, None]
         if g_state is not None:
             G = np.add(g_state, G, out=g_state)
         G, g_old = self._undamp(G, message.state.shape, has_old)
-        Gs = G / d[:, None, :]
-        Gp = Gs * couplings.E
+        Gs = G / d
+        Gp = Gs * couplings.E[:, None]
         Gp /= r
-        g_weight = self._weight_gradient(_sum(Gp, 0), couplings).T
-        g_rho = _sum(np.subtract(Gs, Gp, out=Gs), 1)
+        g_weight = self._weight_gradient(_sum(Gp, 1), couplings)
+        g_rho = _sum(np.subtract(Gs, Gp, out=Gs), 0)
         return self._within(-g_rho, t), g_rho if has_back else None, g_old, g_weight
 
 
@@ -245,34 +256,32 @@ class FromClassLink(_Ratios):
     """The class node to all binary units of a layer."""
 
     def _arranged(self, W):
-        return np.ascontiguousarray(W.T)
+        return np.ascontiguousarray(W.T), True
 
     def send(self, t, back, old, couplings):
-        """Return the Message from totals t (n, C), given back (n, C, m); state is (n, m)."""
+        """Return the Message from totals t (n, C), given back (C, n, m); state is (n, m)."""
         u = t - t.max(axis=1, keepdims=True)
-        limit = limit_of(t.dtype)
-        shares = np.exp(np.maximum(u, -limit))[:, :, None] / back
-        total = _sum(shares, 1)
-        weighted = shares * couplings.E
-        r = _sum(weighted, 1)
-        weighted /= r[:, None, :]
-        shares /= total[:, None, :]
-        r /= total
+        shares = np.exp(np.maximum(u, -limit_of(t.dtype))).T[:, :, None] / back
+        weighted = shares * couplings.E[:, None]
+        total, weighted_total = _sum(shares, 0), _sum(weighted, 0)
+        r = weighted_total / total
         state = self._damped(r, old)
         field = self._scaled(np.log(state))
-        return Message(field, state, (u, weighted, shares, old is not None))
+        tape = (u, shares, weighted, total, weighted_total, old is not None)
+        return Message(field, state, tape)
 
     def adjoint(self, g_field, g_state, message, couplings):
         """Return dE by (t, back, old, weights), from those by the field and the state."""
-        u, alpha, beta, has_old = message.tape
+        u, shares, weighted, total, weighted_total, has_old = message.tape
         G = add(self._scaled(g_field.copy()), g_state)
         G, g_old = self._undamp(G, message.state.shape, has_old)
-        G = G[:, None, :]
-        g_alpha = G * alpha
-        g_weight = self._weight_gradient(_sum(g_alpha, 0), couplings).T
-        g_back = G * beta
+        g_alpha = weighted / weighted_total
+        g_alpha *= G
+        g_weight = self._weight_gradient(_sum(g_alpha, 1), couplings)
+        g_back = shares / total
+        g_back *= G
         g_back -= g_alpha
-        g_u = -_sum(g_back, 2)
+        g_u = -_sum(g_back, 2).T
         # The largest u is taken from all: what is limited gives its share to nobody, and the
         # shares of the others add up to zero with it.
         g_u *= u >= -limit_of(u.dtype)
@@ -288,7 +297,7 @@ class LateralLink(_Ratios):
     graph: Graph
 
     def _arranged(self, W):
-        return self.graph.spread(W)
+        return self.graph.spread(W), False
 
     def send(self, t, back, old, couplings):
         """Return the Message from totals t (n, m)."""
@@ -315,6 +324,7 @@ class LateralLink(_Ratios):
         Gp = Gs * couplings.E
         Gp /= r
         g_weight = self._weight_gradient(Gp.sum(axis=1, keepdims=True), couplings)
-        g_rho = np.subtract(Gs, Gp, out=Gs)[opposite]  # by the source's own log-odds, where the message back ended
+        # by the source's own log-odds, where the message back ended
+        g_rho = np.subtract(Gs, Gp, out=Gs)[opposite]
         g_t = self._within(-self.graph.at_ends(g_rho).T, t)
         return g_t, g_rho if has_back else None, g_old, self.graph.gather(g_weight[:, 0])

@@ -37,6 +37,7 @@ CASES = {
     "three layers, untied": Case(hidden=(4, 3, 2), tied=False),
     "lateral": Case(hidden=(4,), lateral=True),
     "lateral, two layers, untied": Case(lateral=True, tied=False, n_sweeps=4),
+    "lateral, two layers, tied": Case(lateral=True, n_sweeps=4),
     "lateral, one sweep": Case(lateral=True, n_sweeps=1),
     "binary": Case(outputs=-1),
     "labels": Case(outputs=-4, n_sweeps=2),
@@ -228,12 +229,8 @@ def test_a_star_is_the_discriminative_rbm(outputs, n_sweeps):
         assert_allclose(softmax(found), softmax(exact), atol=1e-10)
 
 
-# What is damped is messages here and beliefs there: the same where the weights are.
-@pytest.mark.parametrize(
-    ("case", "damping"),
-    [(case, 0.0) for case in CASES.values()]
-    + [(case, 0.3) for case in CASES.values() if case.tied],
-)
+@every_case
+@pytest.mark.parametrize("damping", [0.0, 0.3])
 def test_a_power_of_nearly_zero_is_mean_field(case, damping):
     almost = make_network(case, BeliefPropagation(power=1e-8, damping=damping))
     network = make_network(case, MeanField(damping))
