@@ -21,15 +21,14 @@ P_c = exp(u_c)::
 
 Only fields need a logarithm of each ratio, and gradients nothing transcendental at all. Every
 sum is of positive terms: there is no cancellation. The derivatives, with s = 1 / (1 + rho) the
-sender's probability and p = E s / r the same if the receiver were on (G is what multiplies
-both, so Gs and Gp are computed)::
+sender's probability and p = E s / r the same if the receiver were on::
 
     dlog r / d(a w) = p        dlog r / dlog rho = s - p       dlog rho = dlog r_back - dt
     alpha = n E / sum n E,  beta = n / sum n:
     dlog r_j / d(a V_jc) = alpha_jc       dlog r_j / du_c = alpha_jc - beta_jc
 
-Gradients by a state are by log r. Fields, and a times couplings, beyond +-`limit` count as at
-the limit: 319 in double, 39 in single precision.
+Gradients by a state are by log r; from one, G, come Gs and then Gp = Gs E / r. Fields, and a
+times couplings, beyond +-`limit` count as at the limit: 319 in double, 39 in single precision.
 
 Couplings of binary units are (m, k), ratios (n, m, k) in both directions, or (n, k, m) where m
 is larger: loops over a long last axis are faster. Couplings of C classes are (m, C), ratios to
