@@ -103,8 +103,8 @@ def mean_field_to_mlp(model: UnfoldedMeanFieldClassifier, **params: Any) -> MLPC
         )
     if model._architecture().local:
         raise ValueError(
-            "model has coupling='shared' and no hidden layers, where labels share weights; no "
-            "MLPClassifier does, so give a model without."
+            f"model has coupling={model.coupling!r} and no hidden layers, where labels share "
+            "weights; no MLPClassifier does, so give a model without."
         )
     coefs, intercepts = (_copied(model.potentials_[0][k]) for k in ("coefs", "intercepts"))
     sizes = tuple(W.shape[1] for W in coefs[:-1])

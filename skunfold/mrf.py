@@ -41,18 +41,24 @@ class UnfoldedMeanFieldClassifier(UnfoldedMRFClassifier):
 default=None
         Which labels are coupled to each other, for a label indicator matrix y: "full" for all
         pairs; an adjacency matrix, symmetric, whose nonzero elements are edges (for pixels:
-        :func:`sklearn.feature_extraction.image.grid_to_graph`); None for none. Messages
-        live on the edges only. Labels hear of each other from the second sweep on.
+        :func:`sklearn.feature_extraction.image.grid_to_graph`, or, farther than the next ones,
+        :func:`sklearn.neighbors.radius_neighbors_graph` of their coordinates); None for none.
+        Messages live on the edges only. Labels hear of each other from the second sweep on.
 
-    coupling : {"edge", "shared"}, default="edge"
-        "edge": each edge of `label_graph` has a weight. "shared": one weight for all edges;
-        and without hidden layers each label sees only its own features, with weights that all
-        labels share: a handful of parameters for an image of any size. X then holds blocks
-        side by side, each with one feature for each label. Ignored without `label_graph`.
+    coupling : {"edge", "local", "shared"}, default="edge"
+        What labels share. "edge": nothing; each edge of `label_graph` has a weight, and each
+        label sees all features with weights of its own. "local": each edge has a weight and
+        each label a bias, but a label sees only its own features, with weights that all labels
+        share. X then holds blocks side by side, each with one feature for each label (for
+        pixels: the noisy image). "shared": as "local", but all labels have the same bias, and
+        edges with the same value in `label_graph` the same weight: a handful of parameters for
+        an image of any size. Labels above hidden layers see these with weights of their own in
+        any case, and have their own biases. Ignored without `label_graph`.
 
     damping : float, default=0.0
-        Part of the beliefs of the sweep before that is kept, from 0 to below 1. Helps where
-        couplings are strong and sweeps oscillate.
+        Part of the messages of the sweep before that is kept, from 0 to below 1. Helps where
+        couplings are strong and sweeps oscillate. What units receive is the sum of messages,
+        so this is the damping of :class:`UnfoldedBPClassifier`.
 
     init : {"random", "rbm"} or estimator, default="random"
         The potentials that training starts from, the same for all sweeps. "random": as in
@@ -119,7 +125,8 @@ default=None
         ndarray, couplings between adjacent layers, each (units below, units above).
         "intercepts": list of ndarray, biases of each layer. "lateral": list of ndarray or
         None, couplings inside each layer, one for each pair in the order of
-        ``np.triu_indices(n_units, 1)``, or of `label_edges_`.
+        ``np.triu_indices(n_units, 1)``, or of `label_edges_`; with ``coupling="shared"`` one
+        for each value of `label_graph`, in increasing order.
     label_edges_ : ndarray of shape (2, n_edges) or None
         The labels that each edge of `label_graph` couples; None without.
     classes_ : ndarray of shape (n_classes,)
@@ -193,7 +200,7 @@ default=None
         tied: bool = True,
         lateral: bool = False,
         label_graph: Any = None,
-        coupling: Literal["edge", "shared"] = "edge",
+        coupling: Literal["edge", "local", "shared"] = "edge",
         damping: float = 0.0,
         init: Any = "random",
         alpha: float = 1e-4,
@@ -268,23 +275,28 @@ class UnfoldedBPClassifier(UnfoldedMRFClassifier):
 default=None
         Which labels are coupled to each other, for a label indicator matrix y: "full" for all
         pairs; an adjacency matrix, symmetric, whose nonzero elements are edges (for pixels:
-        :func:`sklearn.feature_extraction.image.grid_to_graph`); None for none. Messages
-        live on the edges only. Labels hear of each other from the second sweep on.
+        :func:`sklearn.feature_extraction.image.grid_to_graph`, or, farther than the next ones,
+        :func:`sklearn.neighbors.radius_neighbors_graph` of their coordinates); None for none.
+        Messages live on the edges only. Labels hear of each other from the second sweep on.
 
-    coupling : {"edge", "shared"}, default="edge"
-        "edge": each edge of `label_graph` has a weight. "shared": one weight for all edges;
-        and without hidden layers each label sees only its own features, with weights that all
-        labels share: a handful of parameters for an image of any size. X then holds blocks
-        side by side, each with one feature for each label. Ignored without `label_graph`.
+    coupling : {"edge", "local", "shared"}, default="edge"
+        What labels share. "edge": nothing; each edge of `label_graph` has a weight, and each
+        label sees all features with weights of its own. "local": each edge has a weight and
+        each label a bias, but a label sees only its own features, with weights that all labels
+        share. X then holds blocks side by side, each with one feature for each label (for
+        pixels: the noisy image). "shared": as "local", but all labels have the same bias, and
+        edges with the same value in `label_graph` the same weight: a handful of parameters for
+        an image of any size. Labels above hidden layers see these with weights of their own in
+        any case, and have their own biases. Ignored without `label_graph`.
 
     damping : float, default=0.0
         Part of the messages of the sweep before that is kept, from 0 to below 1. Helps where
         couplings are strong and sweeps oscillate.
 
     power : float, default=1.0
-        The power of messages, above 0: 1 is belief propagation, towards 0 mean field, above 1
-        (1 / edge appearance probability) tree-reweighted belief propagation. Rounding errors
-        grow with its inverse.
+        The power of messages, above 0: 1 is belief propagation, towards 0 mean field (tied or
+        not, damped or not), above 1 (1 / edge appearance probability) tree-reweighted belief
+        propagation. Rounding errors grow with its inverse.
 
     init : {"random", "rbm"} or estimator, default="random"
         The potentials that training starts from, the same for all sweeps. "random": as in
@@ -351,7 +363,8 @@ default=None
         ndarray, couplings between adjacent layers, each (units below, units above).
         "intercepts": list of ndarray, biases of each layer. "lateral": list of ndarray or
         None, couplings inside each layer, one for each pair in the order of
-        ``np.triu_indices(n_units, 1)``, or of `label_edges_`.
+        ``np.triu_indices(n_units, 1)``, or of `label_edges_`; with ``coupling="shared"`` one
+        for each value of `label_graph`, in increasing order.
     label_edges_ : ndarray of shape (2, n_edges) or None
         The labels that each edge of `label_graph` couples; None without.
     classes_ : ndarray of shape (n_classes,)
@@ -430,7 +443,7 @@ default=None
         tied: bool = True,
         lateral: bool = False,
         label_graph: Any = None,
-        coupling: Literal["edge", "shared"] = "edge",
+        coupling: Literal["edge", "local", "shared"] = "edge",
         damping: float = 0.0,
         power: float = 1.0,
         init: Any = "random",

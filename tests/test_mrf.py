@@ -335,28 +335,66 @@ def test_coupled_labels_know_more_than_labels_alone(chains, cls, n_layers):
     for name, more in {
         "alone": {"coupling": "shared", "n_layers": 1},
         "shared": {"coupling": "shared", "n_layers": n_layers},
+        "local": {"coupling": "local", "n_layers": n_layers},
         "edge": {"n_layers": n_layers},
     }.items():
         model = cls((), **params, **more).fit(X[:200], y[:200])
         p = model.predict_proba(X[200:])
         losses[name] = -np.mean(np.log(np.where(y[200:], p, 1 - p)))
-        if name == "shared":
-            assert model.n_parameters_ == 3
-        if name == "edge":
-            assert model.n_parameters_ == 36 + 6 + 5
-            assert_array_equal(model.label_edges_, [range(5), range(1, 6)])
+        expected = {"alone": 2, "shared": 3, "local": 1 + 6 + 5, "edge": 36 + 6 + 5}
+        assert model.n_parameters_ == expected[name]
+        assert_array_equal(model.label_edges_, [range(5), range(1, 6)])
     assert losses["shared"] < 0.95 * losses["alone"]
+    assert losses["local"] < 0.95 * losses["alone"]
 
 
-def test_label_trees_are_exact_once_messages_have_travelled(chains):
+KINDS = sparse.diags_array([[7.0, 2, 7, 2, 7]] * 2, offsets=[-1, 1])
+
+
+@pytest.mark.parametrize(
+    ("coupling", "graph", "edges"),
+    [
+        ("edge", CHAIN, range(5)),
+        ("local", KINDS, range(5)),
+        ("shared", CHAIN, [0] * 5),
+        ("shared", KINDS, [1, 0, 1, 0, 1]),  # weights by increasing value
+    ],
+)
+def test_label_trees_are_exact_once_messages_have_travelled(chains, coupling, graph, edges):
     X, y = chains
-    model = UnfoldedBPClassifier((), n_layers=6, label_graph=CHAIN, solver="lbfgs").fit(X, y)
+    model = UnfoldedBPClassifier(
+        (), n_layers=6, label_graph=graph, coupling=coupling, solver="lbfgs", random_state=0
+    ).fit(X, y)
     [W], [b], [J] = (model.potentials_[0][name] for name in ("coefs", "intercepts", "lateral"))
+    assert W.shape == ((6, 6) if coupling == "edge" else (1, 1))
+    assert b.shape == ((1,) if coupling == "shared" else (6,))
+    assert J.shape == (max(edges) + 1,)
     states = np.array(np.meshgrid(*[[0, 1]] * 6)).reshape(6, -1).T
-    pairs = (states[:, :-1] * states[:, 1:]) @ J
-    for x, p in zip(X[:20], model.predict_proba(X[:20])):
-        weight = np.exp(states @ (x @ W + b) + pairs)
+    pairs = (states[:, :-1] * states[:, 1:]) @ J[list(edges)]
+    fields = (X @ W if coupling == "edge" else X * W) + b
+    for field, p in zip(fields[:20], model.predict_proba(X[:20])):
+        weight = np.exp(states @ field + pairs)
         assert_allclose(p, weight @ states / weight.sum(), atol=1e-10)
+
+
+@pytest.mark.parametrize("coupling", ["edge", "local", "shared"])
+def test_the_form_of_a_label_graph_makes_no_difference(chains, coupling):
+    X, y = chains
+    i, j = np.array([[0, 1, 2, 3, 4, 0], [1, 2, 3, 4, 5, 5]])
+    with_zero = sparse.csr_array(
+        (np.array([7.0, 2, 7, 2, 7, 0] * 2), (np.append(i, j), np.append(j, i)))
+    )
+    parts = KINDS.tocoo()
+    halves = sparse.coo_array((np.tile(parts.data / 2, 2), np.tile(parts.coords, 2)))
+    expected = None
+    for graph in (KINDS, KINDS.toarray(), KINDS.toarray().tolist(), with_zero, halves):
+        model = UnfoldedBPClassifier(
+            (), label_graph=graph, coupling=coupling, max_iter=3, random_state=0
+        ).fit(X, y)
+        assert_array_equal(model.label_edges_, [range(5), range(1, 6)])
+        expected = model.predict_proba(X) if expected is None else expected
+        assert_array_equal(model.predict_proba(X), expected)
+    assert with_zero.nnz == 12  # a caller's matrix stays as it is
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -365,13 +403,13 @@ def test_label_trees_are_exact_once_messages_have_travelled(chains):
 def test_every_kind_of_label_graph(chains, cls, hidden, tied, tmp_path):
     X, y = chains
     for graph, n_edges in (("full", 15), (CHAIN.toarray(), 5), (np.zeros((6, 6)), 0)):
-        for coupling in ("edge", "shared"):
+        for coupling in ("edge", "local", "shared"):
             model = cls(
                 hidden, tied=tied, label_graph=graph, coupling=coupling, n_layers=3, max_iter=3
             )
             model.set_params(random_state=0).fit(X, y)
             assert model.label_edges_.shape == (2, n_edges)
-            n_weights = n_edges if coupling == "edge" else 1
+            n_weights = min(n_edges, 1) if coupling == "shared" else n_edges
             assert model.potentials_[-1]["lateral"][-1].shape == (n_weights,)
             p = model.predict_proba(X)
             assert_array_equal(model.predict(X), p > 0.5)
@@ -545,11 +583,22 @@ def test_bad_label_graphs_are_named(chains, cls):
         cls((), label_graph=np.eye(2)).fit(X, y)
     with pytest.raises(ValueError, match="label_graph is not symmetric"):
         cls((), label_graph=np.triu(np.ones((6, 6)))).fit(X, y)
-    with pytest.raises(ValueError, match="X has 5 features; with coupling='shared'"):
-        cls((), label_graph="full", coupling="shared").fit(X[:, :5], y)
+    values = np.triu(np.ones((6, 6))) + 1
+    cls((), label_graph=values, max_iter=2).fit(X, y)  # all edges there, both ways
+    with pytest.raises(ValueError, match=r"label_graph has other values below the diagonal"):
+        cls((), label_graph=values, coupling="shared").fit(X, y)
+    for coupling in ("local", "shared"):
+        with pytest.raises(ValueError, match=f"X has 5 features; with coupling='{coupling}'"):
+            cls((), label_graph="full", coupling=coupling).fit(X[:, :5], y)
     model = cls((), label_graph="full", max_iter=2, warm_start=True).fit(X, y)
-    with pytest.raises(ValueError, match="lateral, label_graph or coupling differ"):
-        model.set_params(label_graph=CHAIN).fit(X, y)
+    for change in ({"label_graph": CHAIN}, {"coupling": "local"}):
+        with pytest.raises(ValueError, match="lateral, label_graph or coupling differ"):
+            clone_with(model, **change).fit(X, y)
+    model = cls((), label_graph="full", coupling="local", max_iter=2).fit(X, y)
+    with pytest.raises(ValueError, match=r"has \[6\] biases; this model needs \[1\]"):
+        cls((), label_graph="full", coupling="shared", init=model).fit(X, y)
+    with pytest.raises(ValueError, match=r"has 15 couplings inside a layer; .* needs 5"):
+        cls((), label_graph=CHAIN, coupling="local", init=model).fit(X, y)
 
 
 def clone_with(model, **params):

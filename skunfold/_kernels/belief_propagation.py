@@ -27,11 +27,12 @@ sender's probability and p = E s / r the same if the receiver were on::
     alpha = n E / sum n E,  beta = n / sum n:
     dlog r_j / d(a V_jc) = alpha_jc       dlog r_j / du_c = alpha_jc - beta_jc
 
-Gradients by a state are by log r. Fields, and a times couplings, beyond +-`limit` count as at
-the limit: 319 in double, 39 in single precision.
+Gradients by a state are by log r; from one, G, come Gs and then Gp = Gs E / r. Fields, and a
+times couplings, beyond +-`limit` count as at the limit: 319 in double, 39 in single precision.
 
-Couplings of binary units are (m, k), ratios (n, m, k) in both directions; those of C classes
-are (m, C), ratios to the class (n, C, m) and from it (n, m).
+Couplings of binary units are (m, k), ratios (n, m, k) in both directions, or (n, k, m) where m
+is larger: loops over a long last axis are faster. Couplings of C classes are (m, C), ratios to
+the class (C, n, m) and from it (n, m).
 
 Hershey, Le Roux and Weninger (arXiv 1409.2574), section 3.2; the form by ratios is ours.
 """
@@ -54,7 +55,7 @@ class BeliefPropagation:
 
     power: float = 1.0
     damping: float = 0.0
-    block_elements = 1 << 16
+    block_elements = 1 << 18
 
     def up_link(self, to_classes):
         """Return the link from a hidden layer to the layer above."""
@@ -79,10 +80,11 @@ class BeliefPropagation:
 
 
 class Couplings(NamedTuple):
-    """E = exp(a w), and where it was not limited (None: nowhere)."""
+    """E = exp(a w) as links use it, and where it was not limited (None: nowhere)."""
 
     E: np.ndarray
     inside: np.ndarray | None
+    turned: bool  # whether E is that of the transposed weights
 
 
 @cache
@@ -117,17 +119,18 @@ class _Ratios:
 
     def prepare(self, W):
         """Return the Couplings of an array of weights."""
-        w = self._arranged(W) * W.dtype.type(self.power)
+        arranged, turned = self._arranged(W)
+        w = arranged * W.dtype.type(self.power)
         limit = limit_of(W.dtype)
         inside = None
         if np.abs(w).max(initial=0) > limit:
             inside = np.abs(w) <= limit
             w = np.clip(w, -limit, limit)
-        return Couplings(np.exp(w), inside)
+        return Couplings(np.exp(w), inside, turned)
 
     def _arranged(self, W):
-        """Return the weights in the shape that they are used in."""
-        return W
+        """Return the weights in the shape that they are used in; whether it is transposed."""
+        raise NotImplementedError
 
     def _odds(self, t):
         """Return exp(-t), the odds of being off, limited."""
@@ -156,11 +159,11 @@ class _Ratios:
         return (1 - d) * G, d * np.broadcast_to(G, shape)
 
     def _weight_gradient(self, g, couplings):
-        """Return dE/dw from dE/d(a w), in the shape they are used in."""
+        """Return dE/dw from dE/d(a w) in the shape that they are used in."""
         g *= g.dtype.type(self.power)
         if couplings.inside is not None:
             g *= couplings.inside
-        return g
+        return g.T if couplings.turned else g
 
     def _scaled(self, field):
         """Return the field, from a times the field."""
@@ -175,36 +178,42 @@ class PairLink(_Ratios):
 
     down: bool = False
 
+    def _arranged(self, W):
+        turned = W.shape[0] > W.shape[1]
+        return (np.ascontiguousarray(W.T) if turned else W), turned
+
     def send(self, t, back, old, couplings):
         """Return the Message from totals t, (n, m) going up or (n, k) going down."""
-        x = self._odds(t)
-        x = x[:, None, :] if self.down else x[:, :, None]
+        own, other = self._axes(couplings)
+        x = np.expand_dims(self._odds(t), other)
         rho = x if back is None else back * x
-        s = rho + rho.dtype.type(1)
-        np.reciprocal(s, out=s)
+        d = rho + rho.dtype.type(1)
         r = couplings.E + rho if back is None else np.add(couplings.E, rho, out=rho)
-        r *= s
+        r /= d
         state = self._damped(r, old)
-        field = self._scaled(_sum(np.log(state), 2 if self.down else 1))
-        return Message(field, state, (t, s, r, back is not None, old is not None))
+        field = self._scaled(_sum(np.log(state), own))
+        return Message(field, state, (t, d, r, back is not None, old is not None))
 
     def adjoint(self, g_field, g_state, message, couplings):
         """Return dE by (t, back, old, weights), from those by the field and the state."""
-        t, s, r, has_back, has_old = message.tape
-        g_field = self._scaled(g_field.copy())
-        G = g_field[:, :, None] if self.down else g_field[:, None, :]
+        t, d, r, has_back, has_old = message.tape
+        own, other = self._axes(couplings)
+        G = np.expand_dims(self._scaled(g_field.copy()), own)
         if g_state is not None:
             G = np.add(g_state, G, out=g_state)
         G, g_old = self._undamp(G, message.state.shape, has_old)
-        Gp = couplings.E * s
+        Gs = G / d if g_state is None else np.divide(G, d, out=G)
+        Gp = Gs * couplings.E
         Gp /= r
-        Gp *= G
         g_weight = self._weight_gradient(_sum(Gp, 0), couplings)
-        g_rho = G * s if g_state is None else np.multiply(G, s, out=G)
-        g_rho = np.subtract(g_rho, Gp, out=Gp)
-        g_t = _sum(g_rho, 1 if self.down else 2)
+        g_rho = np.subtract(Gs, Gp, out=Gs)
+        g_t = _sum(g_rho, other)
         g_t = self._within(np.negative(g_t, out=g_t), t)
         return g_t, g_rho if has_back else None, g_old, g_weight
+
+    def _axes(self, couplings):
+        """Return the axes of the sending and of the receiving units."""
+        return (2, 1) if self.down != couplings.turned else (1, 2)
 
 
 @dataclass(frozen=True)
@@ -212,33 +221,32 @@ class ToClassLink(_Ratios):
     """All binary units of a layer to the class node."""
 
     def _arranged(self, W):
-        return np.ascontiguousarray(W.T)
+        return np.ascontiguousarray(W.T), True
 
     def send(self, t, back, old, couplings):
-        """Return the Message from totals t (n, m); its state is (n, C, m)."""
+        """Return the Message from totals t (n, m); its state is (C, n, m)."""
         rho = self._odds(t)
         if back is not None:
             rho *= back
-        s = 1 / (1 + rho)
-        r = couplings.E + rho[:, None, :]
-        r *= s[:, None, :]
+        d = rho + rho.dtype.type(1)
+        r = couplings.E[:, None] + rho
+        r /= d
         state = self._damped(r, old)
-        field = self._scaled(_sum(np.log(state), 2))
-        return Message(field, state, (t, s, r, back is not None, old is not None))
+        field = self._scaled(_sum(np.log(state), 2).T)
+        return Message(field, state, (t, d, r, back is not None, old is not None))
 
     def adjoint(self, g_field, g_state, message, couplings):
         """Return dE by (t, back, old, weights), from those by the field and the state."""
-        t, s, r, has_back, has_old = message.tape
-        G = self._scaled(g_field.copy())[:, :, None]
+        t, d, r, has_back, has_old = message.tape
+        G = self._scaled(g_field.T.copy())[:, :, None]
         if g_state is not None:
             G = np.add(g_state, G, out=g_state)
         G, g_old = self._undamp(G, message.state.shape, has_old)
-        Gp = couplings.E * s[:, None, :]
+        Gs = G / d
+        Gp = Gs * couplings.E[:, None]
         Gp /= r
-        Gp *= G
-        g_weight = self._weight_gradient(_sum(Gp, 0), couplings).T
-        g_rho = (G.sum(axis=1) if g_state is None else _sum(G, 1)) * s
-        g_rho -= _sum(Gp, 1)
+        g_weight = self._weight_gradient(_sum(Gp, 1), couplings)
+        g_rho = _sum(np.subtract(Gs, Gp, out=Gs), 0)
         return self._within(-g_rho, t), g_rho if has_back else None, g_old, g_weight
 
 
@@ -247,34 +255,32 @@ class FromClassLink(_Ratios):
     """The class node to all binary units of a layer."""
 
     def _arranged(self, W):
-        return np.ascontiguousarray(W.T)
+        return np.ascontiguousarray(W.T), True
 
     def send(self, t, back, old, couplings):
-        """Return the Message from totals t (n, C), given back (n, C, m); state is (n, m)."""
+        """Return the Message from totals t (n, C), given back (C, n, m); state is (n, m)."""
         u = t - t.max(axis=1, keepdims=True)
-        limit = limit_of(t.dtype)
-        shares = np.exp(np.maximum(u, -limit))[:, :, None] / back
-        total = _sum(shares, 1)
-        weighted = shares * couplings.E
-        r = _sum(weighted, 1)
-        weighted /= r[:, None, :]
-        shares /= total[:, None, :]
-        r /= total
+        shares = np.exp(np.maximum(u, -limit_of(t.dtype))).T[:, :, None] / back
+        weighted = shares * couplings.E[:, None]
+        total, weighted_total = _sum(shares, 0), _sum(weighted, 0)
+        r = weighted_total / total
         state = self._damped(r, old)
         field = self._scaled(np.log(state))
-        return Message(field, state, (u, weighted, shares, old is not None))
+        tape = (u, shares, weighted, total, weighted_total, old is not None)
+        return Message(field, state, tape)
 
     def adjoint(self, g_field, g_state, message, couplings):
         """Return dE by (t, back, old, weights), from those by the field and the state."""
-        u, alpha, beta, has_old = message.tape
+        u, shares, weighted, total, weighted_total, has_old = message.tape
         G = add(self._scaled(g_field.copy()), g_state)
         G, g_old = self._undamp(G, message.state.shape, has_old)
-        G = G[:, None, :]
-        g_alpha = G * alpha
-        g_weight = self._weight_gradient(_sum(g_alpha, 0), couplings).T
-        g_back = G * beta
+        g_alpha = weighted / weighted_total
+        g_alpha *= G
+        g_weight = self._weight_gradient(_sum(g_alpha, 1), couplings)
+        g_back = shares / total
+        g_back *= G
         g_back -= g_alpha
-        g_u = -_sum(g_back, 2)
+        g_u = -_sum(g_back, 2).T
         # The largest u is taken from all: what is limited gives its share to nobody, and the
         # shares of the others add up to zero with it.
         g_u *= u >= -limit_of(u.dtype)
@@ -290,7 +296,7 @@ class LateralLink(_Ratios):
     graph: Graph
 
     def _arranged(self, W):
-        return self.graph.spread(W)
+        return self.graph.spread(W), False
 
     def send(self, t, back, old, couplings):
         """Return the Message from totals t (n, m)."""
@@ -298,28 +304,26 @@ class LateralLink(_Ratios):
         rho = np.ascontiguousarray(self._odds(t).T)[source]
         if back is not None:
             rho *= back[opposite]
-        s = rho + rho.dtype.type(1)
-        np.reciprocal(s, out=s)
+        d = rho + rho.dtype.type(1)
         r = np.add(couplings.E, rho, out=rho)
-        r *= s
+        r /= d
         state = self._damped(r, old)
         field = self.graph.at_ends(np.log(state))
         return Message(
-            self._scaled(field).T, state, (t, s, r, back is not None, old is not None)
+            self._scaled(field).T, state, (t, d, r, back is not None, old is not None)
         )
 
     def adjoint(self, g_field, g_state, message, couplings):
         """Return dE by (t, back, old, weights), from those by the field and the state."""
-        t, s, r, has_back, has_old = message.tape
+        t, d, r, has_back, has_old = message.tape
         _, end, _, opposite = self.graph.directed
         G = add(self._scaled(g_field.T[end]), g_state)
         G, g_old = self._undamp(G, message.state.shape, has_old)
-        Gp = couplings.E * s
+        Gs = G / d
+        Gp = Gs * couplings.E
         Gp /= r
-        Gp *= G
         g_weight = self._weight_gradient(Gp.sum(axis=1, keepdims=True), couplings)
-        g_rho = G * s
-        g_rho -= Gp
-        g_rho = g_rho[opposite]  # by the source's own log-odds, where the message back ended
+        # by the source's own log-odds, where the message back ended
+        g_rho = np.subtract(Gs, Gp, out=Gs)[opposite]
         g_t = self._within(-self.graph.at_ends(g_rho).T, t)
         return g_t, g_rho if has_back else None, g_old, self.graph.gather(g_weight[:, 0])

@@ -15,18 +15,19 @@ import numpy as np
 class Graph:
     """Undirected edges without loops, each given once, among `n_nodes` nodes.
 
-    With `shared`, one weight serves all edges: weights are (1,) instead of (n_edges,).
+    Edges of the same kind, a number from 0 on, share one weight. Without `kinds` each edge
+    has its own.
     """
 
     n_nodes: int
     i: np.ndarray  # (n_edges,) int
     j: np.ndarray  # (n_edges,) int
-    shared: bool = False
+    kinds: np.ndarray | None = None  # (n_edges,) int
 
-    @property
+    @cached_property
     def n_weights(self):
         """The number of weights that the edges have."""
-        return 1 if self.shared else len(self.i)
+        return len(self.i) if self.kinds is None else int(self.kinds.max(initial=-1)) + 1
 
     @property
     def is_dense(self):
@@ -63,27 +64,31 @@ class Graph:
 
     def spread(self, weights):
         """Return the weight of each directed edge, (n_directed, 1)."""
-        return np.broadcast_to(weights, self.i.shape)[self.directed[2], None]
+        return self._of_edges(weights)[self.directed[2], None]
 
     def gather(self, values):
         """Return the gradient of the weights from that of each directed edge, (n_weights,)."""
-        dtype = values.dtype
-        if self.shared:
-            return values.sum(keepdims=True)
-        sums = np.bincount(self.directed[2], weights=values, minlength=len(self.i))
-        return sums.astype(dtype, copy=False)
+        edges = self.directed[2]
+        return self._summed(values, edges if self.kinds is None else self.kinds[edges])
 
     def matrix(self, weights):
         """Return the symmetric matrix of the weights, (n_nodes, n_nodes)."""
         J = np.zeros((self.n_nodes, self.n_nodes), weights.dtype)
-        J[self.i, self.j] = weights
-        J[self.j, self.i] = weights
+        J[self.i, self.j] = J[self.j, self.i] = self._of_edges(weights)
         return J
 
     def gather_matrix(self, G):
         """Return the gradient of the weights from that of the matrix, (n_weights,)."""
         g = G[self.i, self.j] + G[self.j, self.i]
-        return g.sum(keepdims=True) if self.shared else g
+        return g if self.kinds is None else self._summed(g, self.kinds)
+
+    def _of_edges(self, weights):
+        return weights if self.kinds is None else weights[self.kinds]
+
+    def _summed(self, values, places):
+        """Return the sums of the values with the same place, (n_weights,)."""
+        sums = np.bincount(places, weights=values, minlength=self.n_weights)
+        return sums.astype(values.dtype, copy=False)
 
 
 def complete_graph(n_nodes):

@@ -86,17 +86,39 @@ class Layout:
         return 0 if self.tied else sweep
 
 
+class Prepared(NamedTuple):
+    """Parameters, and for each set of them and each layer the weights as links use them."""
+
+    parameters: list
+    weights: list
+
+
 @dataclass(frozen=True)
 class LayeredMRF:
     """The unfolded network as the training loop sees it (`skunfold._training.protocol`).
 
     The outputs are total fields: logits of the classes (n, C), or of each label being on.
+    The passes take parameters, or what `prepare` made of them.
     """
 
     layout: Layout
     rule: Any  # MeanField or BeliefPropagation
     classes: bool  # one class node, or binary labels
     local: bool = False  # labels see only their own features; see `input_field`
+
+    def prepare(self, parameters, n_samples):
+        """Return what depends on the parameters alone, which serves any number of samples."""
+        weights: list = []
+        for index, places in enumerate(self.layout.places):
+            last_sweep = self.layout.n_sweeps - 1 if self.layout.tied else index
+            weights.append([])
+            for layer, links in enumerate(self._links):
+                here = {}
+                for kind, _, _ in self._inputs(layer, last_sweep):
+                    place = self._place(places, layer, kind)
+                    here[kind] = links[kind].prepare(parameters[place])
+                weights[-1].append(here)
+        return Prepared(parameters, weights)
 
     def forward(self, parameters, X):
         """Return the logits after the last sweep, (n, n_outputs), and the tape."""
@@ -109,19 +131,20 @@ class LayeredMRF:
 
         What each step sent is added to `tape`, a list, if there is one.
         """
+        parameters, prepared = self._prepared(parameters, X)
         n = self.layout.n_layers
         links = self._links
         totals: list = [None] * n
         sent: list = [dict.fromkeys(("up", "down", "lateral")) for _ in range(n)]
-        weights: list = [None, None]
         for sweep in range(self.layout.n_sweeps):
             index = self.layout.set_of(sweep)
-            if weights[0] != index:
-                weights = [index, self._prepared(parameters, X, index)]
+            weights = prepared[index]
+            if sweep == 0 or not self.layout.tied:
+                bases = self._constant_fields(parameters, X, index)
             for layer in range(n):
                 messages = {}
                 for kind, source, back in self._inputs(layer, sweep):
-                    link, w = links[layer][kind], weights[1][layer][kind]
+                    link, w = links[layer][kind], weights[layer][kind]
                     back = None if back is None else sent[back[0]][back[1]]
                     old = sent[layer][kind]
                     messages[kind] = link.send(
@@ -130,22 +153,22 @@ class LayeredMRF:
                         None if old is None else old.state,
                         w,
                     )
-                base = weights[1][layer]["base"]
                 fields = [m.field for m in messages.values()]
-                totals[layer] = _sum(base, fields, len(X))
+                totals[layer] = _sum(bases[layer], fields, len(X))
                 sent[layer].update(messages)
                 if tape is not None:
-                    tape.append((weights[1][layer], messages))
+                    tape.append((weights[layer], messages))
             yield totals
 
     def backward(self, parameters, tape, g):
         """Return dE/dparameters from g = dE/dlogits, summed over the samples."""
         X, steps = tape
         steps = list(steps)
+        parameters, _ = self._prepared(parameters, X)
         gradients: list = [None] * len(parameters)
         n = self.layout.n_layers
         links = self._links
-        g_totals: list = [None] * (n - 1) + [g]
+        g_totals: list = [None] * (n - 1) + [g.copy()]
         g_states: list = [dict.fromkeys(("up", "down", "lateral")) for _ in range(n)]
         first: list = [None] * self.layout.n_sets
         for sweep in reversed(range(self.layout.n_sweeps)):
@@ -172,7 +195,9 @@ class LayeredMRF:
         for index, g_total in enumerate(first):
             W, b, _ = self.layout.places[index][0]
             if g_total is not None:
-                gradients[W], gradients[b] = input_adjoint(X, g_total, self.local)
+                gradients[W], gradients[b] = input_adjoint(
+                    X, g_total, parameters[W], parameters[b], self.local
+                )
         return [
             np.zeros_like(p) if gradient is None else gradient
             for p, gradient in zip(parameters, gradients)
@@ -231,28 +256,23 @@ class LayeredMRF:
             "lateral": places[layer][2],
         }[kind]
 
-    def _prepared(self, parameters, X, index):
-        """Return for each layer the constant part of its field and the weights of its links."""
-        places = self.layout.places[index]
-        prepared: list = []
-        for layer, (W, b, _) in enumerate(places):
-            base = parameters[b]
-            if layer == 0:
-                base = input_field(X, parameters[W], parameters[b], self.local)
-            here = {"base": base}
-            for kind, link in self._links[layer].items():
-                place = self._place(places, layer, kind)
-                if place is not None:
-                    here[kind] = link.prepare(parameters[place])
-            prepared.append(here)
-        return prepared
+    def _prepared(self, parameters, X):
+        if isinstance(parameters, Prepared):
+            return parameters
+        return self.prepare(parameters, len(X))
+
+    def _constant_fields(self, parameters, X, index):
+        """Return for each layer the part of its field that no message changes."""
+        (W, b, _), *above = self.layout.places[index]
+        field = input_field(X, parameters[W], parameters[b], self.local)
+        return [field, *(parameters[b] for _, b, _ in above)]
 
 
 def input_field(X, W, b, local):
     """Return x W + b, (n, units).
 
-    With `local`, X holds f blocks side by side, each with one feature for each label, and all
-    labels share W (f, 1) and b (1,).
+    With `local`, X holds f blocks side by side, each with one feature for each label. A label
+    sees its own ones, by weights W (f, 1) that all labels share; b is (n_labels,), or (1,).
     """
     if local:
         return np.einsum("nfl,f->nl", _blocks(X, len(W)), W[:, 0]) + b
@@ -261,12 +281,12 @@ def input_field(X, W, b, local):
     return field
 
 
-def input_adjoint(X, g, local):
+def input_adjoint(X, g, W, b, local):
     """Return dE by W and b from g = dE/dfield (n, units)."""
-    if local:
-        blocks = _blocks(X, X.shape[1] // g.shape[1])
-        return np.einsum("nfl,nl->f", blocks, g)[:, None], g.sum(keepdims=True)[0]
-    return X.T @ g, g.sum(axis=0)
+    if not local:
+        return X.T @ g, g.sum(axis=0)
+    g_W = np.einsum("nfl,nl->f", _blocks(X, len(W)), g)[:, None]
+    return g_W, g.sum(keepdims=True)[0] if len(b) == 1 else g.sum(axis=0)
 
 
 def _blocks(X, n_blocks):

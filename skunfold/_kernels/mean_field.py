@@ -7,9 +7,12 @@ What arrives is the sum of the beliefs of all neighbours, weighted by the coupli
     down     q_{l+1} W_{l+1}^T
     lateral  q_l J_l              J symmetric with zero diagonal, or on edges
 
-With damping d, what is sent is (1 - d) q + d (what was sent in the sweep before).
+With damping d, what arrives is (1 - d) of it and d of what arrived in the sweep before. As it
+is linear in the messages w q of the links, this is the damping of belief propagation; where
+sweeps are tied, it is also that of the beliefs.
 
-Hershey, Le Roux and Weninger (arXiv 1409.2574), section 3.1. Gradients by a state are by q.
+Hershey, Le Roux and Weninger (arXiv 1409.2574), section 3.1. The state of a message is the
+damped field.
 """
 
 from dataclasses import dataclass
@@ -18,7 +21,6 @@ import numpy as np
 
 from skunfold._kernels.graphs import Graph
 from skunfold._kernels.layered_mrf import Message, sigmoid, softmax
-from skunfold._kernels.numerics import add
 
 
 @dataclass(frozen=True)
@@ -72,18 +74,22 @@ class _Beliefs:
     def send(self, t, back, old, W):
         """Return the Message of beliefs from totals t; `back` plays no part in mean field."""
         q = self._beliefs(t)
-        state = q if old is None else q + q.dtype.type(self.damping) * (old - q)
-        return Message(self._field(state, W), state, (q, old is not None))
+        field = self._field(q, W)
+        damped = old is not None and self.damping > 0
+        if damped:
+            field += field.dtype.type(self.damping) * (old - field)
+        return Message(field, field, (q, damped))
 
     def adjoint(self, g_field, g_state, message, W):
         """Return dE by (t, back, old, weights), from those by the field and the state."""
         q, damped = message.tape
-        g_q, g_W = self._field_adjoint(g_field, message.state, W)
-        g_q = add(g_q, g_state)
-        if not damped:
-            return self._adjoint(g_q, q), None, None, g_W
-        d = q.dtype.type(self.damping)
-        return self._adjoint((1 - d) * g_q, q), None, d * g_q, g_W
+        g = g_field if g_state is None else np.add(g_state, g_field, out=g_state)
+        g_old = None
+        if damped:
+            d = q.dtype.type(self.damping)
+            g, g_old = (1 - d) * g, d * g
+        g_q, g_W = self._field_adjoint(g, q, W)
+        return self._adjoint(g_q, q), None, g_old, g_W
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import numpy as np
 from skunfold._kernels.blocks import map_samples
 from skunfold._kernels.graphs import Graph, complete_graph
 from skunfold._kernels.layered_mrf import LayeredMRF, Layout, sigmoid
+from skunfold._mrf.label_graph import sees_own_features
 
 
 @dataclass(frozen=True)
@@ -29,18 +30,21 @@ class Architecture:
     lateral: bool
     rule: Any  # MeanField or BeliefPropagation
     label_graph: Graph | None = None
+    coupling: str = "edge"
 
     @property
     def local(self):
-        """Whether all labels share the weights of their own features."""
-        return bool(self.label_graph and self.label_graph.shared and not self.hidden_sizes)
+        """Whether labels see their own features only, and share the weights of these."""
+        return sees_own_features(self.label_graph, self.coupling, self.hidden_sizes)
 
     @property
-    def sizes(self):
-        """The rows of the first couplings, then the columns of all."""
+    def shapes(self):
+        """The shapes of the couplings between adjacent layers, and the sizes of the biases."""
         if self.local:
-            return (self.n_features // self.n_outputs, 1)
-        return (self.n_features, *self.hidden_sizes, self.n_outputs)
+            n_biases = 1 if self.coupling == "shared" else self.n_outputs
+            return [(self.n_features // self.n_outputs, 1)], [n_biases]
+        sizes = (self.n_features, *self.hidden_sizes, self.n_outputs)
+        return list(pairwise(sizes)), list(sizes[1:])
 
     @cached_property
     def graphs(self):
@@ -75,10 +79,10 @@ class Architecture:
     def random_potentials(self, random_state, dtype):
         """Return potentials by Glorot and Bengio (2010), as in MLPClassifier; no laterals."""
         coefs, intercepts = [], []
-        for m, k in pairwise(self.sizes):
-            bound = np.sqrt(2 / (m + k))
-            coefs.append(random_state.uniform(-bound, bound, (m, k)).astype(dtype))
-            intercepts.append(random_state.uniform(-bound, bound, k).astype(dtype))
+        for shape, n_biases in zip(*self.shapes):
+            bound = np.sqrt(2 / sum(shape))
+            coefs.append(random_state.uniform(-bound, bound, shape).astype(dtype))
+            intercepts.append(random_state.uniform(-bound, bound, n_biases).astype(dtype))
         return self.repeated(coefs, intercepts)
 
     def repeated(self, coefs, intercepts):
@@ -116,8 +120,8 @@ class Architecture:
     def logits(self, X, parameters):
         """Return the logits after the last sweep, (n, n_outputs)."""
 
-        def fill(out, work, X):
-            *_, totals = self.network.sweeps(parameters, X)
+        def fill(out, X, prepared):
+            *_, totals = self.network.sweeps(prepared, X)
             out[:] = totals[-1]
 
         return self._filled(fill, self.n_outputs, X, parameters)
@@ -125,8 +129,8 @@ class Architecture:
     def staged_logits(self, X, parameters):
         """Return the logits after each sweep, (n, n_sweeps, n_outputs)."""
 
-        def fill(out, work, X):
-            for sweep, totals in enumerate(self.network.sweeps(parameters, X)):
+        def fill(out, X, prepared):
+            for sweep, totals in enumerate(self.network.sweeps(prepared, X)):
                 out[:, sweep] = totals[-1]
 
         return self._filled(fill, (self.n_sweeps, self.n_outputs), X, parameters)
@@ -134,13 +138,19 @@ class Architecture:
     def beliefs(self, X, parameters):
         """Return the beliefs of all hidden units after the last sweep."""
 
-        def fill(out, work, X):
-            *_, totals = self.network.sweeps(parameters, X)
+        def fill(out, X, prepared):
+            *_, totals = self.network.sweeps(prepared, X)
             np.concatenate([out[:, :0], *map(sigmoid, totals[:-1])], axis=1, out=out)
 
         return self._filled(fill, sum(self.hidden_sizes), X, parameters)
 
     def _filled(self, fill, shape, X, parameters):
+        """Return an array of len(X) and that shape, filled block by block."""
         out = np.empty((len(X), *np.atleast_1d(shape)), X.dtype)
+        prepared = self.network.prepare(parameters, len(X))
+
+        def fill_block(out, work, X):
+            fill(out, X, prepared)
+
         size = self.network.block_size(parameters)
-        return map_samples(fill, out, 0, X, block_size=size)
+        return map_samples(fill_block, out, 0, X, block_size=size)

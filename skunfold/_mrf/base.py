@@ -296,6 +296,7 @@ class UnfoldedMRFClassifier(
             label_graph=graph_of_labels(
                 self.label_graph, self.coupling, targets, self.n_features_in_, hidden_sizes
             ),
+            coupling=self.coupling,
         )
 
     def _parameters_like(self, X):

@@ -11,7 +11,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "tied": ["boolean"],
     "lateral": ["boolean"],
     "label_graph": [StrOptions({"full"}), "array-like", "sparse matrix", None],
-    "coupling": [StrOptions({"edge", "shared"})],
+    "coupling": [StrOptions({"edge", "local", "shared"})],
     "damping": [Interval(Real, 0, 1, closed="left")],
     "init": [StrOptions({"random", "rbm"}), HasMethods(["fit", "predict_proba"])],
     "alpha": [Interval(Real, 0, None, closed="left")],

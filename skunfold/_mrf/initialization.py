@@ -44,12 +44,16 @@ def potentials_from(model, architecture, dtype):
         check_logistic(model)
         lateral = [None] * len(model.coefs_)
         given = [{"coefs": model.coefs_, "intercepts": model.intercepts_, "lateral": lateral}]
-    shapes = [W.shape for W in given[0]["coefs"]]
-    needed = list(zip(architecture.sizes, architecture.sizes[1:]))
+    shapes, n_biases = shapes_of(given[0])
+    needed, n_needed = architecture.shapes
     if shapes != needed:
         raise ValueError(
             f"{type(model).__name__} has couplings of shapes {shapes}; this model needs "
             f"{needed}."
+        )
+    if n_biases != n_needed:
+        raise ValueError(
+            f"{type(model).__name__} has {n_biases} biases; this model needs {n_needed}."
         )
     parameters = []
     for index, places in enumerate(architecture.layout.places):
@@ -60,7 +64,18 @@ def potentials_from(model, architecture, dtype):
                 graph = architecture.graphs[layer]
                 w = chosen["lateral"][layer]
                 parameters.append(np.zeros(graph.n_weights) if w is None else w)
+                if len(parameters[-1]) != graph.n_weights:
+                    raise ValueError(
+                        f"{type(model).__name__} has {len(w)} couplings inside a layer; this "
+                        f"model needs {graph.n_weights}."
+                    )
     return architecture.potentials([np.array(p, dtype=dtype) for p in parameters])
+
+
+def shapes_of(potentials):
+    """Return the shapes of the couplings between adjacent layers, and the sizes of biases."""
+    biases = [len(b) for b in potentials["intercepts"]]
+    return [W.shape for W in potentials["coefs"]], biases
 
 
 def check_logistic(model):
@@ -92,13 +107,6 @@ def check_continuation(fitted, architecture, targets, fitted_classes):
             f"hidden_layer_sizes={architecture.hidden_sizes}, but warm_start=True goes on "
             f"from a fit with {tuple(sizes)}; set warm_start=False to start anew."
         )
-    lateral = [None if J is None else len(J) for J in fitted[-1]["lateral"]]
-    graphs = [None if graph is None else graph.n_weights for graph in architecture.graphs]
-    if architecture.n_sweeps > 1 and lateral != graphs:
-        raise ValueError(
-            "lateral, label_graph or coupling differ from those of the fit that "
-            "warm_start=True goes on from; set warm_start=False, or give that fit as init."
-        )
     if len(fitted) != architecture.n_sweeps:
         raise ValueError(
             f"n_layers={architecture.n_sweeps}, but warm_start=True goes on from a fit with "
@@ -116,4 +124,12 @@ def check_continuation(fitted, architecture, targets, fitted_classes):
             f"y holds the classes {', '.join(map(str, targets.classes))}, but warm_start=True "
             f"goes on from a fit to {', '.join(map(str, fitted_classes))}; set "
             "warm_start=False to start anew."
+        )
+    lateral = [None if J is None else len(J) for J in fitted[-1]["lateral"]]
+    graphs = [None if graph is None else graph.n_weights for graph in architecture.graphs]
+    same_places = shapes_of(fitted[0]) == architecture.shapes
+    if not same_places or (architecture.n_sweeps > 1 and lateral != graphs):
+        raise ValueError(
+            "lateral, label_graph or coupling differ from those of the fit that "
+            "warm_start=True goes on from; set warm_start=False, or give that fit as init."
         )

@@ -1,9 +1,14 @@
-"""Which labels are coupled."""
+"""Which labels are coupled, and which edges share a weight."""
 
 import numpy as np
 from scipy import sparse
 
 from skunfold._kernels.graphs import Graph, complete_graph
+
+
+def sees_own_features(graph, coupling, hidden_sizes):
+    """Return whether each label sees its own features only."""
+    return graph is not None and coupling != "edge" and not hidden_sizes
 
 
 def graph_of_labels(label_graph, coupling, targets, n_features, hidden_sizes):
@@ -16,27 +21,43 @@ def graph_of_labels(label_graph, coupling, targets, n_features, hidden_sizes):
             "label indicator matrix, or label_graph=None."
         )
     n = targets.n_outputs
-    shared = coupling == "shared"
-    if shared and not hidden_sizes and n_features % n:
+    if sees_own_features(label_graph, coupling, hidden_sizes) and n_features % n:
         raise ValueError(
-            f"X has {n_features} features; with coupling='shared' and no hidden layers each "
-            f"of the {n} labels sees its own ones, so their number must be a multiple of {n}."
+            f"X has {n_features} features; with coupling={coupling!r} and no hidden layers "
+            f"each of the {n} labels sees its own ones, so their number must be a multiple "
+            f"of {n}."
         )
     if isinstance(label_graph, str):
         graph = complete_graph(n)
-        return Graph(n, graph.i, graph.j, shared)
-    adjacency = sparse.coo_array(label_graph)
+        i, j, values = graph.i, graph.j, np.ones(len(graph.i))
+    else:
+        i, j, values = _edges(label_graph, n, coupling == "shared")
+    if coupling != "shared":
+        return Graph(n, i, j)
+    _, kinds = np.unique(values, return_inverse=True)
+    return Graph(n, i, j, kinds.astype(np.intp))
+
+
+def _edges(label_graph, n, by_value):
+    """Return both ends and the value of each edge of an adjacency matrix, by rows."""
+    adjacency = sparse.csr_array(label_graph, copy=True)
     if adjacency.shape != (n, n):
         raise ValueError(
             f"label_graph has shape {adjacency.shape}; y has {n} labels, so give ({n}, {n})."
         )
-    known = adjacency.astype(bool)
-    if abs(known.astype(int) - known.T.astype(int)).nnz:
+    adjacency.eliminate_zeros()
+    present = (adjacency != 0).astype(int)
+    if (present != present.T).nnz:
         raise ValueError(
             "label_graph is not symmetric; an edge couples two labels both ways, so give "
             "label_graph + label_graph.T."
         )
-    upper = sparse.coo_array(sparse.triu(known, k=1))
-    i, j = upper.row, upper.col
-    order = np.lexsort((j, i))
-    return Graph(n, i[order].astype(np.intp), j[order].astype(np.intp), shared)
+    if by_value and (adjacency != adjacency.T).nnz:
+        raise ValueError(
+            "label_graph has other values below the diagonal than above; with "
+            "coupling='shared' they say which edges share a weight, so make it symmetric."
+        )
+    upper = sparse.coo_array(sparse.triu(adjacency, k=1))
+    order = np.lexsort((upper.col, upper.row))
+    i, j = (ends[order].astype(np.intp) for ends in (upper.row, upper.col))
+    return i, j, upper.data[order]

@@ -5,7 +5,7 @@ from itertools import pairwise, product
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from skunfold._kernels.belief_propagation import BeliefPropagation
 from skunfold._kernels.graphs import Graph, complete_graph
@@ -26,6 +26,7 @@ class Case:
     n_sweeps: int = 3
     tied: bool = True
     local: bool = False
+    n_biases: int | None = None  # of labels with features of their own
 
 
 CASES = {
@@ -36,17 +37,23 @@ CASES = {
     "three layers, untied": Case(hidden=(4, 3, 2), tied=False),
     "lateral": Case(hidden=(4,), lateral=True),
     "lateral, two layers, untied": Case(lateral=True, tied=False, n_sweeps=4),
+    "lateral, two layers, tied": Case(lateral=True, n_sweeps=4),
     "lateral, one sweep": Case(lateral=True, n_sweeps=1),
     "binary": Case(outputs=-1),
     "labels": Case(outputs=-4, n_sweeps=2),
     "label chain": Case((), -9, labels=Graph(9, np.arange(8), np.arange(1, 9)), n_sweeps=4),
     "label loop, hidden": Case((3,), -3, labels=complete_graph(3), tied=False),
-    "some labels, shared": Case(
-        (2,), -12, labels=Graph(12, np.array([0, 4, 5]), np.array([1, 5, 6]), shared=True)
+    "some labels, kinds of edges": Case(
+        (2,),
+        -12,
+        labels=Graph(12, np.array([0, 4, 5]), np.array([1, 5, 6]), np.array([1, 0, 1])),
     ),
 }
-CASES["labels with features of their own"] = Case(
-    (), -3, labels=Graph(3, np.array([0, 1]), np.array([1, 2]), shared=True), local=True
+CASES["labels with features of their own, shared"] = Case(
+    (), -3, labels=Graph(3, np.array([0, 1]), np.array([1, 2]), np.array([0, 0])), local=True
+)
+CASES["labels with features and biases of their own, untied"] = Case(
+    (), -4, labels=complete_graph(4), tied=False, local=True, n_biases=4
 )
 RULES = {
     "mean field": MeanField(),
@@ -72,7 +79,7 @@ def make_parameters(case, network, scale=1.0, seed=0, dtype=np.float64):
     parameters = []
     for places in network.layout.places:
         for (m, k), graph, (_, _, J) in zip(pairwise(sizes), network.layout.graphs, places):
-            parameters += [rng.normal(size=(m, k)), rng.normal(size=k)]
+            parameters += [rng.normal(size=(m, k)), rng.normal(size=case.n_biases or k)]
             if J is not None:
                 parameters.append(rng.normal(size=graph.n_weights))
     return [(scale * p).astype(dtype) for p in parameters]
@@ -222,12 +229,8 @@ def test_a_star_is_the_discriminative_rbm(outputs, n_sweeps):
         assert_allclose(softmax(found), softmax(exact), atol=1e-10)
 
 
-# What is damped is messages here and beliefs there: the same where the weights are.
-@pytest.mark.parametrize(
-    ("case", "damping"),
-    [(case, 0.0) for case in CASES.values()]
-    + [(case, 0.3) for case in CASES.values() if case.tied],
-)
+@every_case
+@pytest.mark.parametrize("damping", [0.0, 0.3])
 def test_a_power_of_nearly_zero_is_mean_field(case, damping):
     almost = make_network(case, BeliefPropagation(power=1e-8, damping=damping))
     network = make_network(case, MeanField(damping))
@@ -261,11 +264,11 @@ def test_nothing_comes_from_above_in_the_first_sweep():
     assert_allclose(network.forward(parameters, X)[0], expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("shared", [False, True])
-def test_dense_and_sparse_sums_over_edges_agree(shared):
+@pytest.mark.parametrize("kinds", [None, np.zeros(4, int), np.array([0, 1, 1, 2])])
+def test_dense_and_sparse_sums_over_edges_agree(kinds):
     rng = np.random.default_rng(0)
     n = 12
-    graph = Graph(n, np.array([0, 2, 2, 5]), np.array([3, 3, 7, 6]), shared)
+    graph = Graph(n, np.array([0, 2, 2, 5]), np.array([3, 3, 7, 6]), kinds)
     w = rng.normal(size=graph.n_weights)
     q, g = rng.normal(size=(2, 4, n))
     J = graph.matrix(w)
@@ -283,6 +286,26 @@ def test_labels_with_features_of_their_own():
     W, b = np.array([[2.0], [-3.0]]), np.array([0.5])
     logits, _ = network.forward([W, b], np.hstack([first, second]))
     assert_allclose(logits, 2 * first - 3 * second + 0.5)
+    logits, _ = network.forward([W, np.arange(5.0)], np.hstack([first, second]))
+    assert_allclose(logits, 2 * first - 3 * second + np.arange(5.0))
+
+
+@every_rule
+@every_case
+def test_what_is_prepared_serves_any_samples(case, rule):
+    network = make_network(case, rule)
+    parameters = make_parameters(case, network)
+    X, y = make_data(case)
+    prepared = network.prepare(parameters, len(X))
+    for rows in (slice(2), slice(1, 5)):
+        passes = [network.forward(p, X[rows]) for p in (parameters, prepared)]
+        assert_array_equal(passes[0][0], passes[1][0])
+        g = network.loss_gradient(passes[0][0], y[rows])
+        gradients = [
+            network.backward(p, tape, g) for p, (_, tape) in zip((parameters, prepared), passes)
+        ]
+        for a, b in zip(*gradients):
+            assert_array_equal(a, b)
 
 
 # Loops
