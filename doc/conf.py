@@ -26,6 +26,7 @@ exclude_patterns = ["_build", "auto_examples/*.md5"]
 suppress_warnings = ["config.cache"]  # sphinx-gallery's settings hold a function
 
 templates_path = ["_templates"]
+default_role = "literal"
 autosummary_generate = True
 autodoc_typehints = "none"  # types and shapes stand in the docstrings
 numpydoc_show_class_members = False  # the class template lists them
