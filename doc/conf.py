@@ -79,7 +79,9 @@ intersphinx_mapping = {
 
 def skip_request_methods(app, what, name, obj, skip, options):
     """Leave scikit-learn's machinery of metadata requests out of the API reference."""
-    return skip or name == "get_metadata_routing" or bool(re.fullmatch(r"set_\w+_request", name))
+    return (
+        skip or name == "get_metadata_routing" or bool(re.fullmatch(r"set_\w+_request", name))
+    )
 
 
 def setup(app):

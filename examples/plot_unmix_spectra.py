@@ -86,7 +86,9 @@ def estimates(depth, rng):
     X_train, y_train = measure(2000, depth, rng)
     X, y = measure(1000, depth, rng)
     start = np.hstack([depth * bases, output_bases])
-    found = {"non-negative least squares": [nnls(depth * bases.T, x)[0] @ output_bases for x in X]}
+    found = {
+        "non-negative least squares": [nnls(depth * bases.T, x)[0] @ output_bases for x in X]
+    }
     ridge = RidgeCV(np.logspace(-2, 6, 9)).fit(X_train, y_train)
     found["ridge regression"] = np.maximum(ridge.predict(X), 0)
     candidates = [
