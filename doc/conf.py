@@ -4,6 +4,9 @@ import re
 import zlib
 from pathlib import Path
 
+import sklearn
+from sklearn.utils.discovery import all_estimators, all_functions
+
 from skunfold import __version__
 
 HERE = Path(__file__).parent
@@ -55,25 +58,46 @@ sphinx_gallery_conf = {
 }
 
 
-def local_inventory(name):
-    """Return the path of an inventory for intersphinx, made of a list in this folder.
+# Pages of scikit-learn that its own docstrings refer to, and what to call them.
+LABELS = {
+    "accuracy_score": ("modules/model_evaluation.html#accuracy-score", "User Guide"),
+    "r2_score": ("modules/model_evaluation.html#r2-score", "User Guide"),
+    "df_output_transform": (
+        "auto_examples/miscellaneous/plot_set_output.html",
+        "Introducing the set_output API",
+    ),
+}
+LABELS["sphx_glr_auto_examples_miscellaneous_plot_set_output.py"] = LABELS["df_output_transform"]
 
-    So the documentation builds without a network. A line is the name of an object, its role,
-    and its page below the site's address, in which $ stands for the name.
+
+def scikit_learn_inventory():
+    """Write an inventory of the installed scikit-learn for intersphinx; return its path.
+
+    So links are resolved without a network.
     """
-    lines = (HERE / "inventories" / f"{name}.txt").read_text().splitlines()
-    items = [line.split() for line in lines if line and not line.startswith("#")]
-    entries = "".join(f"{target} {role} 1 {page} -\n" for target, role, page in items)
-    head = f"# Sphinx inventory version 2\n# Project: {name}\n# Version: \n"
-    head += "# The remainder of this file is compressed using zlib.\n"
-    file = HERE / "_build" / "inventories" / f"{name}.inv"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(head.encode() + zlib.compress(entries.encode()))
+    lines = []
+    for role, objects in (("class", all_estimators()), ("function", all_functions())):
+        for _, found in objects:
+            parts = f"{found.__module__}.{found.__qualname__}".split(".")
+            name = ".".join(part for part in parts if not part.startswith("_"))
+            lines.append(f"{name} py:{role} 1 modules/generated/$.html#$ -")
+    for name, (page, title) in LABELS.items():
+        lines.append(f"{name} std:label -1 {page} {title}")
+    head = [
+        "# Sphinx inventory version 2",
+        "# Project: scikit-learn",
+        f"# Version: {sklearn.__version__}",
+        "# The remainder of this file is compressed using zlib.",
+    ]
+    file = HERE / "_build" / "scikit-learn.inv"
+    file.parent.mkdir(exist_ok=True)
+    body = zlib.compress("".join(f"{line}\n" for line in lines).encode())
+    file.write_bytes("".join(f"{line}\n" for line in head).encode() + body)
     return str(file)
 
 
 intersphinx_mapping = {
-    "sklearn": ("https://scikit-learn.org/stable/", local_inventory("scikit-learn")),
+    "sklearn": ("https://scikit-learn.org/stable/", scikit_learn_inventory()),
 }
 
 
