@@ -38,12 +38,16 @@ myst_heading_anchors = 3
 
 html_theme = "pydata_sphinx_theme"
 html_title = "skunfold"
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
+html_sidebars = {"index": [], "getting_started": []}  # they have no pages below
 html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": False,
     "navigation_with_keys": False,
 }
 html_show_sourcelink = False
+toc_object_entries_show_parents = "hide"
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
@@ -58,16 +62,14 @@ sphinx_gallery_conf = {
 }
 
 
-# Pages of scikit-learn that its own docstrings refer to, and what to call them.
-LABELS = {
-    "accuracy_score": ("modules/model_evaluation.html#accuracy-score", "User Guide"),
-    "r2_score": ("modules/model_evaluation.html#r2-score", "User Guide"),
-    "df_output_transform": (
-        "auto_examples/miscellaneous/plot_set_output.html",
-        "Introducing the set_output API",
-    ),
-}
-LABELS["sphx_glr_auto_examples_miscellaneous_plot_set_output.py"] = LABELS["df_output_transform"]
+# Pages of scikit-learn that its docstrings refer to: label, page, what to call it.
+LABELS = """\
+accuracy_score modules/model_evaluation.html#accuracy-score User Guide
+r2_score modules/model_evaluation.html#r2-score User Guide
+df_output_transform auto_examples/miscellaneous/plot_set_output.html set_output API
+sphx_glr_auto_examples_miscellaneous_plot_set_output.py \
+auto_examples/miscellaneous/plot_set_output.html Introducing the set_output API
+"""
 
 
 def scikit_learn_inventory():
@@ -81,7 +83,8 @@ def scikit_learn_inventory():
             parts = f"{found.__module__}.{found.__qualname__}".split(".")
             name = ".".join(part for part in parts if not part.startswith("_"))
             lines.append(f"{name} py:{role} 1 modules/generated/$.html#$ -")
-    for name, (page, title) in LABELS.items():
+    for label in LABELS.splitlines():
+        name, page, title = label.split(maxsplit=2)
         lines.append(f"{name} std:label -1 {page} {title}")
     head = [
         "# Sphinx inventory version 2",
