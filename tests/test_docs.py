@@ -53,7 +53,8 @@ def test_every_public_name_stands_in_the_api_reference():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_examples_of_a_page(page):
+def test_examples_of_a_page(page, monkeypatch):
+    monkeypatch.chdir(ROOT)
     flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     assert doctest.testfile(str(page), module_relative=False, optionflags=flags).failed == 0
 
