@@ -49,9 +49,9 @@ def save_model(estimator: BaseEstimator, file: str | os.PathLike) -> None:
 
     Parameters
     ----------
-    estimator : DeepNMFRegressor, SparseNMF or SpeechEnhancer
-        The estimator, usually fitted.  Estimators among its parameters and attributes must be
-        of these classes too.
+    estimator : estimator of skunfold
+        Any of its classes, usually fitted.  Estimators among its parameters and attributes must
+        be of these classes too.
     file : str or path-like
         Where to write.  Any name will do; nothing is appended to it.
 
@@ -121,7 +121,7 @@ def load_model(file: str | os.PathLike) -> Any:
 
     Returns
     -------
-    DeepNMFRegressor, SparseNMF or SpeechEnhancer
+    estimator
         The estimator, with the parameters and fitted attributes it had.
 
     Raises

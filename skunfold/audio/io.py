@@ -14,7 +14,7 @@ from typing import BinaryIO, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["check_rate", "check_waveform", "read_audio", "resample", "write_audio"]
+__all__ = ["read_audio", "resample", "write_audio"]
 
 FloatArray = NDArray[np.floating]
 

@@ -1,0 +1,116 @@
+"""Settings of the documentation: ``sphinx-build -W --keep-going -n doc doc/_build/html``."""
+
+import re
+import zlib
+from pathlib import Path
+
+import sklearn
+from sklearn.utils.discovery import all_estimators, all_functions
+
+from skunfold import __version__
+
+HERE = Path(__file__).parent
+
+project = "skunfold"
+author = "the skunfold developers"
+copyright = "the skunfold developers, BSD 3-Clause licence"
+version = release = __version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.mathjax",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "auto_examples/*.md5"]
+suppress_warnings = ["config.cache"]  # sphinx-gallery's settings hold a function
+
+templates_path = ["_templates"]
+default_role = "literal"
+autosummary_generate = True
+autodoc_typehints = "none"  # types and shapes stand in the docstrings
+numpydoc_show_class_members = False  # the class template lists them
+numpydoc_use_plots = False
+myst_heading_anchors = 3
+
+html_theme = "pydata_sphinx_theme"
+html_title = "skunfold"
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
+html_sidebars = {"index": [], "getting_started": []}  # they have no pages below
+html_theme_options = {
+    "secondary_sidebar_items": ["page-toc"],
+    "show_prev_next": False,
+    "navigation_with_keys": False,
+}
+html_show_sourcelink = False
+toc_object_entries_show_parents = "hide"
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "backreferences_dir": "generated/backreferences",
+    "doc_module": ("skunfold",),
+    "reference_url": {"skunfold": None},
+    "abort_on_example_error": True,
+    "remove_config_comments": True,
+    "show_memory": False,
+    "min_reported_time": 0,
+}
+
+
+# Pages of scikit-learn that its docstrings refer to: label, page, what to call it.
+LABELS = """\
+accuracy_score modules/model_evaluation.html#accuracy-score User Guide
+r2_score modules/model_evaluation.html#r2-score User Guide
+df_output_transform auto_examples/miscellaneous/plot_set_output.html set_output API
+sphx_glr_auto_examples_miscellaneous_plot_set_output.py \
+auto_examples/miscellaneous/plot_set_output.html Introducing the set_output API
+"""
+
+
+def scikit_learn_inventory():
+    """Write an inventory of the installed scikit-learn for intersphinx; return its path.
+
+    So links are resolved without a network.
+    """
+    lines = []
+    for role, objects in (("class", all_estimators()), ("function", all_functions())):
+        for _, found in objects:
+            parts = f"{found.__module__}.{found.__qualname__}".split(".")
+            name = ".".join(part for part in parts if not part.startswith("_"))
+            lines.append(f"{name} py:{role} 1 modules/generated/$.html#$ -")
+    for label in LABELS.splitlines():
+        name, page, title = label.split(maxsplit=2)
+        lines.append(f"{name} std:label -1 {page} {title}")
+    head = [
+        "# Sphinx inventory version 2",
+        "# Project: scikit-learn",
+        f"# Version: {sklearn.__version__}",
+        "# The remainder of this file is compressed using zlib.",
+    ]
+    file = HERE / "_build" / "scikit-learn.inv"
+    file.parent.mkdir(exist_ok=True)
+    body = zlib.compress("".join(f"{line}\n" for line in lines).encode())
+    file.write_bytes("".join(f"{line}\n" for line in head).encode() + body)
+    return str(file)
+
+
+intersphinx_mapping = {
+    "sklearn": ("https://scikit-learn.org/stable/", scikit_learn_inventory()),
+}
+
+
+def skip_request_methods(app, what, name, obj, skip, options):
+    """Leave scikit-learn's machinery of metadata requests out of the API reference."""
+    return (
+        skip or name == "get_metadata_routing" or bool(re.fullmatch(r"set_\w+_request", name))
+    )
+
+
+def setup(app):
+    """Connect the hooks."""
+    app.connect("autodoc-skip-member", skip_request_methods)

@@ -1,0 +1,116 @@
+"""
+==================================
+From NMF to deep NMF, by the layer
+==================================
+
+A three and a four were drawn on top of each other: which ink is the three's? Non-negative
+matrix factorization explains the picture as a sum of parts of threes and parts of fours, by
+iterations; deep NMF makes each iteration a layer of a network and trains it to separate.
+:meth:`~skunfold.DeepNMFRegressor.staged_predict` shows what each layer makes of it.
+"""
+
+# %%
+# Overlaid digits
+# ---------------
+# Half of scikit-learn's digits make the training pictures, the other half those to test on.
+import numpy as np
+from sklearn.datasets import load_digits
+
+images, labels = load_digits(return_X_y=True)
+for_training = np.arange(len(images)) % 2 == 0
+
+
+def overlay(chosen, n_pictures, rng):
+    """Return sums of a three and a four, the threes and the fours."""
+    drawn = [
+        rng.choice(images[chosen & (labels == digit)], size=n_pictures) for digit in (3, 4)
+    ]
+    return sum(drawn), *drawn
+
+
+rng = np.random.default_rng(1)
+X_train, threes_train, fours_train = overlay(for_training, 3000, rng)
+X, threes, fours = overlay(~for_training, 1000, rng)
+
+# %%
+# Three networks that begin the same
+# ----------------------------------
+# With mask output, the picture is shared out among the two digits: the sum of both estimates is
+# always the picture. All networks start from the same sparse NMF of threes and of fours, 12
+# bases each; the first is left as it is.
+import warnings
+
+from sklearn.exceptions import ConvergenceWarning
+
+from skunfold import DeepNMFRegressor
+
+warnings.simplefilter("ignore", ConvergenceWarning)
+settings = {
+    "n_components": (12, 12),
+    "n_layers": 8,
+    "output": "mask",
+    "init": "sparse_nmf",
+    "sparsity": 1.0,
+    "batch_size": 256,
+    "max_iter": 100,
+    "early_stopping": True,
+    "random_state": 0,
+}
+models = {
+    "NMF, untrained": DeepNMFRegressor(n_trained_layers=0, **settings),
+    "deep NMF, tied": DeepNMFRegressor(tied=True, **settings),
+    "deep NMF, untied": DeepNMFRegressor(**settings),
+}
+stages = {}
+for name, model in models.items():
+    model.fit(X_train, threes_train, sources=[threes_train, fours_train])
+    stages[name] = np.array(list(model.staged_predict(X)))
+
+long = DeepNMFRegressor(**(settings | {"n_layers": 200, "n_trained_layers": 0}))
+long.fit(X_train, threes_train, sources=[threes_train, fours_train])
+converged = np.mean((long.predict(X) - threes) ** 2)
+
+# %%
+# The estimate of the three after each layer
+# ------------------------------------------
+# The tied network descends step by step, as NMF does, but faster and further. The untied one
+# has given up being NMF: only its last layers must look like a three.
+import matplotlib.pyplot as plt
+
+k = 0
+bare = {"xticks": [], "yticks": []}
+figure, axes = plt.subplots(3, 10, figsize=(9, 3), layout="constrained", subplot_kw=bare)
+titles = ["picture", *(f"layer {i + 1}" for i in range(8)), "truth"]
+for ax, title in zip(axes[0], titles):
+    ax.set_title(title, fontsize="small")
+for row, (name, predictions) in zip(axes, stages.items()):
+    pictures = [X[k], *predictions[:, k], threes[k]]
+    for ax, picture in zip(row, pictures):
+        ax.imshow(picture.reshape(8, 8), cmap="Greys", vmin=0, vmax=20)
+        ax.spines[:].set_color("0.8")
+    row[0].set_ylabel(name.replace(", ", ",\n"), fontsize="small")
+
+# %%
+# Error by layer, and how the bases moved
+# ---------------------------------------
+# Training through the iterations turns parts that explain threes and fours, some of them common
+# to both, into strokes that tell them apart.
+figure = plt.figure(figsize=(9, 6.5), layout="constrained")
+left, right = figure.subfigures(1, 2, width_ratios=(1, 1.15))
+ax = left.subplots()
+for name, predictions in stages.items():
+    ax.plot(range(1, 9), np.mean((predictions - threes) ** 2, axis=(1, 2)), "o-", label=name)
+ax.axhline(converged, color="C0", ls=":", label="NMF, 200 iterations")
+ax.set(xlabel="layer", ylabel="mean squared error of a pixel", yscale="log")
+ax.set_yticks([2, 3, 5, 10, 20], [2, 3, 5, 10, 20])
+ax.minorticks_off()
+ax.legend(frameon=False)
+
+panels = right.subfigures(2, 1)
+for panel, name in zip(panels, ("NMF, untrained", "deep NMF, tied")):
+    bases = models[name].bases_[-1]
+    panel.suptitle(f"bases of the {name}: threes above, fours below", fontsize="small")
+    for ax, basis in zip(panel.subplots(4, 6).flat, bases):
+        ax.imshow(basis.reshape(8, 8), cmap="magma")
+        ax.axis("off")
+plt.show()

@@ -1,0 +1,89 @@
+"""The documentation: its code runs, and every public name stands in it."""
+
+import doctest
+import importlib
+import pkgutil
+import re
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import skunfold
+from skunfold.cli import main
+
+ROOT = Path(__file__).parent.parent
+DOC = ROOT / "doc"
+PAGES = sorted(DOC.glob("*.rst")) + sorted(DOC.glob("user_guide/*.rst"))
+
+
+def code_blocks(page, language):
+    """Return the code blocks of a page, unindented."""
+    pattern = rf"\.\. code-block:: {language}\n\n((?:   .*\n|\n)+)"
+    return [textwrap.dedent(block) for block in re.findall(pattern, page.read_text())]
+
+
+def public_names():
+    """Return the full name of everything in the `__all__` of a public module."""
+    found = pkgutil.walk_packages(skunfold.__path__, "skunfold.")
+    modules = ["skunfold", *(info.name for info in found if "._" not in info.name)]
+    places = {}
+    for module in map(importlib.import_module, modules):
+        for name in getattr(module, "__all__", []):
+            places.setdefault(id(getattr(module, name)), []).append(f"{module.__name__}.{name}")
+    return {min(names, key=len) for names in places.values()}
+
+
+def documented_names():
+    """Return the full names in the tables of the API reference."""
+    module, names = None, {"skunfold.__version__"}
+    for line in (DOC / "api.rst").read_text().splitlines():
+        if line.startswith(".. currentmodule::"):
+            module = line.split()[-1]
+        elif re.fullmatch(r"   \w+", line):
+            names.add(f"{module}.{line.strip()}")
+    return names
+
+
+def test_every_public_name_stands_in_the_api_reference():
+    names = public_names()
+    assert "skunfold.audio.SpeechEnhancer" in names
+    assert names - documented_names() == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_examples_of_a_page(page, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    assert doctest.testfile(str(page), module_relative=False, optionflags=flags).failed == 0
+
+
+NUMBER = re.compile(r"\d+\.\d*")  # with a point: what rounding may change
+
+
+def same_output(printed, promised):
+    """Return whether two texts are the same but for spaces and small changes of numbers."""
+    words = [
+        " ".join(NUMBER.sub("#", text).split()).replace(" ]", "]")
+        for text in (printed, promised)
+    ]
+    numbers = [[float(n) for n in NUMBER.findall(text)] for text in (printed, promised)]
+    return words[0] == words[1] and np.allclose(*numbers, rtol=0.1, atol=0.02)
+
+
+def test_the_first_page_can_be_copied_line_by_line(tmp_path, monkeypatch, capsys):
+    page = DOC / "getting_started.rst"
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in code_blocks(page, "python"):
+        exec(compile(block, str(page), "exec"), names)
+    promised = "\n".join(code_blocks(page, "text"))
+    assert same_output(capsys.readouterr().out, promised)
+    install, enhance = code_blocks(page, "bash")
+    # What installs and runs the demo is tested where the README's commands are.
+    assert f"```bash\n{install.strip()}\n```" in (ROOT / "README.md").read_text()
+    before = Path("enhanced.wav").read_bytes()
+    Path("enhanced.wav").unlink()
+    assert main(enhance.split()[1:]) == 0
+    assert Path("enhanced.wav").read_bytes() == before
