@@ -386,7 +386,7 @@ default="nmf"
         with restored_on_failure(self):
             X, y, weight, groups = self._validated(X, y, sample_weight, groups, going_on)
             if validation:
-                train, held_out = (X, y, weight), self._held_out(*validation, like=(X, y))
+                train, held_out = (X, y, weight), self._held_out(validation, X, y)
             else:
                 rows, held_out_rows = self._split(np.shape(X)[0], groups)
                 train = rows_of(rows, X, y, weight)
@@ -543,15 +543,11 @@ default="nmf"
             )
         return X, y, weight
 
-    def _held_out(self, X_val, y_val, sample_weight_val, like):
+    def _held_out(self, validation, X, y):
         """Check validation data against the checked (X, y); return it in their dtype."""
-        X, y = like
-        X_val, y_val, weight = self._checked(
-            X_val, y_val, sample_weight_val, y.shape[1], "_val"
-        )
-        return [
-            None if a is None else a.astype(X.dtype, copy=False) for a in (X_val, y_val, weight)
-        ]
+        X_val, y_val, weight = validation
+        arrays = self._checked(X_val, y_val, weight, y.shape[1], "_val")
+        return [None if a is None else a.astype(X.dtype, copy=False) for a in arrays]
 
     def _check_structure(self):
         """Check that what shapes the network is as it was in the fit."""
