@@ -42,6 +42,7 @@ from skunfold._fitting import restored_on_failure, rows_of
 from skunfold._kernels.divergences import BETA, beta_of, divergence
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
 from skunfold._scaling import power_of_two_scale, weighted_mean
+from skunfold._training.averaging import RunningAverage
 from skunfold._training.callbacks import CallbackSupportMixin, EpochCallbacks, with_callbacks
 from skunfold._training.loop import LoopSettings, TrainingState, copies, fit_loop, train_epoch
 from skunfold._training.objective import Objective
@@ -130,6 +131,11 @@ default="nmf"
         Step size, above 0: the typical change of a log parameter in one update for "eg" (auto:
         0.03), the exponent for "mu" (auto: 0.25) and "naive-mu" (auto: 1). It is halved
         whenever the monitored loss does not fall, see Notes.
+
+    averaging : float, default=0.0
+        Decay of a running average of the parameters, at least 0 and below 1: about the last
+        ``1 / (1 - averaging)`` updates count. The average is monitored and is what a fit ends
+        with, which allows larger steps. 0: no averaging. `partial_fit` ignores it.
 
     batch_size : int or "auto", default="auto"
         Samples of one update, at least 1; "auto" is ``min(1024, n_samples)``.
@@ -264,6 +270,7 @@ default="nmf"
             Interval(Real, 0, None, closed="neither"),
             StrOptions({"auto"}),
         ],
+        "averaging": [Interval(Real, 0, 1, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -291,6 +298,7 @@ default="nmf"
         init: Any = "nmf",
         solver: Literal["eg", "mu", "naive-mu"] = "eg",
         learning_rate_init: float | Literal["auto"] = "auto",
+        averaging: float = 0.0,
         batch_size: int | Literal["auto"] = "auto",
         max_iter: int = 200,
         tol: float = 1e-4,
@@ -314,6 +322,7 @@ default="nmf"
         self.init = init
         self.solver = solver
         self.learning_rate_init = learning_rate_init
+        self.averaging = averaging
         self.batch_size = batch_size
         self.max_iter = max_iter
         self.tol = tol
@@ -433,6 +442,7 @@ default="nmf"
                 self._set_untrained_results(X, y, weight)
                 return self
             samples, state = self._training(X, y, weight)
+            state.average = None
             if state.best_parameters:
                 state.parameters = copies(state.best_parameters)
             with Objective(self._network()) as objective:
@@ -628,6 +638,8 @@ default="nmf"
     def _train(self, X, y, weight, *, held_out, callbacks):
         """Train from where the bases stand, and set the results."""
         samples, state = self._training(X, y, weight)
+        if self.averaging > 0 and state.average is None:
+            state.average = RunningAverage(self.averaging, state.parameters)
         valid = self._samples(*held_out) if held_out else None
         callbacks.watch(lambda: self._fitted_bases(state))
         with Objective(self._network()) as objective:
@@ -672,7 +684,13 @@ default="nmf"
 
     def _training(self, X, y, weight):
         """Return the training samples and the state of training, which may be a former one."""
-        trained = (self.solver, self._n_trained, self.tied, self.learning_rate_init)
+        trained = (
+            self.solver,
+            self._n_trained,
+            self.tied,
+            self.learning_rate_init,
+            self.averaging,
+        )
         former = getattr(self, "_training_state", None)
         if former is None or former[0] != trained:
             rule, _, default = SOLVERS[self.solver]

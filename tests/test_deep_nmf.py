@@ -55,6 +55,7 @@ CONFIGURATIONS = {
     "mu": {"output": "mask", "solver": "mu"},
     "naive-mu": {"output": "mask", "solver": "naive-mu"},
     "early-stopping": {"output": "mask", "early_stopping": True},
+    "averaging": {"output": "mask", "averaging": 0.9, "batch_size": 20},
     "itakura-saito": {"beta_loss": "itakura-saito", "training_loss": "itakura-saito"},
     "beta-3": {"beta_loss": 3.0, "training_loss": 0.5, "init": "sparse_nmf", "sparsity": 0.1},
 }
@@ -196,9 +197,10 @@ def test_what_is_trained_and_what_is_shared(mixtures):
         assert model.n_trained_parameters_ == (distinct - frozen) * R * F + n_output
 
 
-def test_warm_start_goes_on_where_the_fit_stopped(mixtures):
+@pytest.mark.parametrize("averaging", [0.0, 0.9])
+def test_warm_start_goes_on_where_the_fit_stopped(mixtures, averaging):
     X, y = mixtures
-    model = make_model(output="mask", batch_size=16, max_iter=4, tol=0)
+    model = make_model(output="mask", batch_size=16, max_iter=4, tol=0, averaging=averaging)
     whole = clone(model).fit(X, y)
     parts = clone(model).set_params(max_iter=2, warm_start=True).fit(X, y).fit(X, y)
     assert_allclose(parts.predict(X), whole.predict(X), rtol=1e-10)
@@ -252,6 +254,18 @@ def test_partial_fit_after_early_stopping_goes_on_from_the_best(mixtures):
     assert len(model.validation_loss_curve_) == n_epochs == model.n_iter_ - 1
     model.set_params(learning_rate_init=1e-9).fit(X, y)
     assert_allclose(model.partial_fit(X, y).score(X, y), model.score(X, y), rtol=1e-3)
+
+
+def test_averaging_is_of_fits(mixtures):
+    X, y = mixtures
+    model = make_model(output="mask", batch_size=16, max_iter=2, averaging=0.9)
+    plain = clone(model).set_params(averaging=0.0)
+    assert_array_equal(
+        clone(model).partial_fit(X, y).predict(X), plain.partial_fit(X, y).predict(X)
+    )
+    assert model.fit(X, y).loss_ != plain.fit(X, y).loss_
+    model.partial_fit(X, y).set_params(warm_start=True, max_iter=1).fit(X, y)
+    assert model._training_state[1].average is not None
 
 
 def test_partial_fit_without_trained_layers(mixtures):
