@@ -117,7 +117,9 @@ default="nmf"
         source group, or of ``[X, y]`` jointly for linear output; "sparse_nmf":
         :class:`SparseNMF` likewise, with this `sparsity`. Or fitted NMFs (objects with
         `components_`), or arrays of shape (n_components, n_features), one in all or a list to
-        be stacked; for linear output they may have ``n_features + n_outputs`` columns. `clone`
+        be stacked; for linear output they may have ``n_features + n_outputs`` columns. Or a
+        fitted DeepNMFRegressor of the same `n_layers` and shapes, whose layers are taken over:
+        one trained with ``tied=True`` can so go on with parameters for each layer. `clone`
         (as in a grid search) forgets what an estimator has learned: give it the arrays, or a
         :class:`sklearn.frozen.FrozenEstimator`.
 
@@ -592,6 +594,10 @@ default="nmf"
         """Set the attributes of an untrained network."""
         sizes = self._group_sizes()
         sources = check_sources(sources, X, sizes, self.output)
+        network = getattr(self.init, "estimator", self.init)  # out of a FrozenEstimator
+        if isinstance(network, DeepNMFRegressor):
+            self._take_over(network, X, y)
+            return
         scale = power_of_two_scale(X, weight)
         start = float(np.sqrt(weighted_mean(X, weight) / sum(sizes))) or 1.0
         architecture = self._architecture(scale, start)
@@ -617,6 +623,31 @@ default="nmf"
         self.initial_activation_ = start
         self.bases_ = [W] * self.n_layers
         self.output_bases_ = U if self.output == "mask" else U / U.dtype.type(unit)
+        self._training_state = None
+
+    def _take_over(self, network, X, y):
+        """Begin with the layers of another fitted network."""
+        check_is_fitted(network)
+        shapes = [
+            (self.n_layers, self._group_sizes(), X.shape[1], y.shape[1]),
+            (
+                network.n_layers,
+                network.group_sizes_,
+                network.n_features_in_,
+                network.n_outputs_,
+            ),
+        ]
+        if shapes[0] != shapes[1]:
+            raise ValueError(
+                "init, a DeepNMFRegressor, must have the n_layers, source groups, features and "
+                f"outputs that are asked for here, {shapes[0]}, but has {shapes[1]}."
+            )
+        copied = {id(W): W.astype(X.dtype) for W in network.bases_}
+        self.bases_ = [copied[id(W)] for W in network.bases_]
+        self.output_bases_ = network.output_bases_.astype(X.dtype)
+        for name in ("n_outputs_", "group_sizes_", "data_scale_", "target_scale_"):
+            setattr(self, name, getattr(network, name))
+        self.initial_activation_ = network.initial_activation_
         self._training_state = None
 
     def _architecture(self, scale=None, start=None):

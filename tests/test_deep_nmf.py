@@ -490,6 +490,24 @@ def test_init_by_a_frozen_model_survives_cloning(mixtures):
     )
 
 
+@pytest.mark.parametrize("output", ["linear", "mask"])
+def test_a_tied_network_goes_on_untied(mixtures, output):
+    X, y = mixtures
+    tied = make_model(output=output, tied=True).fit(X, y)
+    model = clone(make_model(output=output, init=FrozenEstimator(tied), averaging=0.5))
+    model.set_params(learning_rate_init=1e-9, max_iter=1).fit(X, y)
+    assert_allclose(model.predict(X), tied.predict(X), rtol=1e-5)
+    model.set_params(learning_rate_init=0.03, max_iter=20).fit(X, y)
+    assert model.loss_ < tied.loss_
+    assert len({id(W) for W in model.bases_}) == 4
+    assert tied.n_parameters_ < model.n_parameters_
+    model.set_params(n_layers=3)
+    with pytest.raises(ValueError, match=r"asked for here, \(3, .* but has \(4, "):
+        model.fit(X, y)
+    with pytest.raises(ValueError, match="not fitted"):
+        model.set_params(init=make_model()).fit(X, y)
+
+
 def test_sources_and_context(mixtures):
     X, y = mixtures
     stacked = np.hstack([np.roll(X, 1, axis=0), X])
