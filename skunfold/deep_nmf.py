@@ -134,6 +134,10 @@ default="nmf"
         0.03), the exponent for "mu" (auto: 0.25) and "naive-mu" (auto: 1). It is halved
         whenever the monitored loss does not fall, see Notes.
 
+    learning_rate_decay : float, default=1.0
+        What the step size is multiplied by after every epoch, above 0 and at most 1;
+        `partial_fit` ignores it.
+
     averaging : float, default=0.0
         Decay of a running average of the parameters, at least 0 and below 1: about the last
         ``1 / (1 - averaging)`` updates count. The average is monitored and is what a fit ends
@@ -272,6 +276,7 @@ default="nmf"
             Interval(Real, 0, None, closed="neither"),
             StrOptions({"auto"}),
         ],
+        "learning_rate_decay": [Interval(Real, 0, 1, closed="right")],
         "averaging": [Interval(Real, 0, 1, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -300,6 +305,7 @@ default="nmf"
         init: Any = "nmf",
         solver: Literal["eg", "mu", "naive-mu"] = "eg",
         learning_rate_init: float | Literal["auto"] = "auto",
+        learning_rate_decay: float = 1.0,
         averaging: float = 0.0,
         batch_size: int | Literal["auto"] = "auto",
         max_iter: int = 200,
@@ -324,6 +330,7 @@ default="nmf"
         self.init = init
         self.solver = solver
         self.learning_rate_init = learning_rate_init
+        self.learning_rate_decay = learning_rate_decay
         self.averaging = averaging
         self.batch_size = batch_size
         self.max_iter = max_iter
@@ -698,6 +705,7 @@ default="nmf"
             n_iter_no_change=self.n_iter_no_change,
             shuffle=self.shuffle,
             verbose=self.verbose,
+            learning_rate_decay=self.learning_rate_decay,
         )
 
     def _split(self, n_samples, groups):

@@ -200,7 +200,8 @@ def test_what_is_trained_and_what_is_shared(mixtures):
 @pytest.mark.parametrize("averaging", [0.0, 0.9])
 def test_warm_start_goes_on_where_the_fit_stopped(mixtures, averaging):
     X, y = mixtures
-    model = make_model(output="mask", batch_size=16, max_iter=4, tol=0, averaging=averaging)
+    settings = {"averaging": averaging, "learning_rate_decay": 0.8}
+    model = make_model(output="mask", batch_size=16, max_iter=4, tol=0, **settings)
     whole = clone(model).fit(X, y)
     parts = clone(model).set_params(max_iter=2, warm_start=True).fit(X, y).fit(X, y)
     assert_allclose(parts.predict(X), whole.predict(X), rtol=1e-10)

@@ -32,6 +32,7 @@ class LoopSettings:
     n_iter_no_change: int = 10
     shuffle: bool = True
     verbose: int = 0
+    learning_rate_decay: float = 1.0
 
 
 @dataclass
@@ -126,6 +127,7 @@ def _run_epoch(objective, state, train, settings, valid, score):
         if score is not None:
             entry["validation_score"] = score(valid, output)
     _judge(state, monitored, settings, patience=1 if valid is None else PATIENCE)
+    state.update.learning_rate *= settings.learning_rate_decay
     entry["seconds"] = time.perf_counter() - began
     state.history.append(entry)
     if settings.verbose:

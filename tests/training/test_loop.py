@@ -72,6 +72,11 @@ def test_a_rising_loss_halves_the_step_and_comes_back(samples):
     assert_allclose(mean_loss(state.best_parameters[0], samples), best)
 
 
+def test_the_step_decays_from_epoch_to_epoch(samples):
+    state = run(make_state(learning_rate=0.1), samples, max_iter=4, learning_rate_decay=0.5)
+    assert [e["learning_rate"] for e in state.history] == [0.1, 0.05, 0.025, 0.0125]
+
+
 def test_it_stops_when_nothing_changes(samples):
     state = run(make_state(), samples, max_iter=10_000, tol=1e-2, n_iter_no_change=3)
     assert state.status == "converged"
