@@ -27,6 +27,11 @@ class MaskNetwork(RegressorMixin, BaseEstimator):
         Part of the hidden units left out of each update, at least 0, below 1.
     learning_rate_init : float, default=1e-3
         Adam's learning rate; halved after two epochs without a lower validation loss.
+    learning_rate_decay : float, default=1.0
+        What it is multiplied by after every epoch.
+    averaging : float, default=0.0
+        Decay of a running average of the weights, as in `skunfold.DeepNMFRegressor`; it is
+        validated, and is what a fit ends with.
     batch_size : int, default=256
         Frames of one update.
     max_iter : int, default=20
@@ -55,6 +60,8 @@ class MaskNetwork(RegressorMixin, BaseEstimator):
         activation="tanh",
         dropout=0.0,
         learning_rate_init=1e-3,
+        learning_rate_decay=1.0,
+        averaging=0.0,
         batch_size=256,
         max_iter=20,
         n_iter_no_change=10,
@@ -66,6 +73,8 @@ class MaskNetwork(RegressorMixin, BaseEstimator):
         self.activation = activation
         self.dropout = dropout
         self.learning_rate_init = learning_rate_init
+        self.learning_rate_decay = learning_rate_decay
+        self.averaging = averaging
         self.batch_size = batch_size
         self.max_iter = max_iter
         self.n_iter_no_change = n_iter_no_change
@@ -80,10 +89,10 @@ class MaskNetwork(RegressorMixin, BaseEstimator):
         X, y, X_val, y_val = (torch.from_numpy(a) for a in (X, y, X_val, y_val))
         for _ in range(self.max_iter):
             self._train_epoch(X, y)
-            self._judge(self._loss(X_val, y_val))
+            self._judge(X_val, y_val)
             if self._n_worse >= self.n_iter_no_change:
                 break
-        self.network_.load_state_dict(self._best)
+        self._set(self._best)
         return self
 
     def predict(self, X):
@@ -91,11 +100,6 @@ class MaskNetwork(RegressorMixin, BaseEstimator):
         with torch.inference_mode():
             self.network_.eval()
             return self._output(torch.from_numpy(X)).numpy()
-
-    @property
-    def converged_(self):
-        """Whether the validation loss has ceased to fall."""
-        return self._n_worse >= self.n_iter_no_change
 
     def _initialise(self, X, y):
         torch.manual_seed(self.random_state)
@@ -116,14 +120,23 @@ class MaskNetwork(RegressorMixin, BaseEstimator):
             self.network_.parameters(), lr=self.learning_rate_init
         )
         self.validation_loss_curve_ = []
-        self._best, self._best_loss, self._n_worse = None, np.inf, 0
+        self._best_loss, self._n_worse, self._n_updates = np.inf, 0, 0
+        self._weights = [p.detach().clone() for p in self.network_.parameters()]
+        self._average, self._best = _copies(self._weights), _copies(self._weights)
 
     def _output(self, X):
         logs = torch.log(X + self._floor)
         mask = torch.sigmoid(self.network_((logs - self._mean) / self._scale))
         return mask * X[:, -self.n_outputs_ :]
 
+    def _set(self, weights):
+        """Let the network have these weights."""
+        with torch.no_grad():
+            for p, w in zip(self.network_.parameters(), weights):
+                p.copy_(w)
+
     def _train_epoch(self, X, y):
+        self._set(self._weights)
         self.network_.train()
         order = torch.from_numpy(self._rng.permutation(len(X)))
         for rows in order.split(self.batch_size):
@@ -131,6 +144,15 @@ class MaskNetwork(RegressorMixin, BaseEstimator):
             self._optimizer.zero_grad()
             loss.backward()
             self._optimizer.step()
+            self._update_average()
+        self._weights = [p.detach().clone() for p in self.network_.parameters()]
+
+    def _update_average(self):
+        self._n_updates += 1
+        decay = min(self.averaging, self._n_updates / (self._n_updates + 10))
+        with torch.no_grad():
+            for a, p in zip(self._average, self.network_.parameters()):
+                a.lerp_(p, 1 - decay)
 
     def _loss(self, X, y):
         self.network_.eval()
@@ -141,16 +163,23 @@ class MaskNetwork(RegressorMixin, BaseEstimator):
             )
         return 0.5 * total / len(X)
 
-    def _judge(self, loss):
-        """Keep the weights if they are the best so far; lower the rate if it is time."""
+    def _judge(self, X_val, y_val):
+        """Keep the average weights if they are the best; lower the rate if it is time."""
+        self._set(self._average)
+        loss = self._loss(X_val, y_val)
         self.validation_loss_curve_.append(loss)
+        decay = self.learning_rate_decay
         if loss < self._best_loss:
             self._best_loss, self._n_worse = loss, 0
-            self._best = {k: v.clone() for k, v in self.network_.state_dict().items()}
+            self._best = _copies(self._average)
         else:
             self._n_worse += 1
-            if self._n_worse % 2 == 0:
-                for group in self._optimizer.param_groups:
-                    group["lr"] /= 2
+            decay *= 0.5 if self._n_worse % 2 == 0 else 1.0
+        for group in self._optimizer.param_groups:
+            group["lr"] *= decay
         if self.verbose:
             print(f"Epoch {len(self.validation_loss_curve_)}: validation loss {loss:.3f}")
+
+
+def _copies(tensors):
+    return [t.clone() for t in tensors]

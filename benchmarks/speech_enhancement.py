@@ -12,10 +12,13 @@ not computed again; ``OUT.md`` is the table, ``OUT.models/`` holds the fitted mo
 import argparse
 import json
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import joblib
 from mask_network import MaskNetwork
+from sklearn.frozen import FrozenEstimator
 from speech_protocol import (
     N_CONTEXT,
     N_TRAIN,
@@ -34,35 +37,54 @@ from skunfold.audio import SpeechEnhancer
 DEEP_NMF = {
     "n_components": 50,
     "output": "mask",
-    "sparsity": 5.0,
+    "sparsity": 2.0,
     "batch_size": 256,
+    "learning_rate_init": 0.1,
+    "averaging": 0.995,
     "early_stopping": True,
     "random_state": 0,
-    "max_iter": 1,
     "verbose": 1,
 }
-NETWORK = {"max_iter": 1, "verbose": 1}
+TIED = "deep NMF, tied, all layers, K=8"
 
 
-def deep_nmf(**params):
-    return DeepNMFRegressor(**DEEP_NMF | params)
+@dataclass(frozen=True)
+class Row:
+    """A regressor, how many draws of mixtures it learns from, and where it starts."""
+
+    regressor: Any
+    n_draws: int
+    start: str | None = None  # the row it goes on from; None: sparse NMF
 
 
-# name: (regressor, epochs)
+def deep_nmf(n_draws, start=None, **params):
+    return Row(DeepNMFRegressor(**DEEP_NMF | params), n_draws, start)
+
+
+def network(n_draws, *hidden_layer_sizes, **params):
+    return Row(MaskNetwork(hidden_layer_sizes, max_iter=1, verbose=1, **params), n_draws)
+
+
 ROWS = {
-    "sparse NMF (C=0), K=25": (deep_nmf(n_layers=25, n_trained_layers=0), 1),
-    "sparse NMF (C=0), K=100": (deep_nmf(n_layers=100, n_trained_layers=0), 1),
-    "deep NMF, tied, all layers, K=8": (deep_nmf(n_layers=8, tied=True), 20),
-    "deep NMF, untied, all layers, K=8": (deep_nmf(n_layers=8), 20),
-    "discriminative NMF (C=1), K=25": (deep_nmf(n_layers=25, n_trained_layers=1), 10),
-    "deep NMF, untied, C=2, K=25": (deep_nmf(n_layers=25, n_trained_layers=2), 10),
-    "network, 3x256 tanh": (MaskNetwork((256, 256, 256), **NETWORK), 20),
-    "network, 1x1024 tanh": (MaskNetwork((1024,), **NETWORK), 20),
-    "network, 2x1024 ReLU": (MaskNetwork((1024, 1024), activation="relu", **NETWORK), 20),
+    "sparse NMF (C=0), K=25": deep_nmf(1, n_layers=25, n_trained_layers=0),
+    "sparse NMF (C=0), K=100": deep_nmf(1, n_layers=100, n_trained_layers=0),
+    "discriminative NMF (C=1), K=25": deep_nmf(
+        2, n_layers=25, n_trained_layers=1, max_iter=10, learning_rate_decay=0.9
+    ),
+    "deep NMF, untied, C=2, K=25": deep_nmf(
+        2, n_layers=25, n_trained_layers=2, max_iter=8, learning_rate_decay=0.9
+    ),
+    TIED: deep_nmf(8, n_layers=8, tied=True, max_iter=1, learning_rate_decay=0.75),
+    "deep NMF, untied, all layers, K=8": deep_nmf(
+        6, TIED, n_layers=8, max_iter=1, learning_rate_init=0.05, learning_rate_decay=0.75
+    ),
+    "network, 3x256 tanh": network(10, 256, 256, 256),
+    "network, 1x1024 tanh": network(10, 1024),
+    "network, 2x1024 ReLU": network(10, 1024, 1024, activation="relu"),
 }
 
 
-def fit(regressor, n_epochs, folder):
+def fit(regressor, n_draws, folder):
     """Return an enhancer fitted by the protocol, and the seconds that its fit took."""
     valid = validation_mixtures(folder)
     enhancer = SpeechEnhancer(
@@ -71,12 +93,27 @@ def fit(regressor, n_epochs, folder):
         n_context=N_CONTEXT,
         snrs=SNRS,
         n_mixtures=N_TRAIN,
-        n_draws=n_epochs,
+        n_draws=n_draws,
         random_state=0,
     )
     began = time.perf_counter()
     enhancer.fit_sources(*load(folder, "train"), X_val=valid.noisy, y_val=valid.clean)
     return enhancer, time.perf_counter() - began
+
+
+def fitted(name, options):
+    """Return the fitted regressor of a row, and the seconds that it took."""
+    file = options.out.with_suffix(".models") / f"{name}.joblib"
+    if file.exists():
+        return joblib.load(file)
+    row = ROWS[name]
+    if row.start is not None:
+        row.regressor.set_params(init=FrozenEstimator(fitted(row.start, options)[0]))
+    elif isinstance(row.regressor, DeepNMFRegressor):
+        row.regressor.set_params(init=_first_bases(options))
+    enhancer, seconds = fit(row.regressor, options.draws or row.n_draws, options.data)
+    joblib.dump((enhancer.regressor_, seconds), file)
+    return enhancer.regressor_, seconds
 
 
 def run_row(name, options):
@@ -86,16 +123,7 @@ def run_row(name, options):
         return measure(lambda mixture, *_: mixture, folder, subset)
     if name == "ideal ratio mask":
         return measure(ideal_ratio_mask, folder, subset)
-    regressor, n_epochs = ROWS[name]
-    file = options.out.with_suffix(".models") / f"{name}.joblib"
-    if file.exists():
-        regressor, seconds = joblib.load(file)
-    else:
-        if isinstance(regressor, DeepNMFRegressor):
-            regressor.set_params(init=_first_bases(options))
-        enhancer, seconds = fit(regressor, options.epochs or n_epochs, folder)
-        regressor = enhancer.regressor_
-        joblib.dump((regressor, seconds), file)
+    regressor, seconds = fitted(name, options)
     curve = regressor.validation_loss_curve_
     return {
         "n_parameters": regressor.n_parameters_,
@@ -109,8 +137,8 @@ def _first_bases(options):
     """Return the bases of sparse NMF that all deep NMF starts from."""
     file = options.out.with_suffix(".models") / "bases.joblib"
     if not file.exists():
-        regressor = deep_nmf(n_layers=1, n_trained_layers=0, init="sparse_nmf")
-        joblib.dump(fit(regressor, 1, options.data)[0].regressor_.bases_[0], file)
+        row = deep_nmf(1, n_layers=1, n_trained_layers=0, init="sparse_nmf")
+        joblib.dump(fit(row.regressor, 1, options.data)[0].regressor_.bases_[0], file)
     return joblib.load(file)
 
 
@@ -147,7 +175,7 @@ def main():
     parser.add_argument("--out", type=Path, default=Path("speech_enhancement"))
     parser.add_argument("--rows", nargs="*", default=names, choices=names)
     parser.add_argument("--subset", choices=["valid", "test"], default="test")
-    parser.add_argument("--epochs", type=int, help="in place of each row's own")
+    parser.add_argument("--draws", type=int, help="in place of each row's own number")
     options = parser.parse_args()
     options.out.with_suffix(".models").mkdir(parents=True, exist_ok=True)
     file = options.out.with_suffix(".json")
