@@ -54,6 +54,12 @@ def check_mixtures(folder, subset):
         )
 
 
+def utterances_of(folder, subset):
+    """Return which utterance is in each mixture, draw by draw."""
+    draws = check_mixtures(folder, subset)
+    return [int(i) for _, mixtures in draws for i in mixtures.speech_index]
+
+
 def masked(mixture, magnitudes_of):
     """Return a mixture with other magnitudes.
 
