@@ -37,9 +37,10 @@ class SpeechEnhancer(BaseEstimator):
     regressor : estimator, default=None
         Learns speech magnitudes of shape (n_frames, n_bins) from stacked mixture magnitudes of
         shape (n_frames, n_context * n_bins), the current frame last. None: a
-        `skunfold.DeepNMFRegressor` with ``output="mask"`` and 50 components a source. Any
-        other multi-output regressor will do; what it predicts below zero counts as zero. To
-        search over its parameters give it here, and name them ``regressor__n_layers``.
+        `skunfold.DeepNMFRegressor` with ``output="mask"``, ``tied=True``, 50 components a
+        source and the settings of ``benchmarks/speech_enhancement.py``. Any other
+        multi-output regressor will do; what it predicts below zero counts as zero. To search
+        over its parameters give it here, and name them ``regressor__n_layers``.
     sample_rate : int, default=16000
         Rate of all waveforms in Hz, above 0.
     window_length : float, default=0.025
@@ -452,7 +453,10 @@ def _default_regressor(rng: np.random.RandomState) -> Any:
         tied=True,
         output="mask",
         init="sparse_nmf",
-        sparsity=5.0,
+        sparsity=2.0,
+        learning_rate_init=0.1,
+        averaging=0.995,
+        batch_size=256,
         early_stopping=True,
         random_state=rng.randint(2**31 - 1),
     )
