@@ -1,116 +1,245 @@
-"""Deep NMF against sparse NMF on real speech in real noise: mean SI-SDR by row.
+"""Deep NMF, sparse NMF and mask networks on real speech in real noise.
 
-    python benchmarks/speech_enhancement.py --data ../shared/data/dev --out results.json
+    python benchmarks/speech_enhancement.py --data DIR --out results/speech_enhancement
 
-Speech and noise folders hold ``train``, ``valid`` and ``test``, disjoint in utterances and
-recordings. Protocol: 16 kHz, 25 ms square-root Hann windows every 10 ms (201 bins), 9 stacked
-frames, SNRs of -6 to 9 dB; 240 training mixtures (seed 0), 60 test mixtures (seed 1), 30
-validation mixtures (seed 2). All rows start from the same bases: sparse NMF of 10,000 training
-frames of each source. Epochs are chosen by training utterances that are held out; rows already
-in the output file are not computed again.
+The protocol stands in `speech_protocol.py`, the networks in `mask_network.py`. Every trained
+row sees 240 new mixtures in each epoch, the same ones for all rows, ends with the parameters
+that were best on the validation mixtures, and starts, if it is deep NMF, from the same bases:
+sparse NMF of 10,000 training frames of each source. Rows that are in ``OUT.json`` already are
+not computed again; ``OUT.md`` is the table, ``OUT.models/`` holds the fitted models.
 """
 
 import argparse
 import json
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import joblib
 import numpy as np
-from sklearn.utils import Bunch
+from mask_network import MaskNetwork
+from sklearn.frozen import FrozenEstimator
+from speech_protocol import (
+    N_CONTEXT,
+    N_TRAIN,
+    SAMPLE_RATE,
+    SNRS,
+    ideal_ratio_mask,
+    interval,
+    load,
+    masked,
+    measure,
+    utterances_of,
+    validation_mixtures,
+)
 
 from skunfold import DeepNMFRegressor
 from skunfold.audio import SpeechEnhancer
-from skunfold.datasets import load_recordings, make_mixtures
-from skunfold.metrics import si_sdr
 
-N_MIXTURES = {"train": 240, "test": 60, "valid": 30}
-SEEDS = {"train": 0, "test": 1, "valid": 2}
-COMMON = {
+DEEP_NMF = {
     "n_components": 50,
     "output": "mask",
-    "sparsity": 5.0,
+    "sparsity": 2.0,
+    "batch_size": 256,
+    "learning_rate_init": 0.1,
+    "averaging": 0.995,
     "early_stopping": True,
-    "n_iter_no_change": 6,
     "random_state": 0,
     "verbose": 1,
 }
+TIED = "deep NMF, tied, all layers, K=8"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A regressor, how many draws of mixtures it learns from, and where it starts."""
+
+    regressor: Any
+    n_draws: int
+    start: str | None = None  # the row it goes on from; None: sparse NMF
+
+
+def deep_nmf(n_draws, start=None, **params):
+    return Row(DeepNMFRegressor(**DEEP_NMF | params), n_draws, start)
+
+
+def network(n_draws, *hidden_layer_sizes, **params):
+    return Row(MaskNetwork(hidden_layer_sizes, max_iter=1, verbose=1, **params), n_draws)
+
+
 ROWS = {
-    "sparse NMF, K=25": {"n_layers": 25, "n_trained_layers": 0},
-    "sparse NMF, K=100": {"n_layers": 100, "n_trained_layers": 0},
-    "C=1, K=25": {"n_layers": 25, "n_trained_layers": 1, "max_iter": 40},
-    "C=2, K=25": {"n_layers": 25, "n_trained_layers": 2, "max_iter": 40},
-    "tied, all layers, K=8": {"n_layers": 8, "tied": True, "max_iter": 40},
-    "untied, all layers, K=8": {"n_layers": 8, "max_iter": 40},
+    "sparse NMF (C=0), K=25": deep_nmf(1, n_layers=25, n_trained_layers=0),
+    "sparse NMF (C=0), K=100": deep_nmf(1, n_layers=100, n_trained_layers=0),
+    "discriminative NMF (C=1), K=25": deep_nmf(
+        2, n_layers=25, n_trained_layers=1, max_iter=10, learning_rate_decay=0.9
+    ),
+    "deep NMF, untied, C=2, K=25": deep_nmf(
+        2, n_layers=25, n_trained_layers=2, max_iter=8, learning_rate_decay=0.9
+    ),
+    TIED: deep_nmf(8, n_layers=8, tied=True, max_iter=1, learning_rate_decay=0.75),
+    "deep NMF, untied, all layers, K=8": deep_nmf(
+        6, TIED, n_layers=8, max_iter=1, learning_rate_init=0.05, learning_rate_decay=0.75
+    ),
+    "network, 3x256 tanh": network(10, 256, 256, 256),
+    "network, 1x1024 tanh": network(10, 1024),
+    "network, 2x1024 ReLU": network(10, 1024, 1024, activation="relu"),
 }
 
 
-def load(folder, subset):
-    """Return the mixtures of one subset."""
-    speech, noise = (
-        load_recordings(folder / kind / subset).recordings for kind in ("speech", "noise")
+def fit(regressor, n_draws, folder):
+    """Return an enhancer fitted by the protocol, and the seconds that its fit took."""
+    valid = validation_mixtures(folder)
+    enhancer = SpeechEnhancer(
+        regressor,
+        sample_rate=SAMPLE_RATE,
+        n_context=N_CONTEXT,
+        snrs=SNRS,
+        n_mixtures=N_TRAIN,
+        n_draws=n_draws,
+        random_state=0,
     )
-    return make_mixtures(
-        speech, noise, n_mixtures=N_MIXTURES[subset], random_state=SEEDS[subset]
-    )
-
-
-def scores(enhancer, mixtures):
-    """Return the mean SI-SDR of enhanced mixtures in dB, and of each SNR."""
-    estimates = mixtures.noisy if enhancer is None else enhancer.predict(mixtures.noisy)
-    values = np.array([si_sdr(s, e) for s, e in zip(mixtures.clean, estimates)])
-    by_snr = {f"{snr:g}": values[mixtures.snr == snr].mean() for snr in np.unique(mixtures.snr)}
-    return Bunch(mean=values.mean(), by_snr=by_snr)
-
-
-def run_row(params, train, initial_bases):
-    """Return a fitted enhancer, and the seconds its fit took; None: new bases."""
-    init = "sparse_nmf" if initial_bases is None else initial_bases
-    regressor = DeepNMFRegressor(init=init, **(COMMON | params))
-    enhancer = SpeechEnhancer(regressor, random_state=0)
     began = time.perf_counter()
-    enhancer.fit(train.noisy, train.clean)
+    enhancer.fit_sources(*load(folder, "train"), X_val=valid.noisy, y_val=valid.clean)
     return enhancer, time.perf_counter() - began
+
+
+def fitted(name, options):
+    """Return the fitted regressor of a row, and the seconds that it took."""
+    file = options.out.with_suffix(".models") / f"{name}.joblib"
+    if file.exists():
+        return joblib.load(file)
+    row = ROWS[name]
+    if row.start is not None:
+        row.regressor.set_params(init=FrozenEstimator(fitted(row.start, options)[0]))
+    elif isinstance(row.regressor, DeepNMFRegressor):
+        row.regressor.set_params(init=_first_bases(options))
+    enhancer, seconds = fit(row.regressor, options.draws or row.n_draws, options.data)
+    joblib.dump((enhancer.regressor_, seconds), file)
+    return enhancer.regressor_, seconds
+
+
+def run_row(name, options):
+    """Return the result of a row: what it is, and its scores."""
+    folder, subset = options.data, options.subset
+    if name == "noisy":
+        return measure(lambda mixture, *_: mixture, folder, subset)
+    if name == "ideal ratio mask":
+        return measure(ideal_ratio_mask, folder, subset)
+    regressor, seconds = fitted(name, options)
+    curve = regressor.validation_loss_curve_
+    return {
+        "n_parameters": regressor.n_parameters_,
+        "n_epochs": len(curve) if curve else 0,
+        "validation_loss_curve": curve and [round(loss, 3) for loss in curve],
+        "fit_seconds": round(seconds, 1),
+    } | measure(lambda mixture, *_: masked(mixture, regressor.predict), folder, subset)
+
+
+def _first_bases(options):
+    """Return the bases of sparse NMF that all deep NMF starts from."""
+    file = options.out.with_suffix(".models") / "bases.joblib"
+    if not file.exists():
+        row = deep_nmf(1, n_layers=1, n_trained_layers=0, init="sparse_nmf")
+        joblib.dump(fit(row.regressor, 1, options.data)[0].regressor_.bases_[0], file)
+    return joblib.load(file)
+
+
+def as_markdown(results, command):
+    """Return the tables of the rows."""
+    rows = {name: row for name, row in results.items() if name != "utterances"}
+    columns = ["row", "parameters", "fit (s)", "SI-SDR, draw 1", "gain", "SI-SDR, all", "gain"]
+    scores = [
+        [
+            name,
+            f"{row.get('n_parameters', 0):,}",
+            f"{row.get('fit_seconds', 0):.0f}",
+            *_cells(row["first"]["si_sdr"], 2),
+            *_cells(row["all"], 2),
+        ]
+        for name, row in rows.items()
+    ]
+    others = [
+        [name, *_cells(row["first"]["sdr"], 2), *_cells(row["first"]["stoi"], 3)]
+        + [f"{value:.2f}" for value in row["first"]["si_sdr_by_snr"].values()]
+        for name, row in rows.items()
+    ]
+    by_snr = [f"{snr:g} dB" for snr in SNRS]
+    return "\n".join(
+        [
+            "# Speech enhancement\n",
+            f"```bash\n{command}\n```\n",
+            INTRODUCTION,
+            _table(columns, scores),
+            "Draw 1 by other metrics (gain over the mixture), and its SI-SDR at each SNR:\n",
+            _table(["row", "SDR", "gain", "STOI", "gain", *by_snr], others),
+            "Differences in SI-SDR, mixture by mixture, over all draws:\n",
+            _table(["better by", "than", "dB"], _differences(rows, results.get("utterances"))),
+        ]
+    )
+
+
+INTRODUCTION = """\
+Mean SI-SDR in dB of test mixtures, with its gain over the mixture; 95 % bootstrap intervals
+over utterances in brackets. Draw 1 are the 60 mixtures of seed 1, all those of seeds 1 to 6.
+The seconds are those of one core that other work shared; a row that goes on from another one
+(untied from tied) counts its own only.
+"""
+
+
+def _differences(rows, utterances):
+    """Return what deep NMF gains over sparse NMF and over the networks."""
+    deep = [name for name in rows if name.startswith(("deep", "disc"))]
+    base = [name for name in rows if name.startswith(("sparse", "network"))]
+    lines = []
+    for name in deep:
+        for other in base:
+            values = np.subtract(
+                rows[name]["si_sdr_by_mixture"], rows[other]["si_sdr_by_mixture"]
+            )
+            low, high = interval(values, utterances)
+            lines.append([name, other, f"{values.mean():+.2f} [{low:+.2f}, {high:+.2f}]"])
+    return lines
+
+
+def _table(columns, rows):
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _cells(scores, digits):
+    """Return mean with interval, and improvement with interval."""
+    return [
+        f"{scores[mean]:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+        for mean, (low, high) in (
+            ("mean", scores["interval"]),
+            ("improvement", scores["improvement_interval"]),
+        )
+    ]
 
 
 def main():
     """Compute the rows that are not there yet."""
+    names = ["noisy", "ideal ratio mask", *ROWS]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of speech and noise")
-    parser.add_argument("--out", type=Path, default=Path("speech_enhancement.json"))
-    parser.add_argument("--rows", nargs="*", default=list(ROWS), choices=list(ROWS))
+    parser.add_argument("--out", type=Path, default=Path("doc/results/speech_enhancement"))
+    parser.add_argument("--rows", nargs="*", default=names, choices=names)
     parser.add_argument("--subset", choices=["valid", "test"], default="test")
-    parser.add_argument("--set", nargs="*", default=[], help="name=value of the regressor")
+    parser.add_argument("--draws", type=int, help="in place of each row's own number")
     options = parser.parse_args()
-    overrides = {k: json.loads(v) for k, v in (item.split("=", 1) for item in options.set)}
-
-    results = json.loads(options.out.read_text()) if options.out.exists() else {}
-    train, test = load(options.data, "train"), load(options.data, options.subset)
-    results["noisy"] = {"mean_si_sdr": scores(None, test).mean}
-    bases = None
-    bases_file = options.out.with_suffix(".bases.npy")
-    if bases_file.exists():
-        bases = np.load(bases_file)
-    for name in options.rows:
-        if name in results:
-            continue
-        enhancer, seconds = run_row(ROWS[name] | overrides, train, bases)
-        if bases is None:
-            bases = enhancer.regressor_.bases_[0]
-            np.save(bases_file, bases)
-        result = scores(enhancer, test)
-        regressor = enhancer.regressor_
-        results[name] = {
-            "mean_si_sdr": result.mean,
-            "by_snr": result.by_snr,
-            "n_parameters": regressor.n_parameters_,
-            "n_iter": regressor.n_iter_,
-            "fit_seconds": seconds,
-            "validation_loss_curve": regressor.validation_loss_curve_,
-        }
-        print(
-            f"{name}: {result.mean:.2f} dB, {regressor.n_parameters_:,} parameters", flush=True
-        )
-        options.out.write_text(json.dumps(results, indent=2))
+    options.out.with_suffix(".models").mkdir(parents=True, exist_ok=True)
+    file = options.out.with_suffix(".json")
+    results = json.loads(file.read_text()) if file.exists() else {}
+    if "utterances" not in results:
+        results["utterances"] = utterances_of(options.data, options.subset)
+    for name in [name for name in options.rows if name not in results]:
+        results[name] = run_row(name, options)
+        print(f"{name}: {results[name]['all']['mean']:.2f} dB", flush=True)
+        results = {name: results[name] for name in ["utterances", *names] if name in results}
+        file.write_text(json.dumps(results))
+        command = f"python benchmarks/speech_enhancement.py --data {options.data}"
+        options.out.with_suffix(".md").write_text(as_markdown(results, command))
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ from skunfold._kernels.divergences import BETA, beta_of, divergence
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
 from skunfold._scaling import power_of_two_scale, weighted_mean
 from skunfold._storage import working_memory
+from skunfold._training.averaging import RunningAverage
 from skunfold._training.callbacks import CallbackSupportMixin, EpochCallbacks, with_callbacks
 from skunfold._training.loop import LoopSettings, TrainingState, copies, fit_loop, train_epoch
 from skunfold._training.objective import Objective
@@ -123,7 +124,9 @@ default="nmf"
         source group, or of ``[X, y]`` jointly for linear output; "sparse_nmf":
         :class:`SparseNMF` likewise, with this `sparsity`. Or fitted NMFs (objects with
         `components_`), or arrays of shape (n_components, n_features), one in all or a list to
-        be stacked; for linear output they may have ``n_features + n_outputs`` columns. `clone`
+        be stacked; for linear output they may have ``n_features + n_outputs`` columns. Or a
+        fitted DeepNMFRegressor of the same `n_layers` and shapes, whose layers are taken over:
+        one trained with ``tied=True`` can so go on with parameters for each layer. `clone`
         (as in a grid search) forgets what an estimator has learned: give it the arrays, or a
         :class:`sklearn.frozen.FrozenEstimator`.
 
@@ -137,6 +140,15 @@ default="nmf"
         Step size, above 0: the typical change of a log parameter in one update for "eg" (auto:
         0.03), the exponent for "mu" (auto: 0.25) and "naive-mu" (auto: 1). It is halved
         whenever the monitored loss does not fall, see Notes.
+
+    learning_rate_decay : float, default=1.0
+        What the step size is multiplied by after every epoch, above 0 and at most 1;
+        `partial_fit` ignores it.
+
+    averaging : float, default=0.0
+        Decay of a running average of the parameters, at least 0 and below 1: about the last
+        ``1 / (1 - averaging)`` updates count. The average is monitored and is what a fit ends
+        with, which allows larger steps. 0: no averaging. `partial_fit` ignores it.
 
     batch_size : int or "auto", default="auto"
         Samples of one update, at least 1; "auto" is ``min(1024, n_samples)``.
@@ -288,6 +300,8 @@ default="nmf"
             Interval(Real, 0, None, closed="neither"),
             StrOptions({"auto"}),
         ],
+        "learning_rate_decay": [Interval(Real, 0, 1, closed="right")],
+        "averaging": [Interval(Real, 0, 1, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -317,6 +331,8 @@ default="nmf"
         init: Any = "nmf",
         solver: Literal["eg", "mu", "naive-mu"] = "eg",
         learning_rate_init: float | Literal["auto"] = "auto",
+        learning_rate_decay: float = 1.0,
+        averaging: float = 0.0,
         batch_size: int | Literal["auto"] = "auto",
         max_iter: int = 200,
         tol: float = 1e-4,
@@ -342,6 +358,8 @@ default="nmf"
         self.init = init
         self.solver = solver
         self.learning_rate_init = learning_rate_init
+        self.learning_rate_decay = learning_rate_decay
+        self.averaging = averaging
         self.batch_size = batch_size
         self.max_iter = max_iter
         self.tol = tol
@@ -416,7 +434,7 @@ default="nmf"
         with restored_on_failure(self):
             X, y, weight, groups = self._validated(X, y, sample_weight, groups, going_on)
             if validation:
-                validation = self._held_out(validation, like=(X, y))
+                validation = self._held_out(validation, X, y)
                 rows, held_out_rows = slice(None), None
             else:
                 rows, held_out_rows = self._split(np.shape(X)[0], groups)
@@ -468,6 +486,7 @@ default="nmf"
                 self._set_untrained_results(X, y, weight)
                 return self
             samples, state = self._samples(X, y, weight), self._state()
+            state.average = None
             if state.best_parameters:
                 state.parameters = copies(state.best_parameters)
             with Objective(self._network()) as objective:
@@ -578,9 +597,8 @@ default="nmf"
             )
         return X, y, weight
 
-    def _held_out(self, validation, like):
+    def _held_out(self, validation, X, y):
         """Check validation data against the checked (X, y); return it in their dtype."""
-        X, y = like
         X_val, y_val, weight = validation
         checked = self._checked(X_val, y_val, weight, y.shape[1], "_val")
         return [None if a is None else a.astype(X.dtype, copy=False) for a in checked]
@@ -627,6 +645,10 @@ default="nmf"
         """Set the attributes of an untrained network."""
         sizes = self._group_sizes()
         sources = check_sources(sources, X, sizes, self.output)
+        network = getattr(self.init, "estimator", self.init)  # out of a FrozenEstimator
+        if isinstance(network, DeepNMFRegressor):
+            self._take_over(network, X, y)
+            return
         scale = power_of_two_scale(X, weight)
         start = float(np.sqrt(weighted_mean(X, weight) / sum(sizes))) or 1.0
         architecture = self._architecture(scale, start)
@@ -655,6 +677,31 @@ default="nmf"
         self.output_bases_ = U if self.output == "mask" else U / U.dtype.type(unit)
         self._training_state = None
 
+    def _take_over(self, network, X, y):
+        """Begin with the layers of another fitted network."""
+        check_is_fitted(network)
+        shapes = [
+            (self.n_layers, self._group_sizes(), X.shape[1], y.shape[1]),
+            (
+                network.n_layers,
+                network.group_sizes_,
+                network.n_features_in_,
+                network.n_outputs_,
+            ),
+        ]
+        if shapes[0] != shapes[1]:
+            raise ValueError(
+                "init, a DeepNMFRegressor, must have the n_layers, source groups, features and "
+                f"outputs that are asked for here, {shapes[0]}, but has {shapes[1]}."
+            )
+        copied = {id(W): W.astype(X.dtype) for W in network.bases_}
+        self.bases_ = [copied[id(W)] for W in network.bases_]
+        self.output_bases_ = network.output_bases_.astype(X.dtype)
+        for name in ("n_outputs_", "group_sizes_", "data_scale_", "target_scale_"):
+            setattr(self, name, getattr(network, name))
+        self.initial_activation_ = network.initial_activation_
+        self._training_state = None
+
     def _architecture(self, scale=None, start=None):
         """Return the network but for its bases; scale and start are the fitted ones if None."""
         output: LinearOutput | MaskOutput = LinearOutput()
@@ -674,6 +721,8 @@ default="nmf"
     def _train(self, samples, valid, callbacks):
         """Train from where the bases stand, and set the results."""
         state = self._state()
+        if self.averaging > 0 and state.average is None:
+            state.average = RunningAverage(self.averaging, state.parameters)
         callbacks.watch(lambda: self._fitted_bases(state))
         with self._objective(samples) as objective:
             settings = self._loop_settings(len(samples))
@@ -706,6 +755,7 @@ default="nmf"
             n_iter_no_change=self.n_iter_no_change,
             shuffle=self.shuffle,
             verbose=self.verbose,
+            learning_rate_decay=self.learning_rate_decay,
         )
 
     def _split(self, n_samples, groups):
@@ -723,7 +773,13 @@ default="nmf"
 
     def _state(self):
         """Return the state of training, which may be a former one."""
-        trained = (self.solver, self._n_trained, self.tied, self.learning_rate_init)
+        trained = (
+            self.solver,
+            self._n_trained,
+            self.tied,
+            self.learning_rate_init,
+            self.averaging,
+        )
         former = getattr(self, "_training_state", None)
         if former is None or former[0] != trained:
             rule, _, default = SOLVERS[self.solver]

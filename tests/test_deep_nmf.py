@@ -55,6 +55,7 @@ CONFIGURATIONS = {
     "mu": {"output": "mask", "solver": "mu"},
     "naive-mu": {"output": "mask", "solver": "naive-mu"},
     "early-stopping": {"output": "mask", "early_stopping": True},
+    "averaging": {"output": "mask", "averaging": 0.9, "batch_size": 20},
     "itakura-saito": {"beta_loss": "itakura-saito", "training_loss": "itakura-saito"},
     "beta-3": {"beta_loss": 3.0, "training_loss": 0.5, "init": "sparse_nmf", "sparsity": 0.1},
 }
@@ -196,9 +197,11 @@ def test_what_is_trained_and_what_is_shared(mixtures):
         assert model.n_trained_parameters_ == (distinct - frozen) * R * F + n_output
 
 
-def test_warm_start_goes_on_where_the_fit_stopped(mixtures):
+@pytest.mark.parametrize("averaging", [0.0, 0.9])
+def test_warm_start_goes_on_where_the_fit_stopped(mixtures, averaging):
     X, y = mixtures
-    model = make_model(output="mask", batch_size=16, max_iter=4, tol=0)
+    settings = {"averaging": averaging, "learning_rate_decay": 0.8}
+    model = make_model(output="mask", batch_size=16, max_iter=4, tol=0, **settings)
     whole = clone(model).fit(X, y)
     parts = clone(model).set_params(max_iter=2, warm_start=True).fit(X, y).fit(X, y)
     assert_allclose(parts.predict(X), whole.predict(X), rtol=1e-10)
@@ -252,6 +255,18 @@ def test_partial_fit_after_early_stopping_goes_on_from_the_best(mixtures):
     assert len(model.validation_loss_curve_) == n_epochs == model.n_iter_ - 1
     model.set_params(learning_rate_init=1e-9).fit(X, y)
     assert_allclose(model.partial_fit(X, y).score(X, y), model.score(X, y), rtol=1e-3)
+
+
+def test_averaging_is_of_fits(mixtures):
+    X, y = mixtures
+    model = make_model(output="mask", batch_size=16, max_iter=2, averaging=0.9)
+    plain = clone(model).set_params(averaging=0.0)
+    assert_array_equal(
+        clone(model).partial_fit(X, y).predict(X), plain.partial_fit(X, y).predict(X)
+    )
+    assert model.fit(X, y).loss_ != plain.fit(X, y).loss_
+    model.partial_fit(X, y).set_params(warm_start=True, max_iter=1).fit(X, y)
+    assert model._training_state[1].average is not None
 
 
 def test_partial_fit_without_trained_layers(mixtures):
@@ -474,6 +489,24 @@ def test_init_by_a_frozen_model_survives_cloning(mixtures):
         make_model(init=nested, output="mask").fit(X, y).predict(X),
         make_model(init=fitted, output="mask").fit(X, y).predict(X),
     )
+
+
+@pytest.mark.parametrize("output", ["linear", "mask"])
+def test_a_tied_network_goes_on_untied(mixtures, output):
+    X, y = mixtures
+    tied = make_model(output=output, tied=True).fit(X, y)
+    model = clone(make_model(output=output, init=FrozenEstimator(tied), averaging=0.5))
+    model.set_params(learning_rate_init=1e-9, max_iter=1).fit(X, y)
+    assert_allclose(model.predict(X), tied.predict(X), rtol=1e-5)
+    model.set_params(learning_rate_init=0.03, max_iter=20).fit(X, y)
+    assert model.loss_ < tied.loss_
+    assert len({id(W) for W in model.bases_}) == 4
+    assert tied.n_parameters_ < model.n_parameters_
+    model.set_params(n_layers=3)
+    with pytest.raises(ValueError, match=r"asked for here, \(3, .* but has \(4, "):
+        model.fit(X, y)
+    with pytest.raises(ValueError, match="not fitted"):
+        model.set_params(init=make_model()).fit(X, y)
 
 
 def test_sources_and_context(mixtures):

@@ -5,6 +5,7 @@ there are any, else of the training samples) is computed. If it is the lowest so
 the best parameters. If it has not been for `PATIENCE` epochs, the step is halved and the best
 parameters come back; a loss of the training samples, which does not fluctuate by chance, is
 given one epoch only. Training ends with the best parameters, so never worse than it began.
+Where there is an average of the parameters, it stands for them in all of this.
 """
 
 import time
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from skunfold._training.averaging import RunningAverage
 from skunfold._training.callbacks import NoCallbacks
 
 PATIENCE = 2  # epochs without a lower validation loss, before the step is halved
@@ -30,6 +32,7 @@ class LoopSettings:
     n_iter_no_change: int = 10
     shuffle: bool = True
     verbose: int = 0
+    learning_rate_decay: float = 1.0
 
 
 @dataclass
@@ -45,6 +48,12 @@ class TrainingState:
     n_no_change: int = 0  # epochs since the loss fell by more than the tolerance
     history: list = field(default_factory=list)
     status: str = "new"  # then "running", "converged", "stopped" or "interrupted"
+    average: RunningAverage | None = None
+
+    @property
+    def current_parameters(self):
+        """The average of the parameters, or the parameters where there is none."""
+        return self.parameters if self.average is None else self.average.values
 
 
 def fit_loop(objective, state, train, settings, valid=None, score=None, callbacks=None):
@@ -111,13 +120,14 @@ def _run_epoch(objective, state, train, settings, valid, score):
     loss = train_epoch(objective, state, train, settings)
     entry = {"epoch": len(state.history) + 1, "loss": loss, "learning_rate": learning_rate}
     if valid is None:
-        monitored = entry["final_loss"] = objective.evaluate(state.parameters, train)
+        monitored = entry["final_loss"] = objective.evaluate(state.current_parameters, train)
     else:
-        monitored, output = objective.evaluate_with_output(state.parameters, valid)
+        monitored, output = objective.evaluate_with_output(state.current_parameters, valid)
         entry["validation_loss"] = monitored
         if score is not None:
             entry["validation_score"] = score(valid, output)
     _judge(state, monitored, settings, patience=1 if valid is None else PATIENCE)
+    state.update.learning_rate *= settings.learning_rate_decay
     entry["seconds"] = time.perf_counter() - began
     state.history.append(entry)
     if settings.verbose:
@@ -131,6 +141,8 @@ def train_epoch(objective, state, train, settings):
         batch = train[rows]
         loss, gradients = objective.gradient(state.parameters, batch, state.update.form)
         state.update.step(state.parameters, gradients)
+        if state.average is not None:
+            state.average.add(state.parameters)
         total += loss * batch.total_weight
     return total / train.total_weight
 
@@ -152,12 +164,14 @@ def _judge(state, monitored, settings, patience):
     state.n_no_change = 0 if enough else state.n_no_change + 1
     if monitored < state.best_loss:
         state.best_loss, state.n_worse = monitored, 0
-        state.best_parameters = copies(state.parameters)
+        state.best_parameters = copies(state.current_parameters)
     else:
         state.n_worse += 1
         if state.n_worse >= patience or not np.isfinite(monitored):
             state.update.shrink()
             state.parameters, state.n_worse = copies(state.best_parameters), 0
+            if state.average is not None:
+                state.average.restart(state.parameters)
     if state.n_no_change >= settings.n_iter_no_change:
         state.status = "converged"
 

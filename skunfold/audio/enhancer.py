@@ -1,13 +1,15 @@
 """Speech enhancement as a scikit-learn estimator: waveforms in, waveforms out."""
 
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from typing import Any, BinaryIO, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, _fit_context, clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
@@ -35,9 +37,10 @@ class SpeechEnhancer(BaseEstimator):
     regressor : estimator, default=None
         Learns speech magnitudes of shape (n_frames, n_bins) from stacked mixture magnitudes of
         shape (n_frames, n_context * n_bins), the current frame last. None: a
-        `skunfold.DeepNMFRegressor` with ``output="mask"`` and 50 components a source. Any
-        other multi-output regressor will do; what it predicts below zero counts as zero. To
-        search over its parameters give it here, and name them ``regressor__n_layers``.
+        `skunfold.DeepNMFRegressor` with ``output="mask"``, ``tied=True``, 50 components a
+        source and the settings of ``benchmarks/speech_enhancement.py``. Any other
+        multi-output regressor will do; what it predicts below zero counts as zero. To search
+        over its parameters give it here, and name them ``regressor__n_layers``.
     sample_rate : int, default=16000
         Rate of all waveforms in Hz, above 0.
     window_length : float, default=0.025
@@ -51,6 +54,10 @@ class SpeechEnhancer(BaseEstimator):
     n_mixtures : int or None, default=None
         Number of mixtures that `fit_sources` makes, at least 1; `fit` ignores it. None: every
         utterance at every SNR.
+    n_draws : int, default=1
+        How many times `fit_sources` makes mixtures, at least 1; `fit` ignores it. Above 1, the
+        regressor goes on from draw to draw by ``warm_start``, each time for its ``max_iter``
+        epochs at most: with ``max_iter=1`` every epoch sees mixtures of its own.
     random_state : int, RandomState instance or None, default=None
         Draws the mixtures of `fit_sources`, the frames that initialise the bases, and the
         ``random_state`` of the default regressor. Pass an int for the same result every time.
@@ -60,7 +67,7 @@ class SpeechEnhancer(BaseEstimator):
     regressor_ : estimator
         The fitted regressor.
     n_frames_ : int
-        Number of frames it was fitted to.
+        Number of frames it was fitted to; of the last draw, if there were several.
 
     See Also
     --------
@@ -114,6 +121,7 @@ class SpeechEnhancer(BaseEstimator):
         "n_context": [Interval(Integral, 1, None, closed="left")],
         "snrs": ["array-like"],
         "n_mixtures": [Interval(Integral, 1, None, closed="left"), None],
+        "n_draws": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
     }
 
@@ -127,6 +135,7 @@ class SpeechEnhancer(BaseEstimator):
         n_context: int = 9,
         snrs: Sequence[float] = (-6, -3, 0, 3, 6, 9),
         n_mixtures: int | None = None,
+        n_draws: int = 1,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.regressor = regressor
@@ -136,10 +145,18 @@ class SpeechEnhancer(BaseEstimator):
         self.n_context = n_context
         self.snrs = snrs
         self.n_mixtures = n_mixtures
+        self.n_draws = n_draws
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: Sequence[ArrayLike], y: Sequence[ArrayLike]) -> Self:
+    def fit(
+        self,
+        X: Sequence[ArrayLike],
+        y: Sequence[ArrayLike],
+        *,
+        X_val: Sequence[ArrayLike] | None = None,
+        y_val: Sequence[ArrayLike] | None = None,
+    ) -> Self:
         """Learn from recordings of noisy speech and the speech in them.
 
         Parameters
@@ -149,6 +166,11 @@ class SpeechEnhancer(BaseEstimator):
             entirely silent are left out.
         y : list of n_recordings arrays of shape (n_samples_i,)
             The clean speech in each of them.
+        X_val, y_val : lists of arrays, default=None
+            Noisy waveforms and the clean speech in them, that decide when to stop, if the
+            regressor takes such data; `skunfold.DeepNMFRegressor` does, with
+            ``early_stopping=True``. Other voices and other noise than in ``X`` show best how
+            well it will do on those.
 
         Returns
         -------
@@ -160,15 +182,24 @@ class SpeechEnhancer(BaseEstimator):
         ValueError
             If a parameter is out of its range, ``X`` or ``y`` is no list or is empty, numbers
             or lengths of recordings differ, a waveform is empty, not 1-D, not floating point
-            or not finite, all of ``X`` or of ``y`` is silent, or ``X`` equals ``y``.
+            or not finite, all of ``X`` or of ``y`` is silent, or ``X`` equals ``y``; likewise
+            for ``X_val`` and ``y_val``, of which the regressor must have a use.
         """
         noisy, clean = _check_pairs(X, y)
         _check_separable(noisy, clean)
-        groups = np.arange(len(noisy))
-        return self._fit_pairs(noisy, clean, groups, check_random_state(self.random_state))
+        mixtures = [(noisy, clean, np.arange(len(noisy)))]
+        rng = check_random_state(self.random_state)
+        return self._fit_mixtures(mixtures, 1, rng, (X_val, y_val))
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit_sources(self, speech: Sequence[ArrayLike], noise: Sequence[ArrayLike]) -> Self:
+    def fit_sources(
+        self,
+        speech: Sequence[ArrayLike],
+        noise: Sequence[ArrayLike],
+        *,
+        X_val: Sequence[ArrayLike] | None = None,
+        y_val: Sequence[ArrayLike] | None = None,
+    ) -> Self:
         """Learn from recordings of speech and of noise, mixed here at random.
 
         Parameters
@@ -177,6 +208,9 @@ class SpeechEnhancer(BaseEstimator):
             Clean utterances, finite float32 or float64, at ``sample_rate``, none silent.
         noise : list of arrays of shape (n_noise_samples_j,)
             Noise at the same rate, none silent; cut or repeated to the utterances' lengths.
+        X_val, y_val : lists of arrays, default=None
+            Noisy waveforms and the clean speech in them, as in `fit`; for instance
+            ``noisy`` and ``clean`` of `skunfold.datasets.make_mixtures`.
 
         Returns
         -------
@@ -187,7 +221,9 @@ class SpeechEnhancer(BaseEstimator):
         ------
         ValueError
             If a parameter is out of its range, ``speech`` or ``noise`` is no list or is empty,
-            or a waveform is empty, silent, not 1-D, not floating point or not finite.
+            or a waveform is empty, silent, not 1-D, not floating point or not finite;
+            for ``X_val`` and ``y_val`` as in `fit`. If ``n_draws`` is above 1 and the regressor
+            cannot go on from a fit, or would hold out a part of each draw.
 
         See Also
         --------
@@ -196,14 +232,20 @@ class SpeechEnhancer(BaseEstimator):
         from skunfold.datasets import make_mixtures  # which reads its files with skunfold.audio
 
         rng = check_random_state(self.random_state)
-        mixtures = make_mixtures(
-            _check_recordings("speech", speech),
-            _check_recordings("noise", noise),
-            snrs=self.snrs,
-            n_mixtures=self.n_mixtures,
-            random_state=rng,
-        )
-        return self._fit_pairs(mixtures.noisy, mixtures.clean, mixtures.speech_index, rng)
+        speech, noise = _check_recordings("speech", speech), _check_recordings("noise", noise)
+
+        def mixtures():
+            for _ in range(self.n_draws):
+                drawn = make_mixtures(
+                    speech,
+                    noise,
+                    snrs=self.snrs,
+                    n_mixtures=self.n_mixtures,
+                    random_state=rng,
+                )
+                yield drawn.noisy, drawn.clean, drawn.speech_index
+
+        return self._fit_mixtures(mixtures(), self.n_draws, rng, (X_val, y_val))
 
     def predict(self, X: Sequence[ArrayLike]) -> list[FloatArray]:
         """Enhance a list of recordings.
@@ -349,15 +391,35 @@ class SpeechEnhancer(BaseEstimator):
     def _stft(self) -> STFT:
         return STFT(self.sample_rate, self.window_length, self.hop_length)
 
-    def _fit_pairs(
+    def _fit_mixtures(
         self,
-        noisy: list[FloatArray],
-        clean: list[FloatArray],
-        groups: NDArray,
+        mixtures: Iterable[tuple[list[FloatArray], list[FloatArray], NDArray]],
+        n_draws: int,
         rng: np.random.RandomState,
+        validation: tuple[Sequence[ArrayLike] | None, Sequence[ArrayLike] | None],
     ) -> Self:
-        """Fit the regressor to the frames of checked recordings, each of one group."""
-        X, y, sources, recording = training_frames(
+        """Fit the regressor to each of n_draws (noisy, clean, group of each recording)."""
+        regressor = _default_regressor(rng) if self.regressor is None else clone(self.regressor)
+        known = self._validation_frames(regressor, *validation)
+        if n_draws > 1:
+            _check_goes_on(regressor, n_draws, bool(known))
+        for noisy, clean, groups in mixtures:
+            X, y, sources, recording = self._frames(noisy, clean, rng)
+            known["groups"] = groups[recording]
+            if getattr(regressor, "output", "mask") == "mask":
+                known["sources"] = sources
+            taken = {k: v for k, v in known.items() if has_fit_parameter(regressor, k)}
+            if n_draws == 1:
+                regressor.fit(X, y, **taken)
+            else:
+                _fit_on(regressor, X, y, taken)
+        self.regressor_ = regressor
+        self.n_frames_ = len(X)
+        return self
+
+    def _frames(self, noisy, clean, rng):
+        """Return what `training_frames` does."""
+        return training_frames(
             noisy,
             clean,
             stft=self._stft(),
@@ -365,16 +427,21 @@ class SpeechEnhancer(BaseEstimator):
             max_source_frames=_MAX_SOURCE_FRAMES,
             random_state=rng,
         )
-        regressor = _default_regressor(rng) if self.regressor is None else clone(self.regressor)
-        known: dict = {"groups": groups[recording]}
-        if getattr(regressor, "output", "mask") == "mask":
-            known["sources"] = sources
-        regressor.fit(
-            X, y, **{k: v for k, v in known.items() if has_fit_parameter(regressor, k)}
-        )
-        self.regressor_ = regressor
-        self.n_frames_ = len(X)
-        return self
+
+    def _validation_frames(self, regressor, X_val, y_val):
+        """Return what `fit` of the regressor is given for validation, a dict."""
+        if X_val is None and y_val is None:
+            return {}
+        if X_val is None or y_val is None:
+            raise ValueError("give X_val and y_val together; one of them is missing")
+        noisy, clean = _check_pairs(X_val, y_val, suffix="_val")
+        if not has_fit_parameter(regressor, "X_val"):
+            raise ValueError(
+                f"X_val and y_val were given, but fit of {type(regressor).__name__} takes no "
+                "X_val; leave them out"
+            )
+        X, y, _, _ = self._frames(noisy, clean, np.random.RandomState(0))
+        return {"X_val": X, "y_val": y}
 
 
 def _default_regressor(rng: np.random.RandomState) -> Any:
@@ -386,10 +453,37 @@ def _default_regressor(rng: np.random.RandomState) -> Any:
         tied=True,
         output="mask",
         init="sparse_nmf",
-        sparsity=5.0,
+        sparsity=2.0,
+        learning_rate_init=0.1,
+        averaging=0.995,
+        batch_size=256,
         early_stopping=True,
         random_state=rng.randint(2**31 - 1),
     )
+
+
+def _fit_on(regressor: Any, X: NDArray, y: NDArray, fit_params: dict) -> None:
+    """Let a regressor go on from its last fit, if there is one, with other data."""
+    warm_start = regressor.warm_start
+    regressor.set_params(warm_start=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # other data follow
+        regressor.fit(X, y, **fit_params)
+    regressor.set_params(warm_start=warm_start)
+
+
+def _check_goes_on(regressor: Any, n_draws: int, validated: bool) -> None:
+    """Say so if a regressor cannot be fitted to several draws, one after the other."""
+    if "warm_start" not in regressor.get_params():
+        raise ValueError(
+            f"n_draws={n_draws} needs a regressor that can go on from a fit, with a parameter "
+            f"warm_start; {type(regressor).__name__} has none, so use n_draws=1"
+        )
+    if getattr(regressor, "early_stopping", False) and not validated:
+        raise ValueError(
+            f"n_draws={n_draws} with early_stopping=True needs validation data that stay the "
+            "same from draw to draw: give X_val and y_val"
+        )
 
 
 def _check_recordings(name: str, recordings: Sequence[ArrayLike]) -> list[FloatArray]:
@@ -405,19 +499,20 @@ def _check_recordings(name: str, recordings: Sequence[ArrayLike]) -> list[FloatA
 
 
 def _check_pairs(
-    X: Sequence[ArrayLike], y: Sequence[ArrayLike]
+    X: Sequence[ArrayLike], y: Sequence[ArrayLike], suffix: str = ""
 ) -> tuple[list[FloatArray], list[FloatArray]]:
     """Return noisy and clean waveforms that belong together."""
-    noisy, clean = _check_recordings("X", X), _check_recordings("y", y)
+    noisy, clean = _check_recordings(f"X{suffix}", X), _check_recordings(f"y{suffix}", y)
     if len(noisy) != len(clean):
         raise ValueError(
-            f"X and y must hold equally many recordings, got {len(noisy)} and {len(clean)}"
+            f"X{suffix} and y{suffix} must hold equally many recordings, got {len(noisy)} and "
+            f"{len(clean)}"
         )
     for i, (mixture, speech) in enumerate(zip(noisy, clean)):
         if len(mixture) != len(speech):
             raise ValueError(
-                f"X[{i}] and y[{i}] must have the same length, got {len(mixture)} and "
-                f"{len(speech)} samples"
+                f"X{suffix}[{i}] and y{suffix}[{i}] must have the same length, got "
+                f"{len(mixture)} and {len(speech)} samples"
             )
     return noisy, clean
 

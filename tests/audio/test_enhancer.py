@@ -2,6 +2,7 @@ import io
 import pickle
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from sklearn.utils import get_tags
 
 from skunfold import DeepNMFRegressor
 from skunfold.audio import STFT, SpeechEnhancer, read_audio, write_audio
+from skunfold.audio.features import recording_level, stack_context
 from skunfold.datasets import load_bundled_recordings, make_mixtures
 from skunfold.metrics import si_sdr
 
@@ -194,6 +196,89 @@ def test_fit_sources_mixes_as_make_mixtures():
     other = SpeechEnhancer(WienerLike()).fit(mixtures.noisy, mixtures.clean)
     np.testing.assert_allclose(enhancer.regressor_.floor_, other.regressor_.floor_, rtol=1e-5)
     assert enhancer.n_frames_ == other.n_frames_
+
+
+def test_validation_recordings_decide_when_to_stop():
+    noisy, clean = make_recordings(4)
+    regressor = small_network(early_stopping=True, n_components=2)
+    enhancer = SpeechEnhancer(regressor, n_context=2, random_state=0)
+    enhancer.fit(noisy[:3], clean[:3], X_val=noisy[3:], y_val=clean[3:])
+    fitted = enhancer.regressor_
+    n_frames = sum(STFT().n_frames(len(x)) for x in noisy[:3])
+    assert enhancer.n_frames_ == n_frames  # none is held out
+    magnitudes = [np.abs(STFT().analyze(x)) for x in (noisy[3], clean[3])]
+    level = recording_level(magnitudes[0])
+    y_hat = fitted.predict(stack_context(magnitudes[0], 2) / level)
+    loss = 0.5 * np.sum((y_hat - magnitudes[1] / level) ** 2, axis=1).mean()
+    assert fitted.loss_ == pytest.approx(loss, rel=1e-4)
+
+
+class CountsFits(RegressorMixin, BaseEstimator):
+    """Keeps what each fit in a row was given."""
+
+    def __init__(self, warm_start=False, early_stopping=False):
+        self.warm_start = warm_start
+        self.early_stopping = early_stopping
+
+    def fit(self, X, y, X_val=None, y_val=None):
+        seen = getattr(self, "seen_", []) if self.warm_start else []
+        self.seen_ = [*seen, X]
+        self.validation_ = X_val, y_val
+        return self
+
+    def predict(self, X):
+        return X[:, -201:]
+
+
+def test_draws_are_other_mixtures_of_the_same_sources():
+    speech = make_recordings()[1]
+    noise = [np.random.default_rng(0).standard_normal(9000).astype("float32")]
+    noisy, clean = make_recordings(1)
+    enhancer = SpeechEnhancer(CountsFits(), n_mixtures=4, n_draws=3, random_state=3)
+    enhancer.fit_sources(speech, noise, X_val=noisy, y_val=clean)
+    seen = enhancer.regressor_.seen_
+    assert len(seen) == 3
+    assert not any(np.array_equal(a, b) for a, b in pairwise(seen))
+    assert len(enhancer.regressor_.validation_[0]) == STFT().n_frames(len(noisy[0]))
+    assert not enhancer.regressor_.warm_start
+    once = clone(enhancer).set_params(n_draws=1).fit_sources(speech, noise)
+    np.testing.assert_array_equal(once.regressor_.seen_[0], seen[0])
+    assert len(enhancer.fit(noisy, clean).regressor_.seen_) == 1  # where they are given
+
+
+def test_deep_nmf_learns_from_draw_to_draw():
+    data = load_bundled_recordings("train")
+    mixtures = make_mixtures(data.speech[:2], data.noise, n_mixtures=2, random_state=1)
+    enhancer = SpeechEnhancer(
+        small_network(early_stopping=True, max_iter=1),
+        n_context=2,
+        n_mixtures=4,
+        n_draws=3,
+        random_state=0,
+    )
+    speech = [s[:16000] for s in data.speech[2:6]]
+    enhancer.fit_sources(speech, data.noise, X_val=mixtures.noisy, y_val=mixtures.clean)
+    assert enhancer.regressor_.n_iter_ == 3
+    curve = enhancer.regressor_.validation_loss_curve_
+    assert len(curve) == 3
+    assert min(curve) < curve[0]
+
+
+@pytest.mark.parametrize(
+    ("regressor", "validation", "message"),
+    [
+        (WienerLike(), {}, "a parameter warm_start; WienerLike has none"),
+        (CountsFits(early_stopping=True), {}, "give X_val and y_val"),
+        (CountsFits(), {"X_val": [np.ones(1000)]}, "one of them is missing"),
+        (CountsFits(), {"y_val": [np.ones(1000)]}, "one of them is missing"),
+        (CountsFits(), {"X_val": [np.ones(1000)], "y_val": [np.ones(99)]}, r"y_val\[0\]"),
+        (LinearRegression(), {"X_val": [np.ones(9)], "y_val": [np.ones(9)]}, "takes no X_val"),
+    ],
+)
+def test_bad_draws_and_validation(regressor, validation, message):
+    enhancer = SpeechEnhancer(regressor, n_draws=2, random_state=0)
+    with pytest.raises(ValueError, match=message):
+        enhancer.fit_sources(make_recordings()[1], [np.ones(9000)], **validation)
 
 
 def test_any_regressor_will_do():

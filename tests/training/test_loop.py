@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from skunfold._training.loop import LoopSettings, TrainingState, fit_loop
+from skunfold._training.averaging import RunningAverage
+from skunfold._training.loop import LoopSettings, TrainingState, fit_loop, train_epoch
 from skunfold._training.objective import Objective
 from skunfold._training.protocol import Samples
 from skunfold._training.updates import ExponentiatedGradient, MultiplicativeUpdate
@@ -71,6 +72,11 @@ def test_a_rising_loss_halves_the_step_and_comes_back(samples):
     assert_allclose(mean_loss(state.best_parameters[0], samples), best)
 
 
+def test_the_step_decays_from_epoch_to_epoch(samples):
+    state = run(make_state(learning_rate=0.1), samples, max_iter=4, learning_rate_decay=0.5)
+    assert [e["learning_rate"] for e in state.history] == [0.1, 0.05, 0.025, 0.0125]
+
+
 def test_it_stops_when_nothing_changes(samples):
     state = run(make_state(), samples, max_iter=10_000, tol=1e-2, n_iter_no_change=3)
     assert state.status == "converged"
@@ -84,6 +90,50 @@ def test_the_best_parameters_on_the_validation_samples_are_kept(samples):
     output = valid.inputs[0] @ state.best_parameters[0]
     assert_allclose(LinearModel().loss(output, valid.y).mean(), state.best_loss)
     assert state.best_loss <= min(losses)
+
+
+@pytest.mark.parametrize("decay", [0.5, 0.95])
+def test_the_average_is_of_the_last_updates(decay):
+    rng = np.random.default_rng(0)
+    values = [rng.uniform(size=(3, 2)) for _ in range(200)]
+    average = RunningAverage(decay, values[:1])
+    for value in values:
+        average.add([value])
+    recent = decay ** np.arange(len(values))[::-1]
+    # While n is small the decay is n / (n + 10), but what was then is long forgotten.
+    expected = np.average(values, axis=0, weights=recent)
+    assert_allclose(average.values[0], expected, rtol=1e-2 if decay > 0.9 else 1e-12)
+
+
+def test_a_steady_parameter_is_its_average():
+    average = RunningAverage(0.9, [np.zeros(3)])
+    average.restart([np.full(3, 0.3)])
+    for _ in range(5):
+        average.add([np.full(3, 0.3)])
+    assert_allclose(average.values[0], 0.3)
+
+
+def test_averages_fluctuate_less_than_large_steps(samples):
+    rng = np.random.default_rng(2)
+    noisy = Samples(samples.inputs, samples.y + rng.exponential(size=samples.y.shape))
+    state = make_state(learning_rate=0.5)
+    state.average = RunningAverage(0.99, state.parameters)
+    settings = LoopSettings(max_iter=1, batch_size=5)
+    with Objective(LinearModel()) as objective:
+        for _ in range(20):
+            train_epoch(objective, state, noisy, settings)
+        jumping = objective.evaluate(state.parameters, noisy)
+        averaged = objective.evaluate(state.current_parameters, noisy)
+    best = np.linalg.lstsq(noisy.inputs[0], noisy.y)[0]
+    assert averaged - mean_loss(best, noisy) < 0.2 * (jumping - mean_loss(best, noisy))
+
+
+def test_a_fit_ends_with_the_best_average(samples):
+    state = make_state(learning_rate=0.5)
+    state.average = RunningAverage(0.9, state.parameters)
+    run(state, samples[:200], samples[200:], max_iter=5, tol=0)
+    losses = [e["validation_loss"] for e in state.history]
+    assert_allclose(mean_loss(state.best_parameters[0], samples[200:]), min(losses))
 
 
 def test_multiplicative_updates_need_a_model_of_parts(samples):

@@ -1,0 +1,79 @@
+"""The parts of the speech enhancement benchmark."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skunfold import DeepNMFRegressor
+from skunfold.audio import SpeechEnhancer
+from skunfold.datasets import load_bundled_recordings, make_mixtures
+from skunfold.metrics import si_sdr
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def mask_network(monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    return pytest.importorskip("mask_network")
+
+
+@pytest.fixture
+def speech_protocol(monkeypatch):
+    pytest.importorskip("pystoi")
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    return pytest.importorskip("speech_protocol")
+
+
+@pytest.fixture
+def mixtures():
+    data = load_bundled_recordings("train")
+    speech = [s[:24000] for s in data.speech[:4]]
+    return make_mixtures(speech, data.noise, snrs=(0,), n_mixtures=3, random_state=0)
+
+
+def test_deep_nmf_is_measured_as_it_enhances(speech_protocol, mixtures):
+    regressor = DeepNMFRegressor(
+        n_components=5, n_layers=3, output="mask", max_iter=2, random_state=0
+    )
+    enhancer = SpeechEnhancer(regressor, random_state=0).fit(mixtures.noisy, mixtures.clean)
+    mixture = mixtures.noisy[0]
+    measured = speech_protocol.masked(mixture, enhancer.regressor_.predict)
+    np.testing.assert_allclose(measured, enhancer.enhance(mixture), rtol=0, atol=1e-5)
+
+
+def test_ideal_mask_and_mask_of_ones(speech_protocol, mixtures):
+    mixture, speech, noise = mixtures.noisy[0], mixtures.clean[0], mixtures.noise[0]
+    same = speech_protocol.masked(mixture, lambda X: X[:, -201:])
+    np.testing.assert_allclose(same, mixture, rtol=0, atol=1e-5)
+    ideal = speech_protocol.ideal_ratio_mask(mixture, speech, noise)
+    assert si_sdr(speech, ideal) > si_sdr(speech, mixture) + 5
+
+
+def test_intervals_hold_utterances_together(speech_protocol):
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=2000)
+    low, high = speech_protocol.interval(values, np.arange(2000))
+    standard_error = values.std() / np.sqrt(2000)
+    assert (high - low) / (2 * 1.96 * standard_error) == pytest.approx(1, abs=0.1)
+    repeated = speech_protocol.interval(np.tile(values, 3), np.tile(np.arange(2000), 3))
+    np.testing.assert_allclose(repeated, [low, high], atol=2e-3)
+
+
+def test_mask_network_learns_and_goes_on(mask_network, mixtures):
+    network = mask_network.MaskNetwork((16,), max_iter=2, batch_size=32, warm_start=True)
+    enhancer = SpeechEnhancer(network, n_context=2, random_state=0)
+    valid = {"X_val": mixtures.noisy[2:], "y_val": mixtures.clean[2:]}
+    enhancer.fit(mixtures.noisy[:2], mixtures.clean[:2], **valid)
+    network = enhancer.regressor_
+    assert network.n_parameters_ == (2 * 201 + 1) * 16 + (16 + 1) * 201
+    first, second = network.validation_loss_curve_
+    assert second < first
+    rng = np.random.default_rng(0)
+    X = rng.gamma(1, size=(50, 402)).astype(np.float32)
+    before = network.predict(X)
+    assert ((before >= 0) & (before <= X[:, -201:])).all()
+    network.fit(X, X[:, -201:] / 2, X_val=X, y_val=X[:, -201:] / 2)
+    assert len(network.validation_loss_curve_) == 4
