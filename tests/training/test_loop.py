@@ -131,9 +131,10 @@ def test_averages_fluctuate_less_than_large_steps(samples):
 def test_a_fit_ends_with_the_best_average(samples):
     state = make_state(learning_rate=0.5)
     state.average = RunningAverage(0.9, state.parameters)
-    run(state, samples[:200], samples[200:], max_iter=5, tol=0)
+    valid = samples[200:].loaded()
+    run(state, samples[:200], valid, max_iter=5, tol=0)
     losses = [e["validation_loss"] for e in state.history]
-    assert_allclose(mean_loss(state.best_parameters[0], samples[200:]), min(losses))
+    assert_allclose(mean_loss(state.best_parameters[0], valid), min(losses))
 
 
 def test_multiplicative_updates_need_a_model_of_parts(samples):
