@@ -3,8 +3,9 @@
 One rule governs every fit. After an epoch the monitored loss (of the validation samples if
 there are any, else of the training samples) is computed. If it is the lowest so far, these are
 the best parameters. If it has not been for `PATIENCE` epochs, the step is halved and the best
-parameters come back; a loss of the training samples, which does not fluctuate by chance, is
-given one epoch only. Training ends with the best parameters, so never worse than it began.
+parameters come back; a loss of the training samples fluctuates less, and is given
+`LoopSettings.patience` epochs. Training ends with the best parameters, so never worse than it
+began.
 """
 
 import time
@@ -17,7 +18,7 @@ import numpy as np
 
 from skunfold._training.callbacks import NoCallbacks
 
-PATIENCE = 2  # epochs without a lower validation loss, before the step is halved
+PATIENCE = 2  # epochs without a lower validation loss, at least, before the step is halved
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class LoopSettings:
     n_iter_no_change: int = 10
     shuffle: bool = True
     verbose: int = 0
+    patience: int = 1  # epochs without a lower training loss, before the step is halved
 
 
 @dataclass
@@ -117,7 +119,8 @@ def _run_epoch(objective, state, train, settings, valid, score):
         entry["validation_loss"] = monitored
         if score is not None:
             entry["validation_score"] = score(valid, output)
-    _judge(state, monitored, settings, patience=1 if valid is None else PATIENCE)
+    patience = settings.patience if valid is None else max(settings.patience, PATIENCE)
+    _judge(state, monitored, settings, patience)
     entry["seconds"] = time.perf_counter() - began
     state.history.append(entry)
     if settings.verbose:
