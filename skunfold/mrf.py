@@ -28,9 +28,10 @@ class UnfoldedMeanFieldClassifier(UnfoldedMRFClassifier):
         Unfolding depth: number of sweeps of inference, at least 1. With 1 it is
         the network of MLPClassifier with ``activation="logistic"``.
 
-    tied : bool, default=True
+    tied : bool, default=False
         Whether all sweeps share one parameter set: inference in one field, trained through
-        its iterations. Otherwise each sweep has its own.
+        its iterations. Otherwise each sweep has its own. Tied sweeps overfit with depth unless
+        they are damped.
 
     lateral : bool, default=False
         Whether the units of a hidden layer are coupled to each other as well, all pairs of
@@ -57,8 +58,9 @@ default=None
 
     damping : float, default=0.0
         Part of the messages of the sweep before that is kept, from 0 to below 1. Helps where
-        couplings are strong and sweeps oscillate. What units receive is the sum of messages,
-        so this is the damping of :class:`UnfoldedBPClassifier`.
+        couplings are strong and sweeps oscillate, and against overfitting of tied sweeps
+        (0.8); untied ones do without. What units receive is the sum of messages, so this is
+        the damping of :class:`UnfoldedBPClassifier`.
 
     init : {"random", "rbm"} or estimator, default="random"
         The potentials that training starts from, the same for all sweeps. "random": as in
@@ -68,7 +70,7 @@ default=None
         ``activation="logistic"`` or unfolded classifier with the same layers; a deeper network
         repeats its last sweep.
 
-    alpha : float, default=1e-4
+    alpha : float, default=0.1
         Strength of the L2 penalty on the couplings, 0 or more. As in MLPClassifier, it is
         divided by the number of samples of an update.
 
@@ -81,7 +83,8 @@ default=None
         "lbfgs".
 
     learning_rate_init : float, default=0.01
-        Step size, above 0; it is halved whenever the monitored loss rises. Ignored by "lbfgs".
+        Step size, above 0; it is halved when the monitored loss has not fallen for half of
+        `n_iter_no_change` epochs. Ignored by "lbfgs".
 
     max_iter : int, default=200
         Number of epochs (iterations of "lbfgs") at most, at least 1.
@@ -102,7 +105,7 @@ default=None
         Part of the samples to hold out, between 0 and 1; only with `early_stopping`.
 
     n_iter_no_change : int, default=10
-        See `tol`; at least 1. Ignored by "lbfgs".
+        See `tol` and `learning_rate_init`; at least 1. Ignored by "lbfgs".
 
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, by which those of their samples are multiplied; "balanced":
@@ -170,9 +173,10 @@ default=None
     believe q_l = sigmoid(t); the class node q = softmax(t). In the first sweep nothing comes
     from above or from the side.
 
-    Before training and after every epoch the monitored loss is computed. If an epoch does not
-    lower it, the step is halved and the best parameters come back, so a fit never ends worse
-    than it began. Ctrl-C ends training with the best parameters and a warning.
+    Before training and after every epoch the monitored loss is computed. If it has not fallen
+    for half of `n_iter_no_change` epochs, the step is halved and the best parameters come back;
+    a fit ends with the best ones, never worse than it began. Ctrl-C ends training with them
+    and a warning.
 
     References
     ----------
@@ -197,13 +201,13 @@ default=None
         hidden_layer_sizes: int | Sequence[int] = 100,
         *,
         n_layers: int = 2,
-        tied: bool = True,
+        tied: bool = False,
         lateral: bool = False,
         label_graph: Any = None,
         coupling: Literal["edge", "local", "shared"] = "edge",
         damping: float = 0.0,
         init: Any = "random",
-        alpha: float = 1e-4,
+        alpha: float = 0.1,
         solver: Literal["adam", "sgd", "lbfgs"] = "adam",
         batch_size: int | Literal["auto"] = "auto",
         learning_rate_init: float = 0.01,
@@ -262,9 +266,10 @@ class UnfoldedBPClassifier(UnfoldedMRFClassifier):
         Unfolding depth: number of sweeps of inference, at least 1. With one
         hidden layer and no lateral couplings more sweeps change nothing.
 
-    tied : bool, default=True
+    tied : bool, default=False
         Whether all sweeps share one parameter set: inference in one field, trained through
-        its iterations. Otherwise each sweep has its own.
+        its iterations. Otherwise each sweep has its own. Tied sweeps overfit with depth unless
+        they are damped.
 
     lateral : bool, default=False
         Whether the units of a hidden layer are coupled to each other as well, all pairs of
@@ -291,7 +296,8 @@ default=None
 
     damping : float, default=0.0
         Part of the messages of the sweep before that is kept, from 0 to below 1. Helps where
-        couplings are strong and sweeps oscillate.
+        couplings are strong and sweeps oscillate, and against overfitting of tied sweeps
+        (0.8); untied ones do without.
 
     power : float, default=1.0
         The power of messages, above 0: 1 is belief propagation, towards 0 mean field (tied or
@@ -306,7 +312,7 @@ default=None
         ``activation="logistic"`` or unfolded classifier with the same layers; a deeper network
         repeats its last sweep.
 
-    alpha : float, default=1e-4
+    alpha : float, default=0.1
         Strength of the L2 penalty on the couplings, 0 or more. As in MLPClassifier, it is
         divided by the number of samples of an update.
 
@@ -319,7 +325,8 @@ default=None
         "lbfgs".
 
     learning_rate_init : float, default=0.01
-        Step size, above 0; it is halved whenever the monitored loss rises. Ignored by "lbfgs".
+        Step size, above 0; it is halved when the monitored loss has not fallen for half of
+        `n_iter_no_change` epochs. Ignored by "lbfgs".
 
     max_iter : int, default=200
         Number of epochs (iterations of "lbfgs") at most, at least 1.
@@ -340,7 +347,7 @@ default=None
         Part of the samples to hold out, between 0 and 1; only with `early_stopping`.
 
     n_iter_no_change : int, default=10
-        See `tol`; at least 1. Ignored by "lbfgs".
+        See `tol` and `learning_rate_init`; at least 1. Ignored by "lbfgs".
 
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, by which those of their samples are multiplied; "balanced":
@@ -407,9 +414,10 @@ default=None
     is e sends log(1 + sigmoid(e) (exp(w) - 1)), which is w sigmoid(e) to first order in w.
     Sweeps renew the layers upwards, then the class, each with the newest messages.
 
-    Before training and after every epoch the monitored loss is computed. If an epoch does not
-    lower it, the step is halved and the best parameters come back, so a fit never ends worse
-    than it began. Ctrl-C ends training with the best parameters and a warning.
+    Before training and after every epoch the monitored loss is computed. If it has not fallen
+    for half of `n_iter_no_change` epochs, the step is halved and the best parameters come back;
+    a fit ends with the best ones, never worse than it began. Ctrl-C ends training with them
+    and a warning.
 
     References
     ----------
@@ -440,14 +448,14 @@ default=None
         hidden_layer_sizes: int | Sequence[int] = (64, 32),
         *,
         n_layers: int = 2,
-        tied: bool = True,
+        tied: bool = False,
         lateral: bool = False,
         label_graph: Any = None,
         coupling: Literal["edge", "local", "shared"] = "edge",
         damping: float = 0.0,
         power: float = 1.0,
         init: Any = "random",
-        alpha: float = 1e-4,
+        alpha: float = 0.1,
         solver: Literal["adam", "sgd", "lbfgs"] = "adam",
         batch_size: int | Literal["auto"] = "auto",
         learning_rate_init: float = 0.01,

@@ -2,7 +2,6 @@
 
 import io
 import pickle
-import signal
 import tracemalloc
 
 import joblib
@@ -11,7 +10,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.datasets import load_iris, make_multilabel_classification
+from sklearn.datasets import load_digits, load_iris, make_multilabel_classification
 from sklearn.feature_extraction.image import grid_to_graph
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV
@@ -20,7 +19,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, scale
 
 from skunfold import UnfoldedBPClassifier, UnfoldedMeanFieldClassifier
-from skunfold._training import lbfgs, loop
 from skunfold.model_files import load_model, save_model
 
 BOTH = [UnfoldedMeanFieldClassifier, UnfoldedBPClassifier]
@@ -47,12 +45,14 @@ def labels():
 
 CONFIGURATIONS = {
     "mean field": UnfoldedMeanFieldClassifier(5, n_layers=3),
+    "mean field, tied": UnfoldedMeanFieldClassifier((4, 3), n_layers=3, tied=True, damping=0.8),
     "mean field, untied, lateral": UnfoldedMeanFieldClassifier(
         (4, 3), n_layers=3, tied=False, lateral=True, damping=0.3
     ),
     "mean field, no hidden layer": UnfoldedMeanFieldClassifier(()),
     "mean field, lbfgs": UnfoldedMeanFieldClassifier(5, solver="lbfgs"),
     "BP": UnfoldedBPClassifier((5, 4), n_layers=3),
+    "BP, tied": UnfoldedBPClassifier((5, 4), n_layers=3, tied=True, lateral=True),
     "BP, untied, lateral": UnfoldedBPClassifier(
         (4,), n_layers=3, tied=False, lateral=True, damping=0.3, power=0.7
     ),
@@ -164,7 +164,8 @@ def test_training_lowers_the_loss_and_never_ends_worse(iris, name):
 @both
 def test_what_is_shared_and_counted(iris, cls, lateral):
     X, y = iris
-    model = cls((4, 3), n_layers=3, lateral=lateral, max_iter=2, random_state=0).fit(X, y)
+    model = cls((4, 3), n_layers=3, tied=True, lateral=lateral, max_iter=2, random_state=0)
+    model.fit(X, y)
     chain = 4 * 4 + 4 + 4 * 3 + 3 + 3 * 3 + 3
     pairs = 6 + 3 if lateral else 0
     assert all(one is model.potentials_[0] for one in model.potentials_)
@@ -175,36 +176,19 @@ def test_what_is_shared_and_counted(iris, cls, lateral):
     assert model.n_parameters_ == 3 * chain + 2 * pairs
 
 
-@pytest.mark.parametrize("name", ["mean field", "BP, untied, lateral", "BP, sgd"])
-def test_warm_start_goes_on_where_the_fit_stopped(iris, name):
-    X, y = iris
-    model = make_model(name, batch_size=20, max_iter=4, tol=0)
-    whole = clone(model).fit(X, y)
-    parts = clone(model).set_params(max_iter=2, warm_start=True).fit(X, y).fit(X, y)
-    assert_allclose(parts.predict_proba(X), whole.predict_proba(X), rtol=1e-10)
-    assert parts.n_iter_ == 4
-
-
-@both
-def test_warm_start_may_untie_the_sweeps(iris, cls):
-    X, y = iris
-    model = cls((4, 3), lateral=True, n_layers=3, max_iter=10, random_state=0).fit(X, y)
-    loss = model.loss_
-    model.set_params(tied=False, warm_start=True, alpha=0).fit(X, y)
-    assert model.loss_ < loss
-    with pytest.raises(ValueError, match="tied=True, but warm_start=True goes on from untied"):
-        model.set_params(tied=True).fit(X, y)
-
-
-@both
-def test_partial_fit_learns_from_a_stream(iris, cls):
-    X, y = iris
-    model = cls((6, 4), batch_size=10, learning_rate_init=0.05, random_state=0)
-    for _ in range(40):
-        model.partial_fit(X[::2], y[::2], classes=np.unique(y)).partial_fit(X[1::2], y[1::2])
-    assert model.n_iter_ == 80
-    assert model.score(X, y) > 0.9
-    assert not hasattr(cls(solver="lbfgs"), "partial_fit")
+@pytest.mark.parametrize(
+    ("cls", "less"), [(UnfoldedMeanFieldClassifier, 0.8), (UnfoldedBPClassifier, 0.95)]
+)
+def test_damping_keeps_tied_sweeps_from_overfitting(cls, less):
+    X, y = load_digits(return_X_y=True)
+    X = scale(X)
+    losses = []
+    for damping in (0.0, 0.8):
+        model = cls((16, 8), n_layers=4, tied=True, damping=damping, batch_size=50)
+        model.set_params(learning_rate_init=0.03, max_iter=30, random_state=0)
+        p = model.fit(X[:400], y[:400]).predict_proba(X[400:1000])
+        losses.append(log_loss(y[400:1000], p))
+    assert losses[1] < less * losses[0]
 
 
 def test_early_stopping_keeps_what_was_best_on_held_out_samples(iris):
@@ -214,25 +198,6 @@ def test_early_stopping_keeps_what_was_best_on_held_out_samples(iris):
     assert model.best_loss_ is None
     assert model.loss_ == min(model.validation_loss_curve_)
     assert model.best_validation_score_ == max(model.validation_scores_)
-
-
-@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_ctrl_c_keeps_the_best_model(iris, solver, monkeypatch):
-    X, y = iris
-
-    def interrupt(entry):
-        if entry["epoch"] == 8:
-            signal.raise_signal(signal.SIGINT)
-        return ""
-
-    for module in (loop, lbfgs):
-        monkeypatch.setattr(module, "line_of", interrupt)
-    model = UnfoldedMeanFieldClassifier(5, solver=solver, verbose=1, random_state=0)
-    with pytest.warns(UserWarning, match=r"interrupted after .* best parameters"):
-        model.fit(X, y)
-    assert model.n_iter_ == 8
-    model.set_params(warm_start=True, verbose=0).fit(X, y)
-    assert model.score(X, y) > 0.9
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
@@ -330,7 +295,7 @@ CHAIN = sparse.diags_array([np.ones(5), np.ones(5)], offsets=[-1, 1])
 @both
 def test_coupled_labels_know_more_than_labels_alone(chains, cls, n_layers):
     X, y = chains
-    params = {"solver": "lbfgs", "label_graph": CHAIN, "random_state": 0}
+    params = {"solver": "lbfgs", "tied": True, "label_graph": CHAIN, "random_state": 0}
     losses = {}
     for name, more in {
         "alone": {"coupling": "shared", "n_layers": 1},
@@ -362,9 +327,8 @@ KINDS = sparse.diags_array([[7.0, 2, 7, 2, 7]] * 2, offsets=[-1, 1])
 )
 def test_label_trees_are_exact_once_messages_have_travelled(chains, coupling, graph, edges):
     X, y = chains
-    model = UnfoldedBPClassifier(
-        (), n_layers=6, label_graph=graph, coupling=coupling, solver="lbfgs", random_state=0
-    ).fit(X, y)
+    model = UnfoldedBPClassifier((), n_layers=6, tied=True, label_graph=graph, solver="lbfgs")
+    model.set_params(coupling=coupling, random_state=0).fit(X, y)
     [W], [b], [J] = (model.potentials_[0][name] for name in ("coefs", "intercepts", "lateral"))
     assert W.shape == ((6, 6) if coupling == "edge" else (1, 1))
     assert b.shape == ((1,) if coupling == "shared" else (6,))
@@ -425,7 +389,7 @@ def test_memory_grows_with_edges_not_with_labels_squared(cls):
     graph = grid_to_graph(side, side)
     rng = np.random.default_rng(0)
     X = rng.normal(size=(8, side**2)).astype(np.float32)
-    model = cls((), label_graph=graph, coupling="shared", n_layers=2, max_iter=1, batch_size=4)
+    model = cls((), tied=True, label_graph=graph, coupling="shared", max_iter=1, batch_size=4)
     tracemalloc.start()
     model.fit(X, (X > 0).astype(int))
     _, peak = tracemalloc.get_traced_memory()
@@ -437,21 +401,40 @@ def test_memory_grows_with_edges_not_with_labels_squared(cls):
 # Numbers
 
 
+def outputs_of(model, X):
+    """Return the names and dtypes of all that a model computes, and of its potentials."""
+    arrays = {
+        name: getattr(model, name)(X)
+        for name in ("predict_proba", "predict_log_proba", "decision_function", "transform")
+    }
+    arrays |= {f"stage {k}": p for k, p in enumerate(model.staged_predict_proba(X))}
+    for k, one in enumerate(model.potentials_):
+        for name, group in one.items():
+            arrays |= {f"{name} {k} {i}": a for i, a in enumerate(group) if a is not None}
+    return {name: a.dtype.name for name, a in arrays.items()}
+
+
+@pytest.mark.parametrize("data", ["iris", "two_classes", "labels"])
 @every_configuration
-def test_float32_stays_float32(iris, name):
-    X, y = iris
-    model = make_model(name).fit(X.astype(np.float32), y)
-    arrays = [
-        model.predict_proba(X.astype(np.float32)),
-        model.predict_log_proba(X.astype(np.float32)),
-        model.decision_function(X.astype(np.float32)),
-        model.transform(X.astype(np.float32)),
-        *model.potentials_[-1]["coefs"],
-        *model.potentials_[-1]["intercepts"],
-    ]
-    assert {a.dtype for a in arrays} == {np.dtype(np.float32)}
-    double = make_model(name).fit(X, y)
-    assert_allclose(arrays[0], double.predict_proba(X), atol=0.05)
+def test_float32_stays_float32(request, name, data):
+    X, y = request.getfixturevalue(data)
+    single = X.astype(np.float32)
+    model, double = make_model(name).fit(single, y), make_model(name).fit(X, y)
+    assert set(outputs_of(model, single).values()) == {"float32"}
+    assert set(outputs_of(double, X).values()) == {"float64"}
+    assert_allclose(model.predict_proba(single), double.predict_proba(X), atol=0.05)
+    model.set_params(warm_start=True).fit(single, y, sample_weight=np.ones(len(X)))
+    assert set(outputs_of(model, single).values()) == {"float32"}
+
+
+@pytest.mark.parametrize("coupling", ["edge", "shared"])
+@both
+def test_float32_stays_float32_on_label_graphs(chains, cls, coupling):
+    X, y = chains
+    single = X.astype(np.float32)
+    for hidden in ((), (3,)):
+        model = cls(hidden, label_graph=CHAIN, coupling=coupling, n_layers=3, max_iter=3)
+        assert set(outputs_of(model.fit(single, y), single).values()) == {"float32"}
 
 
 @every_configuration
@@ -559,9 +542,9 @@ def test_bad_data_is_named(iris, cls):
     with pytest.raises(ValueError, match=r"has couplings of shapes .* this model needs"):
         cls(6, init=mlp).fit(X, y)
     model = cls((5, 4), max_iter=2, warm_start=True).fit(X, y)
-    with pytest.raises(ValueError, match="goes on from a fit with 2 layers"):
+    with pytest.raises(ValueError, match="n_layers=3, but the fit had 2 layers; set it back"):
         clone_with(model, n_layers=3).fit(X, y)
-    with pytest.raises(ValueError, match=r"hidden_layer_sizes=\(6,\), but warm_start=True"):
+    with pytest.raises(ValueError, match=r"hidden_layer_sizes=\(6,\), but the fit had"):
         clone_with(model, hidden_layer_sizes=6).fit(X, y)
     with pytest.raises(ValueError, match=r"y holds the classes .* goes on from a fit to"):
         model.fit(X[y != "setosa"], y[y != "setosa"])
@@ -592,7 +575,7 @@ def test_bad_label_graphs_are_named(chains, cls):
             cls((), label_graph="full", coupling=coupling).fit(X[:, :5], y)
     model = cls((), label_graph="full", max_iter=2, warm_start=True).fit(X, y)
     for change in ({"label_graph": CHAIN}, {"coupling": "local"}):
-        with pytest.raises(ValueError, match="lateral, label_graph or coupling differ"):
+        with pytest.raises(ValueError, match="lateral, label_graph or coupling is not that of"):
             clone_with(model, **change).fit(X, y)
     model = cls((), label_graph="full", coupling="local", max_iter=2).fit(X, y)
     with pytest.raises(ValueError, match=r"has \[6\] biases; this model needs \[1\]"):

@@ -29,7 +29,12 @@ from sklearn.utils.validation import (
 from skunfold._fitting import restored_on_failure, rows_of
 from skunfold._mrf.architecture import Architecture
 from skunfold._mrf.constraints import CONSTRAINTS
-from skunfold._mrf.initialization import check_continuation, initial_potentials, layer_sizes
+from skunfold._mrf.initialization import (
+    check_classes_kept,
+    check_same_network,
+    initial_potentials,
+    layer_sizes,
+)
 from skunfold._mrf.label_graph import graph_of_labels
 from skunfold._mrf.targets import Targets, class_weights
 from skunfold._training.callbacks import CallbackSupportMixin, EpochCallbacks, with_callbacks
@@ -93,9 +98,8 @@ class UnfoldedMRFClassifier(
             X, y, weight = self._validated(X, y, sample_weight, reset=not going_on)
             targets = Targets.of(y)
             if going_on:
-                fitted = self.potentials_
-                architecture = self._architecture(targets)
-                check_continuation(fitted, architecture, targets, self.classes_)
+                check_classes_kept(targets.classes, self.classes_)
+                self._fitted_architecture()
             else:
                 self._initialise(X, targets)
             self._train(X, y, weight)
@@ -135,6 +139,8 @@ class UnfoldedMRFClassifier(
                 self._initialise(X, Targets.of_classes(self.classes_))
             elif first:
                 self._initialise(X, Targets.of(y))
+            else:
+                self._fitted_architecture()
             samples, state = self._training(X, y, weight)
             if state.best_parameters:
                 state.parameters = copies(state.best_parameters)
@@ -250,8 +256,7 @@ class UnfoldedMRFClassifier(
             Probabilities of being on; first layer first. Without hidden layers no columns.
         """
         X = self._validated_data(X)
-        architecture = self._architecture()
-        return architecture.beliefs(X, self._parameters_like(X))
+        return self._fitted_architecture().beliefs(X, self._parameters_like(X))
 
     def _validated(self, X, y, sample_weight, reset):
         """Check X, y and the weights; return those of samples that have a weight."""
@@ -299,17 +304,23 @@ class UnfoldedMRFClassifier(
             coupling=self.coupling,
         )
 
+    def _fitted_architecture(self):
+        """Return the architecture, if the parameters still say what the potentials are of."""
+        architecture = self._architecture()
+        check_same_network(self.potentials_, architecture)
+        return architecture
+
     def _parameters_like(self, X):
         parameters = self._architecture().parameters(self.potentials_)
         return [p.astype(X.dtype, copy=False) for p in parameters]
 
     def _logits(self, X):
         X = self._validated_data(X)
-        return self._architecture().logits(X, self._parameters_like(X))
+        return self._fitted_architecture().logits(X, self._parameters_like(X))
 
     def _staged_logits(self, X):
         X = self._validated_data(X)
-        stages = self._architecture().staged_logits(X, self._parameters_like(X))
+        stages = self._fitted_architecture().staged_logits(X, self._parameters_like(X))
         return [stages[:, k] for k in range(self.n_layers)]
 
     def _initialise(self, X, targets):
@@ -385,6 +396,7 @@ class UnfoldedMRFClassifier(
             n_iter_no_change=self.n_iter_no_change,
             shuffle=self.shuffle,
             verbose=self.verbose,
+            patience=max(1, self.n_iter_no_change // 2),
         )
 
     def _split(self, y):

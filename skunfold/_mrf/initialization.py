@@ -99,37 +99,38 @@ def layer_sizes(hidden_layer_sizes):
     return tuple(int(size) for size in sizes)
 
 
-def check_continuation(fitted, architecture, targets, fitted_classes):
-    """Check that a warm start keeps what it goes on from."""
-    sizes = [m for m, _ in (W.shape for W in fitted[0]["coefs"])][1:]
-    if sizes != list(architecture.hidden_sizes):
+def check_same_network(fitted, architecture):
+    """Check that the parameters of an estimator still describe its fitted potentials."""
+    otherwise = "set it back, or fit anew (with warm_start=False; init may be the old model)."
+    sizes = tuple(W.shape[0] for W in fitted[0]["coefs"][1:])
+    if sizes != architecture.hidden_sizes:
         raise ValueError(
-            f"hidden_layer_sizes={architecture.hidden_sizes}, but warm_start=True goes on "
-            f"from a fit with {tuple(sizes)}; set warm_start=False to start anew."
+            f"hidden_layer_sizes={architecture.hidden_sizes}, but the fit had {sizes}; "
+            + otherwise
         )
     if len(fitted) != architecture.n_sweeps:
         raise ValueError(
-            f"n_layers={architecture.n_sweeps}, but warm_start=True goes on from a fit with "
-            f"{len(fitted)} layers; set warm_start=False, or give that fit as init."
-        )
-    if architecture.tied and any(one is not fitted[0] for one in fitted):
-        same = all(a is b for one in fitted for a, b in zip(one["coefs"], fitted[0]["coefs"]))
-        if not same:
-            raise ValueError(
-                "tied=True, but warm_start=True goes on from untied sweeps; set "
-                "warm_start=False, or give that fit as init."
-            )
-    if not np.array_equal(targets.classes, fitted_classes):
-        raise ValueError(
-            f"y holds the classes {', '.join(map(str, targets.classes))}, but warm_start=True "
-            f"goes on from a fit to {', '.join(map(str, fitted_classes))}; set "
-            "warm_start=False to start anew."
+            f"n_layers={architecture.n_sweeps}, but the fit had {len(fitted)} layers; "
+            + otherwise
         )
     lateral = [None if J is None else len(J) for J in fitted[-1]["lateral"]]
     graphs = [None if graph is None else graph.n_weights for graph in architecture.graphs]
     same_places = shapes_of(fitted[0]) == architecture.shapes
     if not same_places or (architecture.n_sweeps > 1 and lateral != graphs):
         raise ValueError(
-            "lateral, label_graph or coupling differ from those of the fit that "
-            "warm_start=True goes on from; set warm_start=False, or give that fit as init."
+            "lateral, label_graph or coupling is not that of the fit; " + otherwise
+        )
+    if architecture.tied and any(
+        a is not b for one in fitted for a, b in zip(one["coefs"], fitted[0]["coefs"])
+    ):
+        raise ValueError("tied=True, but the fit had untied sweeps; " + otherwise)
+
+
+def check_classes_kept(classes, fitted_classes):
+    """Check that a warm start is given the classes of the fit that it goes on from."""
+    if not np.array_equal(classes, fitted_classes):
+        raise ValueError(
+            f"y holds the classes {', '.join(map(str, classes))}, but warm_start=True "
+            f"goes on from a fit to {', '.join(map(str, fitted_classes))}; set "
+            "warm_start=False to start anew."
         )

@@ -3,9 +3,9 @@
 One rule governs every fit. After an epoch the monitored loss (of the validation samples if
 there are any, else of the training samples) is computed. If it is the lowest so far, these are
 the best parameters. If it has not been for `PATIENCE` epochs, the step is halved and the best
-parameters come back; a loss of the training samples, which does not fluctuate by chance, is
-given one epoch only. Training ends with the best parameters, so never worse than it began.
-Where there is an average of the parameters, it stands for them in all of this.
+parameters come back; a loss of the training samples fluctuates less, and is given
+`LoopSettings.patience` epochs. Training ends with the best parameters, so never worse than it
+began. Where there is an average of the parameters, it stands for them in all of this.
 """
 
 import time
@@ -19,7 +19,7 @@ import numpy as np
 from skunfold._training.averaging import RunningAverage
 from skunfold._training.callbacks import NoCallbacks
 
-PATIENCE = 2  # epochs without a lower validation loss, before the step is halved
+PATIENCE = 2  # epochs without a lower validation loss, at least, before the step is halved
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class LoopSettings:
     shuffle: bool = True
     verbose: int = 0
     learning_rate_decay: float = 1.0
+    patience: int = 1  # epochs without a lower training loss, before the step is halved
 
 
 @dataclass
@@ -126,7 +127,8 @@ def _run_epoch(objective, state, train, settings, valid, score):
         entry["validation_loss"] = monitored
         if score is not None:
             entry["validation_score"] = score(valid, output)
-    _judge(state, monitored, settings, patience=1 if valid is None else PATIENCE)
+    patience = settings.patience if valid is None else max(settings.patience, PATIENCE)
+    _judge(state, monitored, settings, patience)
     state.update.learning_rate *= settings.learning_rate_decay
     entry["seconds"] = time.perf_counter() - began
     state.history.append(entry)

@@ -77,6 +77,20 @@ def test_the_step_decays_from_epoch_to_epoch(samples):
     assert [e["learning_rate"] for e in state.history] == [0.1, 0.05, 0.025, 0.0125]
 
 
+@pytest.mark.parametrize("patience", [1, 3])
+def test_the_step_is_halved_when_patience_ends(samples, patience):
+    settings = {"patience": patience, "max_iter": 40, "n_iter_no_change": 100}
+    state = run(make_state(learning_rate=20.0), samples, **settings)
+    best, n_worse, rate = mean_loss(np.ones((5, 2)), samples), 0, 20.0
+    for epoch in state.history:
+        assert epoch["learning_rate"] == rate
+        n_worse = 0 if epoch["final_loss"] < best else n_worse + 1
+        best = min(best, epoch["final_loss"])
+        if n_worse == patience:
+            rate, n_worse = rate / 2, 0
+    assert rate < 20.0
+
+
 def test_it_stops_when_nothing_changes(samples):
     state = run(make_state(), samples, max_iter=10_000, tol=1e-2, n_iter_no_change=3)
     assert state.status == "converged"
