@@ -84,7 +84,8 @@ default=None
 
     learning_rate_init : float, default=0.01
         Step size, above 0; it is halved when the monitored loss has not fallen for half of
-        `n_iter_no_change` epochs. Ignored by "lbfgs".
+        `n_iter_no_change` epochs, or for one, where all samples are one batch. Ignored by
+        "lbfgs".
 
     max_iter : int, default=200
         Number of epochs (iterations of "lbfgs") at most, at least 1.
@@ -173,8 +174,8 @@ default=None
     believe q_l = sigmoid(t); the class node q = softmax(t). In the first sweep nothing comes
     from above or from the side.
 
-    Before training and after every epoch the monitored loss is computed. If it has not fallen
-    for half of `n_iter_no_change` epochs, the step is halved and the best parameters come back;
+    Before training and after every epoch the monitored loss is computed. If it does not fall
+    any more, the step is halved and the best parameters come back (see `learning_rate_init`);
     a fit ends with the best ones, never worse than it began. Ctrl-C ends training with them
     and a warning.
 
@@ -326,7 +327,8 @@ default=None
 
     learning_rate_init : float, default=0.01
         Step size, above 0; it is halved when the monitored loss has not fallen for half of
-        `n_iter_no_change` epochs. Ignored by "lbfgs".
+        `n_iter_no_change` epochs, or for one, where all samples are one batch. Ignored by
+        "lbfgs".
 
     max_iter : int, default=200
         Number of epochs (iterations of "lbfgs") at most, at least 1.
@@ -414,8 +416,8 @@ default=None
     is e sends log(1 + sigmoid(e) (exp(w) - 1)), which is w sigmoid(e) to first order in w.
     Sweeps renew the layers upwards, then the class, each with the newest messages.
 
-    Before training and after every epoch the monitored loss is computed. If it has not fallen
-    for half of `n_iter_no_change` epochs, the step is halved and the best parameters come back;
+    Before training and after every epoch the monitored loss is computed. If it does not fall
+    any more, the step is halved and the best parameters come back (see `learning_rate_init`);
     a fit ends with the best ones, never worse than it began. Ctrl-C ends training with them
     and a warning.
 

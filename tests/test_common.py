@@ -23,7 +23,7 @@ ESTIMATORS = [
     UnfoldedMeanFieldClassifier((6, 4), n_layers=3, tied=False, lateral=True, damping=0.2),
     UnfoldedMeanFieldClassifier((), solver="lbfgs", max_iter=100, class_weight="balanced"),
     UnfoldedBPClassifier((8, 4)),
-    UnfoldedBPClassifier(5, lateral=True, power=0.5, damping=0.2, solver="lbfgs", max_iter=50),
+    UnfoldedBPClassifier(5, lateral=True, power=0.5, damping=0.2, solver="lbfgs", max_iter=30),
     UnfoldedBPClassifier((6, 4), tied=False, solver="sgd", learning_rate_init=0.1),
 ]
 

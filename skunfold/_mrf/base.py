@@ -389,14 +389,18 @@ class UnfoldedMRFClassifier(
 
     def _loop_settings(self, n_samples):
         batch_size = min(200, n_samples) if self.batch_size == "auto" else self.batch_size
+        if self.solver == "lbfgs":
+            batch_size = n_samples
+        # A loss after one update does not fluctuate by chance; after random batches it does.
+        patience = 1 if batch_size >= n_samples else max(1, self.n_iter_no_change // 2)
         return LoopSettings(
             max_iter=self.max_iter,
-            batch_size=n_samples if self.solver == "lbfgs" else batch_size,
+            batch_size=batch_size,
             tol=self.tol,
             n_iter_no_change=self.n_iter_no_change,
             shuffle=self.shuffle,
             verbose=self.verbose,
-            patience=max(1, self.n_iter_no_change // 2),
+            patience=patience,
         )
 
     def _split(self, y):
