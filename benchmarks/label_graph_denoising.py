@@ -220,7 +220,7 @@ def rows_of_all(train, test):
     results = [*baseline_rows(train, test), mlp_row(small, train, test), (best, best_losses)]
     for field in FIELDS:
         results.append(field_row(field, train, test))
-        print(results[-1][0], flush=True)
+        print(f"{field.name}: held out {results[-1][0]['held out']:.4f}", flush=True)
     rows = []
     for row, losses in results:
         difference = losses - best_losses
