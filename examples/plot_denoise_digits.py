@@ -25,7 +25,7 @@ train, test = order[:1200], order[1200:]
 # %%
 # A network
 # ---------
-# Its size, penalty and number of epochs are the best of the 120 settings that
+# Its size, penalty and number of epochs are the best of the 43 settings that
 # ``benchmarks/label_graph_denoising.py`` tries on held-out training images.
 import warnings
 
