@@ -65,9 +65,9 @@ def measure(n_samples, depth, rng):
 # %%
 # Four ways to find the strengths
 # -------------------------------
-# Ridge regression and deep NMF learn from 2000 measurements; the others only know the spectra.
-# What can be chosen is chosen on the training data: the ridge by cross-validation, the number
-# of iterations of NMF by the error there, the epochs of deep NMF by held-out samples.
+# Ridge regression and deep NMF learn from 2000 measurements; the other two know the spectra
+# only. What can be chosen is chosen on the training data: the ridge by cross-validation, the
+# number of iterations of NMF by the error there, the epochs of deep NMF by held-out samples.
 import warnings
 
 from scipy.optimize import nnls
