@@ -48,6 +48,7 @@ DEEP_NMF = {
     "random_state": 0,
     "verbose": 1,
 }
+NETWORK = {"averaging": 0.995, "learning_rate_decay": 0.75, "max_iter": 1, "verbose": 1}
 TIED = "deep NMF, tied, all layers, K=8"
 
 
@@ -65,7 +66,7 @@ def deep_nmf(n_draws, start=None, **params):
 
 
 def network(n_draws, *hidden_layer_sizes, **params):
-    return Row(MaskNetwork(hidden_layer_sizes, max_iter=1, verbose=1, **params), n_draws)
+    return Row(MaskNetwork(hidden_layer_sizes, **NETWORK | params), n_draws)
 
 
 ROWS = {
@@ -81,9 +82,9 @@ ROWS = {
     "deep NMF, untied, all layers, K=8": deep_nmf(
         6, TIED, n_layers=8, max_iter=1, learning_rate_init=0.05, learning_rate_decay=0.75
     ),
-    "network, 3x256 tanh": network(10, 256, 256, 256),
-    "network, 1x1024 tanh": network(10, 1024),
-    "network, 2x1024 ReLU": network(10, 1024, 1024, activation="relu"),
+    "network, 3x256 tanh": network(8, 256, 256, 256),
+    "network, 1x1024 tanh": network(8, 1024),
+    "network, 2x1024 ReLU": network(8, 1024, 1024, activation="relu"),
 }
 
 

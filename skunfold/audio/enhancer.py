@@ -14,6 +14,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from skunfold.audio._checks import (
+    check_goes_on,
+    check_pairs,
+    check_recordings,
+    check_separable,
+)
 from skunfold.audio.features import training_frames
 from skunfold.audio.io import FloatArray, check_waveform, read_audio, resample, write_audio
 from skunfold.audio.stft import STFT
@@ -185,8 +191,8 @@ class SpeechEnhancer(BaseEstimator):
             or not finite, all of ``X`` or of ``y`` is silent, or ``X`` equals ``y``; likewise
             for ``X_val`` and ``y_val``, of which the regressor must have a use.
         """
-        noisy, clean = _check_pairs(X, y)
-        _check_separable(noisy, clean)
+        noisy, clean = check_pairs(X, y)
+        check_separable(noisy, clean)
         mixtures = [(noisy, clean, np.arange(len(noisy)))]
         rng = check_random_state(self.random_state)
         return self._fit_mixtures(mixtures, 1, rng, (X_val, y_val))
@@ -232,7 +238,7 @@ class SpeechEnhancer(BaseEstimator):
         from skunfold.datasets import make_mixtures  # which reads its files with skunfold.audio
 
         rng = check_random_state(self.random_state)
-        speech, noise = _check_recordings("speech", speech), _check_recordings("noise", noise)
+        speech, noise = check_recordings("speech", speech), check_recordings("noise", noise)
 
         def mixtures():
             for _ in range(self.n_draws):
@@ -267,7 +273,7 @@ class SpeechEnhancer(BaseEstimator):
             point or not finite.
         """
         check_is_fitted(self)
-        return [self.enhance(waveform) for waveform in _check_recordings("X", X)]
+        return [self.enhance(waveform) for waveform in check_recordings("X", X)]
 
     def score(self, X: Sequence[ArrayLike], y: Sequence[ArrayLike]) -> float:
         """Return the mean SI-SDR of the enhanced recordings.
@@ -292,7 +298,7 @@ class SpeechEnhancer(BaseEstimator):
             ``y`` is silent.
         """
         check_is_fitted(self)
-        noisy, clean = _check_pairs(X, y)
+        noisy, clean = check_pairs(X, y)
         return float(np.mean([si_sdr(s, self.enhance(x)) for x, s in zip(noisy, clean)]))
 
     def enhance(self, waveform: ArrayLike) -> FloatArray:
@@ -402,7 +408,7 @@ class SpeechEnhancer(BaseEstimator):
         regressor = _default_regressor(rng) if self.regressor is None else clone(self.regressor)
         known = self._validation_frames(regressor, *validation)
         if n_draws > 1:
-            _check_goes_on(regressor, n_draws, bool(known))
+            check_goes_on(regressor, n_draws, bool(known))
         for noisy, clean, groups in mixtures:
             X, y, sources, recording = self._frames(noisy, clean, rng)
             known["groups"] = groups[recording]
@@ -434,7 +440,7 @@ class SpeechEnhancer(BaseEstimator):
             return {}
         if X_val is None or y_val is None:
             raise ValueError("give X_val and y_val together; one of them is missing")
-        noisy, clean = _check_pairs(X_val, y_val, suffix="_val")
+        noisy, clean = check_pairs(X_val, y_val, suffix="_val")
         if not has_fit_parameter(regressor, "X_val"):
             raise ValueError(
                 f"X_val and y_val were given, but fit of {type(regressor).__name__} takes no "
@@ -470,57 +476,3 @@ def _fit_on(regressor: Any, X: NDArray, y: NDArray, fit_params: dict) -> None:
         warnings.simplefilter("ignore", ConvergenceWarning)  # other data follow
         regressor.fit(X, y, **fit_params)
     regressor.set_params(warm_start=warm_start)
-
-
-def _check_goes_on(regressor: Any, n_draws: int, validated: bool) -> None:
-    """Say so if a regressor cannot be fitted to several draws, one after the other."""
-    if "warm_start" not in regressor.get_params():
-        raise ValueError(
-            f"n_draws={n_draws} needs a regressor that can go on from a fit, with a parameter "
-            f"warm_start; {type(regressor).__name__} has none, so use n_draws=1"
-        )
-    if getattr(regressor, "early_stopping", False) and not validated:
-        raise ValueError(
-            f"n_draws={n_draws} with early_stopping=True needs validation data that stay the "
-            "same from draw to draw: give X_val and y_val"
-        )
-
-
-def _check_recordings(name: str, recordings: Sequence[ArrayLike]) -> list[FloatArray]:
-    """Return a list of waveforms of shape (n_samples_i,), or say what is wrong with it."""
-    if not isinstance(recordings, list | tuple):
-        raise ValueError(
-            f"{name} must be a list of waveforms, one array of shape (n_samples,) a recording, "
-            f"got {type(recordings).__name__}"
-        )
-    if not recordings:
-        raise ValueError(f"{name} must hold at least one waveform, got an empty list")
-    return [check_waveform(f"{name}[{i}]", x) for i, x in enumerate(recordings)]
-
-
-def _check_pairs(
-    X: Sequence[ArrayLike], y: Sequence[ArrayLike], suffix: str = ""
-) -> tuple[list[FloatArray], list[FloatArray]]:
-    """Return noisy and clean waveforms that belong together."""
-    noisy, clean = _check_recordings(f"X{suffix}", X), _check_recordings(f"y{suffix}", y)
-    if len(noisy) != len(clean):
-        raise ValueError(
-            f"X{suffix} and y{suffix} must hold equally many recordings, got {len(noisy)} and "
-            f"{len(clean)}"
-        )
-    for i, (mixture, speech) in enumerate(zip(noisy, clean)):
-        if len(mixture) != len(speech):
-            raise ValueError(
-                f"X{suffix}[{i}] and y{suffix}[{i}] must have the same length, got "
-                f"{len(mixture)} and {len(speech)} samples"
-            )
-    return noisy, clean
-
-
-def _check_separable(noisy: list[FloatArray], clean: list[FloatArray]) -> None:
-    """Say so if there is no speech or no noise to learn from."""
-    for name, waveforms in (("X", noisy), ("y", clean)):
-        if not any(waveform.any() for waveform in waveforms):
-            raise ValueError(f"{name} must not be silent, but all its recordings are zeros")
-    if all(np.array_equal(mixture, speech) for mixture, speech in zip(noisy, clean)):
-        raise ValueError("X must hold noise besides the speech in y, but X equals y")

@@ -1,0 +1,63 @@
+"""Checks of what a `skunfold.audio.SpeechEnhancer` is fitted to."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from skunfold.audio.io import FloatArray, check_waveform
+
+
+def check_recordings(name: str, recordings: Sequence[ArrayLike]) -> list[FloatArray]:
+    """Return a list of waveforms of shape (n_samples_i,), or say what is wrong with it."""
+    if not isinstance(recordings, list | tuple):
+        raise ValueError(
+            f"{name} must be a list of waveforms, one array of shape (n_samples,) a recording, "
+            f"got {type(recordings).__name__}"
+        )
+    if not recordings:
+        raise ValueError(f"{name} must hold at least one waveform, got an empty list")
+    return [check_waveform(f"{name}[{i}]", x) for i, x in enumerate(recordings)]
+
+
+def check_pairs(
+    X: Sequence[ArrayLike], y: Sequence[ArrayLike], suffix: str = ""
+) -> tuple[list[FloatArray], list[FloatArray]]:
+    """Return noisy and clean waveforms that belong together."""
+    noisy, clean = check_recordings(f"X{suffix}", X), check_recordings(f"y{suffix}", y)
+    if len(noisy) != len(clean):
+        raise ValueError(
+            f"X{suffix} and y{suffix} must hold equally many recordings, got {len(noisy)} and "
+            f"{len(clean)}"
+        )
+    for i, (mixture, speech) in enumerate(zip(noisy, clean)):
+        if len(mixture) != len(speech):
+            raise ValueError(
+                f"X{suffix}[{i}] and y{suffix}[{i}] must have the same length, got "
+                f"{len(mixture)} and {len(speech)} samples"
+            )
+    return noisy, clean
+
+
+def check_separable(noisy: list[FloatArray], clean: list[FloatArray]) -> None:
+    """Say so if there is no speech or no noise to learn from."""
+    for name, waveforms in (("X", noisy), ("y", clean)):
+        if not any(waveform.any() for waveform in waveforms):
+            raise ValueError(f"{name} must not be silent, but all its recordings are zeros")
+    if all(np.array_equal(mixture, speech) for mixture, speech in zip(noisy, clean)):
+        raise ValueError("X must hold noise besides the speech in y, but X equals y")
+
+
+def check_goes_on(regressor: Any, n_draws: int, validated: bool) -> None:
+    """Say so if a regressor cannot be fitted to several draws, one after the other."""
+    if "warm_start" not in regressor.get_params():
+        raise ValueError(
+            f"n_draws={n_draws} needs a regressor that can go on from a fit, with a parameter "
+            f"warm_start; {type(regressor).__name__} has none, so use n_draws=1"
+        )
+    if getattr(regressor, "early_stopping", False) and not validated:
+        raise ValueError(
+            f"n_draws={n_draws} with early_stopping=True needs validation data that stay the "
+            "same from draw to draw: give X_val and y_val"
+        )
