@@ -3,7 +3,8 @@
 Plain values stand for themselves: null, true, 1, 0.5, "text", a list.  Everything else is an
 object with one key that says its kind: ``{"array": 3}`` and ``{"strings": 0}`` (numbers of
 arrays kept beside the tree; one number, one array object), ``{"scalar": ["float32", 0.5]}``,
-``{"float": "nan"}``, ``{"tuple": [...]}``, ``{"dict": {...}}`` and
+``{"float": "nan"}``, ``{"tuple": [...]}``, ``{"dict": {...}}``, ``{"sparse": {"class": ...,
+"shape": [...], "row": ..., "col": ..., "data": ...}}`` and
 ``{"estimator": {"class": ..., "params": {...}, "attributes": {...}}}``.
 """
 
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator
 
 # The estimators a tree may hold, and the modules they come from.
@@ -28,6 +30,7 @@ CLASSES = {
 
 NUMERIC_TYPE = re.compile(r"[<>|](b1|[iu][1248]|f[248])")
 
+_SPARSE_CLASS = re.compile(r"(bsr|coo|csc|csr|dia|dok|lil)_(array|matrix)")
 _STRING_TYPE = re.compile(r"\|O|[<>]U\d{1,9}")
 _SCALARS = {"bool", "float16", "float32", "float64"} | {
     f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)
@@ -104,10 +107,13 @@ class TreeWriter:
             return items if kind is list else {"tuple": items}
         if kind is dict:
             return {"dict": self._encode_items(value, path, depth)}
+        if sparse.issparse(value) and value.ndim == 2:
+            return {"sparse": self._encode_sparse(value, path)}
         if isinstance(value, BaseEstimator):
             return {"estimator": self.encode_estimator(value, path, depth + 1)}
         advice = (
-            "numbers, strings, lists, tuples, dicts, arrays and estimators of skunfold will do"
+            "numbers, strings, lists, tuples, dicts, arrays, sparse matrices and estimators of "
+            "skunfold will do"
         )
         if isinstance(value, np.random.RandomState | np.random.Generator):
             advice = "set it to an integer or None"
@@ -137,6 +143,14 @@ class TreeWriter:
                 self._references[id(array)] = {"strings": len(self.strings)}
                 self.strings.append(self._encode_strings(array, path))
         return self._references[id(array)]
+
+    def _encode_sparse(self, matrix: Any, path: str) -> dict:
+        coordinates = matrix.tocoo()
+        parts = {
+            name: self._encode_array(np.asarray(getattr(coordinates, name)), f"{path}.{name}")
+            for name in ("row", "col", "data")
+        }
+        return {"class": type(matrix).__name__, "shape": list(matrix.shape), **parts}
 
     def _encode_strings(self, array: np.ndarray, path: str) -> dict:
         values = array.ravel().tolist()
@@ -209,6 +223,8 @@ class TreeReader:
                 return tuple(self._decode(_checked(content, list), depth))
             case "dict":
                 return self._decode_items(content, depth)
+            case "sparse":
+                return self._decode_sparse(_checked(content, dict), depth)
             case "estimator":
                 return self.decode_estimator(content, depth + 1)
         raise ValueError(f"it holds a value of unknown kind {shown(kind)}")
@@ -235,6 +251,15 @@ class TreeReader:
                 array = self._decode_strings(_checked(self._strings[index], dict))
             self._arrays[kind, index] = array
         return self._arrays[kind, index]
+
+    def _decode_sparse(self, node: dict, depth: int) -> Any:
+        name = _checked(node["class"], str)
+        if not _SPARSE_CLASS.fullmatch(name):
+            raise ValueError(f"it holds a sparse matrix of unknown class {shown(name)}")
+        row, col, data = (self._decode(node[key], depth + 1) for key in ("row", "col", "data"))
+        shape = tuple(_checked(n, int) for n in _checked(node["shape"], list))
+        coordinates = sparse.coo_array((data, (row, col)), shape=shape)
+        return getattr(sparse, name)(coordinates)
 
     def _decode_strings(self, node: dict) -> np.ndarray:
         code = _checked(node["dtype"], str)

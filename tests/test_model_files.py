@@ -10,6 +10,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.decomposition import NMF
 
@@ -17,6 +18,7 @@ from skunfold import _model_tree
 from skunfold.audio import SpeechEnhancer
 from skunfold.deep_nmf import DeepNMFRegressor
 from skunfold.model_files import load_model, save_model
+from skunfold.mrf import UnfoldedBPClassifier
 from skunfold.sparse_nmf import SparseNMF
 
 
@@ -268,6 +270,7 @@ HOSTILE_DOCUMENTS = {
     "a class that is a list": (document(estimator_node(**{"class": []})), "cannot stand"),
     "an unknown parameter": (document(estimator_node(params={"shell": 1})), "no parameter"),
     "a cache": (document({"estimator": CACHED}), "files could run code"),
+    "a sparse class": (document({"sparse": {"class": "linalg"}}), "unknown class"),
     "a method": (document(estimator_node(attributes={"predict": 1})), "name of a fitted"),
     "a dunder": (document(estimator_node(attributes={"__class__": 1})), "name of a fitted"),
     "an unknown kind": (document({"pickle": "x"}), "unknown kind"),
@@ -385,6 +388,18 @@ def test_feature_names(tmp_path):
     loaded = round_trip(regressor.fit(X, X.to_numpy()[:, :2]), tmp_path)
     assert loaded.feature_names_in_.dtype == object
     np.testing.assert_array_equal(loaded.predict(X), regressor.predict(X))
+
+
+@pytest.mark.parametrize("kind", ["coo_array", "csr_matrix", "lil_array"])
+def test_sparse_matrices(tmp_path, kind):
+    graph = getattr(sparse, kind)(np.eye(4, k=1) + np.eye(4, k=-1))
+    model = UnfoldedBPClassifier((), label_graph=graph, max_iter=2, tol=0, random_state=0)
+    X = np.random.default_rng(0).normal(size=(30, 4))
+    model.fit(X, (X > 0).astype(int))
+    loaded = round_trip(model, tmp_path)
+    assert type(loaded.label_graph) is type(graph)
+    np.testing.assert_array_equal(loaded.label_graph.toarray(), graph.toarray())
+    np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
 
 
 def test_sparse_nmf(tmp_path):
