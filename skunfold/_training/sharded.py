@@ -8,7 +8,6 @@ import pickle
 import threading
 from contextlib import ExitStack
 
-import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from joblib.parallel import get_active_backend
 
@@ -30,8 +29,18 @@ class ShardedObjective(Objective):
         self._n_jobs = n_jobs
 
     def __enter__(self):
-        super().__enter__()
-        self._context = ExitStack()
+        with ExitStack() as context:
+            super().__enter__()
+            context.push(super().__exit__)
+            self._engage_workers(context)
+            self._context = context.pop_all()
+        return self
+
+    def __exit__(self, *exception):
+        self._context.__exit__(*exception)
+
+    def _engage_workers(self, context):
+        """Give the workers their shards of the samples, for as long as the context lasts."""
         n = len(self._samples.y)
         self._slices = block_slices(n, -(-n // effective_n_jobs(self._n_jobs)))
         self._shards_of_data = [
@@ -42,16 +51,8 @@ class ShardedObjective(Objective):
         if hasattr(backend, "client"):  # of Dask: what is not scattered is sent every time
             data = [a for arrays in self._shards_of_data for a in arrays if a is not None]
             config = parallel_config(backend="dask", client=backend.client, scatter=data)
-            self._context.enter_context(config)
-        parallel = Parallel(n_jobs=self._n_jobs, prefer="threads")
-        self._parallel = self._context.enter_context(parallel)
-        return self
-
-    def __exit__(self, *exception):
-        try:
-            self._context.__exit__(*exception)
-        finally:
-            super().__exit__(*exception)
+            context.enter_context(config)
+        self._parallel = context.enter_context(Parallel(self._n_jobs, prefer="threads"))
 
     def gradient_sums(self, parameters, samples, form):
         """Return the sum of all losses and the arrays of its gradient, without penalty."""
@@ -73,20 +74,20 @@ class ShardedObjective(Objective):
         return self._parallel(
             delayed(_on_shard)(model, task, rows, *arrays)
             for rows, arrays in zip(self._rows_by_shard(samples), self._shards_of_data)
-            if not isinstance(rows, np.ndarray) or len(rows)
+            if rows is not None
         )
 
     def _rows_by_shard(self, samples):
-        """Return which of its rows each shard is to use: slices, or arrays of indices."""
+        """Yield which of its rows each shard is to use: a slice, indices, or None for none."""
         if isinstance(samples.rows, slice):
             chosen = range(*samples.rows.indices(len(samples.y)))
             for shard in self._slices:
                 start, stop = max(chosen.start, shard.start), min(chosen.stop, shard.stop)
-                yield slice(start - shard.start, max(stop - shard.start, start - shard.start))
+                yield slice(start - shard.start, stop - shard.start) if start < stop else None
         else:
             for shard in self._slices:
                 inside = (samples.rows >= shard.start) & (samples.rows < shard.stop)
-                yield samples.rows[inside] - shard.start
+                yield samples.rows[inside] - shard.start if inside.any() else None
 
 
 def _arrays(samples):

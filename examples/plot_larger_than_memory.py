@@ -1,0 +1,105 @@
+"""
+========================
+Data larger than memory
+========================
+
+A file of frames is learned from and predicted without ever being in memory as a whole, workers
+share the samples of each update, and a search over the depth computes its initialisation once.
+"""
+
+# %%
+# A file
+# ------
+# Mixtures of two kinds of sources, and how much of each frame is of the first kind. They are
+# written block by block; what is opened with ``mmap_mode="r"`` stays on disk.
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+folder = tempfile.TemporaryDirectory()
+rng = np.random.default_rng(0)
+spectra = rng.gamma(0.3, size=(2, 8, 120)).astype(np.float32)
+n_samples, block = 40_000, 4000
+for name in "Xy":
+    shape = (n_samples, 120)
+    np.lib.format.open_memmap(Path(folder.name) / f"{name}.npy", "w+", np.float32, shape)
+X, y = (np.load(Path(folder.name) / f"{name}.npy", mmap_mode="r+") for name in "Xy")
+for start in range(0, n_samples, block):
+    first, second = (rng.gamma(0.3, size=(block, 8)) @ kind for kind in spectra)
+    X[start : start + block], y[start : start + block] = first + second, first
+
+# %%
+# Bounded memory
+# --------------
+# scikit-learn's ``working_memory`` (in MiB) is the limit: what the layers that are not trained
+# make of the samples goes to a temporary file beyond it, and the initialisation takes a random
+# part of the samples.
+
+from sklearn import config_context
+
+from skunfold import DeepNMFRegressor
+
+model = DeepNMFRegressor(
+    n_components=8,
+    n_layers=12,
+    n_trained_layers=3,
+    output="mask",
+    max_iter=4,
+    tol=0,
+    random_state=0,
+)
+with config_context(working_memory=2):
+    model.fit(X, y)
+print(f"{X.nbytes / 2**20:.0f} MiB of data, loss {model.loss_:.4f}")
+
+# %%
+# Workers
+# -------
+# Gradients are sums over samples, so the result is the same for any number of workers, up to
+# rounding. Here they are threads; within ``joblib.parallel_config(backend="dask")`` they are
+# those of a Dask cluster.
+
+from sklearn.base import clone
+
+with config_context(working_memory=2):
+    shared = clone(model).set_params(n_jobs=2).fit(X, y)
+print(f"loss of two workers {shared.loss_:.4f}")
+
+# %%
+# A search that initialises once
+# ------------------------------
+# With ``memory``, fits that differ in depth share their initialisation.
+
+import matplotlib.pyplot as plt
+from sklearn.model_selection import GridSearchCV
+
+some = slice(0, 4000)
+search = GridSearchCV(
+    clone(model).set_params(memory=folder.name, max_iter=10),
+    {"n_layers": [2, 4, 8], "n_trained_layers": [0, 3]},
+    cv=2,
+)
+search.fit(X[some], y[some])
+n_computed = len(list(Path(folder.name).glob("**/output.pkl")))
+print(f"{len(search.cv_results_['params']) * 2 + 1} fits, {n_computed} initialisations")
+
+# %%
+# What was learned
+# ----------------
+# Deeper networks separate better, and trained ones better than NMF of the same depth.
+
+figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+scores = search.cv_results_["mean_test_score"].reshape(3, 2)
+for column, label in enumerate(("NMF", "last layers trained")):
+    axes[0].plot([2, 4, 8], scores[:, column], "o-", label=label)
+axes[0].set(xlabel="layers", ylabel="$R^2$ on held-out samples", xticks=[2, 4, 8])
+axes[0].legend()
+axes[1].plot(y[5], color="0.6", linewidth=3, label="source")
+axes[1].plot(X[5], color="C3", linewidth=0.8, label="mixture")
+axes[1].plot(model.predict(X[5:6])[0], color="C0", label="estimate")
+axes[1].set(xlabel="feature", title="a sample from the file")
+axes[1].legend()
+plt.show()
+folder.cleanup()
