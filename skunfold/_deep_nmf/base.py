@@ -1,0 +1,330 @@
+"""What one calls of a deep NMF regressor, and the checks of what is given to it."""
+
+from collections.abc import Iterator, Sequence
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
+from sklearn.base import (
+    ClassNamePrefixFeaturesOutMixin,
+    MultiOutputMixin,
+    RegressorMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_consistent_length,
+    check_is_fitted,
+    check_non_negative,
+    validate_data,
+)
+
+from skunfold._deep_nmf.training import DeepNMFTraining
+from skunfold._deep_nmf.validation import (
+    check_depth,
+    check_mask_targets,
+    check_validation_data,
+)
+from skunfold._fitting import restored_on_failure, rows_of
+from skunfold._training.callbacks import CallbackSupportMixin, EpochCallbacks, with_callbacks
+from skunfold._training.loop import copies, train_epoch
+from skunfold._training.objective import Objective
+
+
+class DeepNMFBase(
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    MultiOutputMixin,
+    RegressorMixin,
+    DeepNMFTraining,
+):
+    """All of `DeepNMFRegressor` but its parameters."""
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        sources: Sequence[ArrayLike] | None = None,
+        groups: ArrayLike | None = None,
+        X_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
+        """Initialise the bases and train them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Non-negative data; for mask output, mixtures.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Non-negative targets. For mask output, ``n_targets`` sources side by side, each
+            with the columns of the last features of X.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples, 0 or more, not all 0. They weigh the training loss and, by
+            scaling rows, the initialisation: the same as repeated samples if `beta_loss` is
+            "kullback-leibler" or there is no `sparsity`.
+        sources : list of array-like of shape (n_samples_i, n_features), default=None
+            For mask output: features of each source group alone, targets first, the residual
+            last, to initialise the bases from. They need not be samples of X. By default the
+            targets, and what they leave of X.
+        groups : array-like of shape (n_samples,), default=None
+            What belongs together, such as the recording that each frame is from. With
+            `early_stopping`, whole groups are held out if there is more than one; samples
+            like those trained on would show no overfitting. Ignored where `X_val` is given.
+        X_val : array-like of shape (n_val, n_features), default=None
+            With `early_stopping`, data to monitor instead of a part of X, all of which is then
+            trained on.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Its targets; given together with `X_val`.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Its weights in the monitored loss, 0 or more, not all 0; only with `X_val`.
+
+        Returns
+        -------
+        self : DeepNMFRegressor
+
+        Raises
+        ------
+        ValueError
+            If data is negative somewhere or not finite, if shapes do not fit each other, if a
+            parameter does not fit the data, or if validation data comes without
+            `early_stopping`.
+        TypeError
+            If data is sparse.
+        """
+        going_on = self.warm_start and hasattr(self, "bases_")
+        validation = check_validation_data(X_val, y_val, sample_weight_val, self.early_stopping)
+        with restored_on_failure(self):
+            X, y, weight, groups = self._validated(X, y, sample_weight, groups, going_on)
+            if validation:
+                validation = self._held_out(validation, X, y)
+                rows, held_out_rows = slice(None), None
+            else:
+                rows, held_out_rows = self._split(np.shape(X)[0], groups)
+            if not going_on:
+                some = self._rows_to_initialise_from(rows, X)
+                self._initialise(*rows_of(some, X, y, weight), sources=sources)
+            callbacks = EpochCallbacks(self, X, self._shaped(y), weight, self._max_epochs)
+            if self._n_trained == 0:
+                self._set_untrained_results(X, y, weight)
+            else:
+                samples, valid = self._samples(X, y, weight), None
+                if validation:
+                    valid = self._samples(*validation).loaded()
+                elif self.early_stopping:
+                    valid = samples[held_out_rows].loaded()
+                self._train(samples[rows], valid, callbacks)
+            callbacks.end_fit()
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        sources: Sequence[ArrayLike] | None = None,
+    ) -> Self:
+        """Train on one batch of a stream: one pass in updates of `batch_size` samples.
+
+        The first call initialises the bases from its batch. Nothing is held out, and an
+        update that makes the loss worse is not undone.
+
+        Parameters
+        ----------
+        X, y, sample_weight, sources
+            As in `fit`; `sources` are used by the first call only.
+
+        Returns
+        -------
+        self : DeepNMFRegressor
+        """
+        going_on = hasattr(self, "bases_")
+        with restored_on_failure(self):
+            X, y, weight, _ = self._validated(X, y, sample_weight, None, going_on)
+            if not going_on:
+                self._initialise(X, y, weight, sources=sources)
+            if self._n_trained == 0:
+                self._set_untrained_results(X, y, weight)
+                return self
+            samples, state = self._samples(X, y, weight), self._state()
+            state.average = None
+            if state.best_parameters:
+                state.parameters = copies(state.best_parameters)
+            with Objective(self._network()) as objective:
+                settings = self._loop_settings(len(samples))
+                state.best_loss = loss = train_epoch(objective, state, samples, settings)
+            state.best_parameters = copies(state.parameters)
+            state.history.append({"epoch": len(state.history) + 1, "loss": loss})
+            self._set_results(state)
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """Return the predicted targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Non-negative data.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        """
+        X = self._validated_data(X)
+        bases, U = self._bases_like(X)
+        return self._shaped(self._architecture().predictions(X, bases, U, self.n_outputs_))
+
+    def staged_predict(self, X: ArrayLike) -> Iterator[NDArray]:
+        """Yield the prediction after each layer.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Non-negative data.
+
+        Yields
+        ------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            The last one is that of `predict`.
+        """
+        X = self._validated_data(X)
+        bases, U = self._bases_like(X)
+        for y in self._architecture().staged_predictions(X, bases, U, self.n_outputs_):
+            yield self._shaped(y)
+
+    def transform(self, X: ArrayLike) -> NDArray:
+        """Return the activations of the last layer.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Non-negative data.
+
+        Returns
+        -------
+        activations : ndarray of shape (n_samples, n_components)
+        """
+        X = self._validated_data(X)
+        return self._architecture().activations(X, self._bases_like(X)[0])
+
+    def _validated(self, X, y, sample_weight, groups, going_on):
+        """Check everything before any work; return X, y (n, n_outputs), weights and groups."""
+        check_depth(self.n_layers, self._n_trained, self.bases_ if going_on else None)
+        self._group_sizes()
+        if going_on:
+            self._check_structure()
+        X, y, weight = self._checked(X, y, sample_weight, self.n_outputs_ if going_on else None)
+        if groups is not None:
+            check_consistent_length(X, groups)
+            groups = np.asarray(groups)
+        if weight is None or weight.all():
+            return X, y, weight, groups
+        used = weight > 0
+        return X[used], y[used], weight[used], groups if groups is None else groups[used]
+
+    def _checked(self, X, y, sample_weight, n_outputs, suffix=""):
+        """Check samples; return X, y of shape (n, n_outputs) and the weights or None.
+
+        Without a number of outputs, the features are learned. The suffix is that of the names.
+        """
+        if issparse(y):
+            raise TypeError(
+                f"y{suffix} is sparse; DeepNMFRegressor needs dense targets: y.toarray()."
+            )
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            reset=n_outputs is None,
+            dtype=[np.float64, np.float32],
+            multi_output=True,
+            y_numeric=True,
+        )
+        check_non_negative(X, f"DeepNMFRegressor (argument X{suffix})")
+        y = y.astype(X.dtype, copy=False).reshape(len(X), -1)
+        check_non_negative(y, f"DeepNMFRegressor (argument y{suffix})")
+        if n_outputs not in (None, y.shape[1]):
+            raise ValueError(
+                f"y{suffix} has {y.shape[1]} columns; this model was fitted with {n_outputs}."
+            )
+        if self.output == "mask":
+            check_mask_targets(y, X, self.n_targets)
+        if sample_weight is None:
+            return X, y, None
+        weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+        if not weight.any():
+            raise ValueError(
+                f"sample_weight{suffix} is zero for all samples; give some a weight above 0."
+            )
+        return X, y, weight
+
+    def _held_out(self, validation, X, y):
+        """Check validation data against the checked (X, y); return it in their dtype."""
+        X_val, y_val, weight = validation
+        checked = self._checked(X_val, y_val, weight, y.shape[1], "_val")
+        return [None if a is None else a.astype(X.dtype, copy=False) for a in checked]
+
+    def _check_structure(self):
+        """Check that what shapes the network is as it was in the fit."""
+        if self._group_sizes() != tuple(self.group_sizes_):
+            raise ValueError(
+                f"n_components={self.n_components!r}, output={self.output!r} and n_targets="
+                f"{self.n_targets} ask for source groups of {self._group_sizes()} components, "
+                f"but the model was fitted with {tuple(self.group_sizes_)}; fit it anew."
+            )
+
+    def _validated_data(self, X):
+        check_is_fitted(self)
+        self._check_structure()
+        return validate_data(
+            self, X, dtype=[np.float64, np.float32], ensure_non_negative=True, reset=False
+        )
+
+    def _bases_like(self, X):
+        """Return (list of bases, output bases) in the dtype of X."""
+        bases = [W.astype(X.dtype, copy=False) for W in self.bases_]
+        return bases, self.output_bases_.astype(X.dtype, copy=False)
+
+    def _shaped(self, y):
+        """Return outputs as users know them: flat if there is only one."""
+        return y.ravel() if self.n_outputs_ == 1 else y
+
+    @property
+    def _n_features_out(self):
+        return self.output_bases_.shape[0]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        tags.target_tags.positive_only = True
+        tags.target_tags.multi_output = True
+        tags.target_tags.single_output = True
+        # A mask only passes on or attenuates features; it cannot fit any target.
+        tags.regressor_tags.poor_score = self.output == "mask"
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def __getstate__(self):
+        """Return the state with each distinct array of bases once."""
+        state = dict(super().__getstate__())
+        if "bases_" in state:
+            distinct = list({id(W): W for W in self.bases_}.values())
+            places = [next(i for i, D in enumerate(distinct) if D is W) for W in self.bases_]
+            state["bases_"] = (distinct, places)
+        return state
+
+    def __setstate__(self, state):
+        """Restore the list of bases, in which layers share arrays."""
+        if "bases_" in state:
+            distinct, places = state["bases_"]
+            state = state | {"bases_": [distinct[i] for i in places]}
+        super().__setstate__(state)

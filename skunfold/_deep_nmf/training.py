@@ -1,0 +1,271 @@
+"""How a deep NMF regressor is initialised and trained, from checked data to its attributes."""
+
+import warnings
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import r2_score
+from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
+from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils.validation import check_is_fitted, check_memory
+
+from skunfold._deep_nmf.architecture import Architecture
+from skunfold._deep_nmf.initialization import WarmStart, initial_bases
+from skunfold._deep_nmf.validation import check_sources, group_sizes
+from skunfold._kernels.divergences import beta_of, divergence
+from skunfold._kernels.outputs import LinearOutput, MaskOutput
+from skunfold._scaling import power_of_two_scale, weighted_mean
+from skunfold._storage import working_memory
+from skunfold._training.averaging import RunningAverage
+from skunfold._training.loop import LoopSettings, TrainingState, fit_loop
+from skunfold._training.objective import Objective
+from skunfold._training.sharded import ShardedObjective
+from skunfold._training.updates import ExponentiatedGradient, MultiplicativeUpdate
+
+UNTRAINED_BATCH = 8192  # samples whose predictions are held at once
+INITIALISATION_COPIES = 8  # arrays as large as the data that the factorisations take
+
+# solver: (update rule, whether parts are cancelled after each layer, learning_rate_init="auto")
+SOLVERS = {
+    "eg": (ExponentiatedGradient, True, 0.03),
+    "mu": (MultiplicativeUpdate, True, 0.25),
+    "naive-mu": (MultiplicativeUpdate, False, 1.0),
+}
+
+
+class DeepNMFTraining(BaseEstimator):
+    """Initialisation, training, and the fitted attributes that they set."""
+
+    def _group_sizes(self):
+        return group_sizes(self.n_components, self.output, self.n_targets)
+
+    @property
+    def _max_epochs(self):
+        """How many epochs a fit may take."""
+        return self.max_iter if self._n_trained else 0
+
+    @property
+    def _n_trained(self):
+        """How many layers are trained, as a number."""
+        return self.n_layers + 1 if self.n_trained_layers == "all" else self.n_trained_layers
+
+    def _rows_to_initialise_from(self, rows, X):
+        """Return the rows of X to train on, or some of them where they take too much memory."""
+        n = max(1, working_memory() // (INITIALISATION_COPIES * X[:1].nbytes))
+        n_rows = len(X) if isinstance(rows, slice) else len(rows)
+        if n_rows <= n:
+            return rows
+        chosen = check_random_state(self.random_state).choice(n_rows, n, replace=False)
+        return np.sort(chosen) if isinstance(rows, slice) else rows[np.sort(chosen)]
+
+    def _initialise(self, X, y, weight, *, sources):
+        """Set the attributes of an untrained network."""
+        sizes = self._group_sizes()
+        sources = check_sources(sources, X, sizes, self.output)
+        network = getattr(self.init, "estimator", self.init)  # out of a FrozenEstimator
+        if isinstance(network, DeepNMFTraining):
+            self._take_over(network, X, y)
+            return
+        scale = power_of_two_scale(X, weight)
+        start = float(np.sqrt(weighted_mean(X, weight) / sum(sizes))) or 1.0
+        architecture = self._architecture(scale, start)
+        y_scale = scale if self.output == "mask" else power_of_two_scale(y, weight)
+        unit = architecture.output_unit(y_scale)
+        warm_start = WarmStart(
+            init=self.init,
+            output=architecture.output,
+            group_sizes=sizes,
+            beta=architecture.beta,
+            sparsity=architecture.scaled_sparsity,
+            output_unit=unit,
+            random_state=check_random_state(self.random_state),
+        )
+        if sources is not None:
+            sources = [architecture.scaled(source) for source in sources]
+        targets = y * y.dtype.type(1 / y_scale)
+        initialise = check_memory(self.memory).cache(initial_bases)
+        W, U = initialise(warm_start, architecture.scaled(X), targets, sources, weight)
+        self.n_outputs_ = y.shape[1]
+        self.group_sizes_ = sizes
+        self.data_scale_ = scale
+        self.target_scale_ = y_scale
+        self.initial_activation_ = start
+        self.bases_ = [W] * self.n_layers
+        self.output_bases_ = U if self.output == "mask" else U / U.dtype.type(unit)
+        self._training_state = None
+
+    def _take_over(self, network, X, y):
+        """Begin with the layers of another fitted network."""
+        check_is_fitted(network)
+        shapes = [
+            (self.n_layers, self._group_sizes(), X.shape[1], y.shape[1]),
+            (
+                network.n_layers,
+                network.group_sizes_,
+                network.n_features_in_,
+                network.n_outputs_,
+            ),
+        ]
+        if shapes[0] != shapes[1]:
+            raise ValueError(
+                "init, a DeepNMFRegressor, must have the n_layers, source groups, features and "
+                f"outputs that are asked for here, {shapes[0]}, but has {shapes[1]}."
+            )
+        copied = {id(W): W.astype(X.dtype) for W in network.bases_}
+        self.bases_ = [copied[id(W)] for W in network.bases_]
+        self.output_bases_ = network.output_bases_.astype(X.dtype)
+        for name in ("n_outputs_", "group_sizes_", "data_scale_", "target_scale_"):
+            setattr(self, name, getattr(network, name))
+        self.initial_activation_ = network.initial_activation_
+        self._training_state = None
+
+    def _architecture(self, scale=None, start=None):
+        """Return the network but for its bases; scale and start are the fitted ones if None."""
+        output: LinearOutput | MaskOutput = LinearOutput()
+        if self.output == "mask":
+            output = MaskOutput(self._group_sizes(), self.n_targets)
+        return Architecture(
+            n_layers=self.n_layers,
+            n_trained_layers=self._n_trained,
+            tied=self.tied,
+            output=output,
+            beta=beta_of(self.beta_loss),
+            sparsity=self.sparsity,
+            scale=self.data_scale_ if scale is None else scale,
+            start=self.initial_activation_ if start is None else start,
+        )
+
+    def _train(self, samples, valid, callbacks):
+        """Train from where the bases stand, and set the results."""
+        state = self._state()
+        if self.averaging > 0 and state.average is None:
+            state.average = RunningAverage(self.averaging, state.parameters)
+        callbacks.watch(lambda: self._fitted_bases(state))
+        with self._objective(samples) as objective:
+            settings = self._loop_settings(len(samples))
+            fit_loop(objective, state, samples, settings, valid, _r2, callbacks)
+        self._set_results(state)
+        if state.status == "running" and self.tol > 0:
+            warnings.warn(
+                f"Training reached max_iter={self.max_iter} epochs and was still improving; "
+                "increase max_iter or tol.",
+                ConvergenceWarning,
+            )
+
+    def _objective(self, samples):
+        """Return the loss and its gradient, over samples that may be shared among workers."""
+        if self.n_jobs is None or effective_n_jobs(self.n_jobs) == 1:
+            return Objective(self._network())
+        return ShardedObjective(self._network(), samples, self.n_jobs)
+
+    def _network(self):
+        """Return the trained part as the training loop sees it."""
+        _, cancel, _ = SOLVERS[self.solver]
+        return self._architecture().network(beta_of(self.training_loss), cancel)
+
+    def _loop_settings(self, n_samples):
+        batch_size = min(1024, n_samples) if self.batch_size == "auto" else self.batch_size
+        return LoopSettings(
+            max_iter=self.max_iter,
+            batch_size=batch_size,
+            tol=self.tol,
+            n_iter_no_change=self.n_iter_no_change,
+            shuffle=self.shuffle,
+            verbose=self.verbose,
+            learning_rate_decay=self.learning_rate_decay,
+        )
+
+    def _split(self, n_samples, groups):
+        """Return the rows to train on and, with early stopping, those held out (or None)."""
+        if not self.early_stopping:
+            return slice(None), None
+        if groups is not None and len(np.unique(groups)) == 1:
+            groups = None
+        splitter = ShuffleSplit if groups is None else GroupShuffleSplit
+        splits = splitter(1, test_size=self.validation_fraction, random_state=self.random_state)
+        return next(splits.split(np.empty(n_samples), groups=groups))
+
+    def _samples(self, X, y, weight):
+        return self._architecture().samples(X, y, weight, self.bases_, self.target_scale_)
+
+    def _state(self):
+        """Return the state of training, which may be a former one."""
+        trained = (
+            self.solver,
+            self._n_trained,
+            self.tied,
+            self.learning_rate_init,
+            self.averaging,
+        )
+        former = getattr(self, "_training_state", None)
+        if former is None or former[0] != trained:
+            rule, _, default = SOLVERS[self.solver]
+            rate = default if self.learning_rate_init == "auto" else self.learning_rate_init
+            parameters = self._architecture().parameters(
+                self.bases_, self.output_bases_, self.target_scale_
+            )
+            state = TrainingState(parameters, rule(rate), check_random_state(self.random_state))
+            former = self._training_state = (trained, state)
+        return former[1]
+
+    def _fitted_bases(self, state):
+        """Return the attributes that make the model ready to predict, for a training state."""
+        bases, U = self._architecture().all_bases(
+            state.best_parameters, self.bases_, self.target_scale_
+        )
+        return {"bases_": bases, "output_bases_": U}
+
+    def _set_results(self, state):
+        """Set the attributes that training changes."""
+        for name, value in self._fitted_bases(state).items():
+            setattr(self, name, value)
+        unit = self.target_scale_ ** beta_of(self.training_loss)
+        self.history_ = [
+            {
+                name: value * unit if name.endswith("loss") else value
+                for name, value in epoch.items()
+            }
+            for epoch in state.history
+        ]
+        validated = [epoch for epoch in self.history_ if "validation_loss" in epoch]
+        held_out = self.early_stopping and bool(validated)
+        self.loss_ = state.best_loss * unit
+        self.best_loss_ = None if held_out else self.loss_
+        self.loss_curve_ = [epoch["loss"] for epoch in self.history_]
+        self.validation_loss_curve_ = self.validation_scores_ = None
+        if held_out:
+            self.validation_loss_curve_ = [e["validation_loss"] for e in validated]
+            self.validation_scores_ = [e["validation_score"] for e in validated]
+        self.n_iter_ = max(len(self.history_), 1)
+        self._count_parameters(sum(p.size for p in state.parameters))
+
+    def _set_untrained_results(self, X, y, weight):
+        """Set what training would have set."""
+        architecture, beta = self._architecture(), beta_of(self.training_loss)
+        losses = np.empty(len(X))
+        for rows in gen_batches(len(X), UNTRAINED_BATCH):
+            y_hat = architecture.predictions(
+                X[rows], self.bases_, self.output_bases_, self.n_outputs_
+            )
+            losses[rows] = divergence(y[rows], y_hat, beta)
+        self.loss_ = self.best_loss_ = float(np.average(losses, weights=weight))
+        self.loss_curve_, self.history_, self.n_iter_ = [self.loss_], [], 1
+        self.validation_loss_curve_ = self.validation_scores_ = None
+        self._count_parameters(0)
+
+    def _count_parameters(self, n_trained):
+        distinct = {id(W): W.size for W in self.bases_}
+        derived = np.shares_memory(self.output_bases_, self.bases_[-1])
+        self.n_parameters_ = sum(distinct.values()) + (
+            0 if derived else self.output_bases_.size
+        )
+        self.n_trained_parameters_ = n_trained
+
+
+def _r2(samples, y_hat):
+    """Return the R^2 of predictions of samples; nan for a single one."""
+    if len(samples) < 2:
+        return float("nan")
+    return float(r2_score(samples.y, y_hat, sample_weight=samples.weight))
