@@ -136,8 +136,8 @@ def rows_of_inference(n_threads):
 
 def rows_of_training(n_threads, compiled):
     """Yield the rows of all cells of training."""
-    shapes = product(((200, 257), (100, 1809)), (False, True), (1, 2, 4, "all"), BATCHES)
-    for (R, F), tied, C, n in shapes:
+    depths = [(C, False) for C in (1, 2, 4, "all")] + [(C, True) for C in (4, "all")]
+    for (R, F), (C, tied), n in product(((200, 257), (100, 1809)), depths, BATCHES):
         with ExitStack() as objectives:
             functions = training(F, R, C, tied, n, objectives, compiled and n == 1024)
             cell = {"R": R, "F": F, "C": C, "tied": tied}
