@@ -113,6 +113,7 @@ class Field:
         model = self.rule(
             (),
             n_layers=self.n_layers,
+            tied=True,
             label_graph=pixel_graph(self.radius, mode),
             coupling=self.coupling,
             alpha=alpha,

@@ -51,6 +51,7 @@ shifts = [(i, j) for i in range(3) for j in range(3)]
 around = np.hstack([padded[:, i : i + 8, j : j + 8].reshape(-1, 64) for i, j in shifts])
 settings = {
     "hidden_layer_sizes": (),
+    "tied": True,
     "label_graph": "full",
     "coupling": "local",
     "alpha": 1.0,
