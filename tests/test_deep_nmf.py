@@ -399,9 +399,14 @@ def test_ctrl_c_keeps_the_best_model(mixtures):
         time.sleep(0.3)
         signal.raise_signal(signal.SIGINT)
 
-    threading.Thread(target=interrupt).start()
-    with pytest.warns(UserWarning, match="interrupted after .* best parameters"):
-        model.fit(X, y)
+    # A process in the background may have been started with the signal ignored.
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        threading.Thread(target=interrupt).start()
+        with pytest.warns(UserWarning, match="interrupted after .* best parameters"):
+            model.fit(X, y)
+    finally:
+        signal.signal(signal.SIGINT, former)
     assert model.loss_ < make_model(output="mask", n_trained_layers=0).fit(X, y).loss_
     assert model.predict(X).shape == y.shape
 
