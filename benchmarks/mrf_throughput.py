@@ -11,13 +11,13 @@ softplus and logsumexp.
 """
 
 import argparse
-import json
-import statistics
-import time
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import threadpool_limits
+from timing import interleaved, markdown, write_json
 from torch.nn.functional import cross_entropy, softplus
 
 from skunfold._kernels.belief_propagation import BeliefPropagation
@@ -29,7 +29,6 @@ from skunfold._training.updates import Adam
 
 N_LAYERS = 5
 RUNS = 7
-SECONDS = 0.2
 
 
 def torch_mean_field(sets, X):
@@ -112,22 +111,6 @@ def make_cell(rule, hidden, forward, n_samples, tied):
     }
 
 
-def seconds_of(function, n_calls, clock):
-    """Return the seconds of one call, over `n_calls` calls."""
-    began = clock()
-    for _ in range(n_calls):
-        function()
-    return (clock() - began) / n_calls
-
-
-def compare(ours, theirs, clock):
-    """Return the median seconds of each, run by turns."""
-    both = ours, theirs
-    calls = [max(1, int(SECONDS / seconds_of(f, 1, clock))) for f in both]
-    runs = [[seconds_of(f, n, clock) for f, n in zip(both, calls)] for _ in range(RUNS)]
-    return [statistics.median(times) for times in zip(*runs)]
-
-
 CELLS = {
     "mean field 784-256-10": (MeanField(), (256,), torch_mean_field),
     "BP 784-(64, 32)-10": (BeliefPropagation(), (64, 32), torch_bp),
@@ -138,38 +121,38 @@ def main():
     """Measure all cells."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", default="mrf_throughput.json")
+    parser.add_argument("--markdown", type=Path, help="write a table of all cells here")
     parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--samples", type=int, default=256)
     options = parser.parse_args()
-    blas = sorted({f"{i['internal_api']} {i.get('architecture')}" for i in threadpool_info()})
     rows = []
-    for n_threads in options.threads:
+    for n_threads, (name, cell), tied in product(options.threads, CELLS.items(), (True, False)):
         torch.set_num_threads(n_threads)
-        clock = time.process_time if n_threads == 1 else time.perf_counter
-        for name, (rule, hidden, forward) in CELLS.items():
-            for tied in (True, False):
-                with threadpool_limits(n_threads, user_api="blas"):
-                    cell = make_cell(rule, hidden, forward, options.samples, tied)
-                    objective, tasks = cell
-                    for task, pair in tasks.items():
-                        with objective:
-                            ours, theirs = compare(*pair, clock)
-                        row = {
-                            "task": task,
-                            "model": name,
-                            "tied": tied,
-                            "threads": n_threads,
-                            "clock": clock.__name__,
-                            "samples_per_second": options.samples / ours,
-                            "ratio": theirs / ours,
-                        }
-                        rows.append(row)
-                        print(
-                            *(f"{v:.2f}" if isinstance(v, float) else v for v in row.values()),
-                            sep="  ",
-                        )
-    with open(options.out, "w") as file:
-        json.dump({"blas": blas, "torch": torch.__version__, "rows": rows}, file, indent=2)
+        with threadpool_limits(n_threads, user_api="blas"):
+            objective, tasks = make_cell(*cell, options.samples, tied)
+            for task, (ours, theirs) in tasks.items():
+                with objective:
+                    functions = {"ours": ours, "theirs": theirs}
+                    seconds = interleaved(functions, n_threads, runs=RUNS)
+                rows.append(
+                    {
+                        "task": task,
+                        "model": name,
+                        "tied": tied,
+                        "threads": n_threads,
+                        "samples/s": round(options.samples / seconds["ours"]),
+                        "ratio": seconds["theirs"] / seconds["ours"],
+                    }
+                )
+                print(markdown(rows[-1:], list(rows[-1])).splitlines()[-1], flush=True)
+    write_json(options.out, torch=torch.__version__, rows=rows)
+    if options.markdown:
+        command = (
+            "    python benchmarks/mrf_throughput.py --markdown doc/results/mrf_throughput.md"
+        )
+        text = "Ratios are samples per second over those of PyTorch: above 1, ours is faster."
+        table = markdown(rows, list(rows[0]))
+        options.markdown.write_text("\n\n".join([command, text, table]) + "\n")
 
 
 if __name__ == "__main__":
