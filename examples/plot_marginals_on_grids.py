@@ -45,7 +45,7 @@ warnings.simplefilter("ignore", ConvergenceWarning)
 
 def unfolded(cls):
     """Return inference in the grid, to set potentials in."""
-    model = cls((), n_layers=N_SWEEPS, label_graph=graph, damping=0.3, max_iter=1)
+    model = cls((), n_layers=N_SWEEPS, tied=True, label_graph=graph, damping=0.3, max_iter=1)
     model.fit(np.eye(n), np.eye(n, dtype=int))
     potentials = model.potentials_[0]  # the same for all sweeps
     potentials["coefs"][0][:] = np.eye(n)

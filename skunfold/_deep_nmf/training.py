@@ -102,7 +102,7 @@ class DeepNMFTraining(BaseEstimator):
         shapes = [
             (self.n_layers, self._group_sizes(), X.shape[1], y.shape[1]),
             (
-                network.n_layers,
+                len(network.bases_),
                 network.group_sizes_,
                 network.n_features_in_,
                 network.n_outputs_,
