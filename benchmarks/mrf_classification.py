@@ -112,7 +112,8 @@ def mean_and_error(values):
 
 def markdown(results):
     """Return the tables, one for each data set."""
-    lines = ["```", *(line[4:] for line in __doc__.splitlines()[2:4]), "```", ""]
+    lines = ["# Unfolded fields against a sigmoid network", ""]
+    lines += ["```", *(line[4:] for line in __doc__.splitlines()[2:4]), "```", ""]
     lines += ["Means over 15 folds with their standard errors. Differences from MLPClassifier"]
     lines += ["are taken fold by fold: above 0 is better for accuracy, below 0 for log-loss."]
     lines += ["Depth 1 of mean field (MF) is the same network as MLPClassifier, trained by our"]

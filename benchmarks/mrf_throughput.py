@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
-from timing import interleaved, markdown, write_json
+from timing import interleaved, markdown, write_json, write_page
 from torch.nn.functional import cross_entropy, softplus
 
 from skunfold._kernels.belief_propagation import BeliefPropagation
@@ -147,12 +147,10 @@ def main():
                 print(markdown(rows[-1:], list(rows[-1])).splitlines()[-1], flush=True)
     write_json(options.out, torch=torch.__version__, rows=rows)
     if options.markdown:
-        command = (
-            "    python benchmarks/mrf_throughput.py --markdown doc/results/mrf_throughput.md"
-        )
+        title = "Unfolded fields against PyTorch"
         text = "Ratios are samples per second over those of PyTorch: above 1, ours is faster."
         table = markdown(rows, list(rows[0]))
-        options.markdown.write_text("\n\n".join([command, text, table]) + "\n")
+        write_page(options.markdown, title, "mrf_throughput.py", text, table)
 
 
 if __name__ == "__main__":

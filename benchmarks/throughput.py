@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from deep_nmf_peers import Autograd, PlainInference, Products, TunedInference
 from threadpoolctl import threadpool_limits
-from timing import interleaved, markdown, summary, write_json
+from timing import interleaved, markdown, summary, write_json, write_page
 
 from skunfold._deep_nmf.architecture import Architecture
 from skunfold._kernels.outputs import MaskOutput
@@ -187,7 +187,7 @@ def main():
 def write_markdown(path, table, rows):
     """Write the medians (least values) and all cells."""
     parts = [
-        "    python benchmarks/throughput.py --markdown doc/results/throughput.md",
+        "Ratios are frames per second of ours over theirs: above 1, ours is faster.",
         "Medians over all cells, the least value in brackets:",
         table,
     ]
@@ -200,8 +200,8 @@ def write_markdown(path, table, rows):
         names += ["compiled", "mu"] if task == "training" else []
         parts += [f"All cells of {task}:"]
         parts += [markdown(some, ["threads", *cells, "batch", "kframes/s", *names])]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n\n".join(parts) + "\n")
+    title = "Deep NMF against its matrix products and PyTorch"
+    write_page(path, title, "throughput.py", *parts)
 
 
 if __name__ == "__main__":

@@ -57,6 +57,13 @@ def markdown(rows, columns):
     return "\n".join(lines)
 
 
+def write_page(path, title, script, *parts):
+    """Write a page of results in Markdown: its title, the command, and what follows."""
+    command = f"    python benchmarks/{script} --markdown {path}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n\n".join([f"# {title}", command, *parts]) + "\n")
+
+
 def write_json(path, **content):
     """Write results with what is needed to read them."""
     with open(path, "w") as file:

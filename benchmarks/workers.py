@@ -20,7 +20,7 @@ import joblib
 import numpy as np
 from deep_nmf_peers import Products
 from threadpoolctl import threadpool_limits
-from timing import interleaved, markdown, write_json
+from timing import interleaved, markdown, write_json, write_page
 
 from skunfold import DeepNMFRegressor
 from skunfold._training.objective import Objective
@@ -146,8 +146,7 @@ def main():
     print("\n\n".join(tables))
     write_json(options.out, workers=gains, busy=kept)
     if options.markdown:
-        command = "    python benchmarks/workers.py --markdown doc/results/workers.md"
-        options.markdown.write_text("\n\n".join([command, *tables]) + "\n")
+        write_page(options.markdown, "Workers, and a busy machine", "workers.py", *tables)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from skunfold._kernels.numerics import Parts, Workspace
 # Each shard of a batch adds up its own gradient. Their number does not depend on that of the
 # threads, so neither does the result.
 MAX_SHARDS = 8
+SMALLEST_HALF = 32  # samples
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,8 @@ class Objective:
     def _shards(self, parameters, samples):
         """Return at most MAX_SHARDS lists of slices of consecutive samples."""
         if hasattr(self.model, "block_size"):
-            size = self.model.block_size(parameters)
+            half = max(SMALLEST_HALF, -(-len(samples) // 2))  # two blocks, for two threads
+            size = min(self.model.block_size(parameters), half)
         else:
             size = block_size_for(len(samples), max(p.size for p in parameters))
         slices = block_slices(len(samples), size)
