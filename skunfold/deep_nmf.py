@@ -128,7 +128,7 @@ default="nmf"
 
     n_jobs : int or None, default=None
         Number of joblib's workers that share the samples of each update in `fit`; -1 for all
-        processors. They are threads, or what :func:`joblib.parallel_config` says: processes, or
+        processors. They are threads, or what ``joblib.parallel_config`` says: processes, or
         a Dask cluster, to which the samples are sent once. Each computes with one thread; the
         result is the same for any number, up to rounding. None: no workers; this process uses
         as many threads as its BLAS would.
@@ -191,8 +191,8 @@ default="nmf"
     come back. A fit ends with the best parameters, so never worse than its warm start; Ctrl-C
     does the same, with a warning.
 
-    Data may be larger than memory (:class:`numpy.memmap`): it is read in blocks. Two things are
-    bounded by scikit-learn's ``working_memory`` (:func:`sklearn.set_config`, 1 GiB): what the
+    Data may be larger than memory (``numpy.memmap``): it is read in blocks. Two things are
+    bounded by scikit-learn's ``working_memory`` (``sklearn.set_config``, 1 GiB): what the
     layers that are not trained make of the samples goes to a temporary file beyond it, and the
     initialisation takes a random part of the samples, of an eighth of it at most.
 
