@@ -7,10 +7,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
+from threadpoolctl import threadpool_info
 
 from skunfold import DeepNMFRegressor
 from skunfold._deep_nmf import initialization
 from skunfold._storage import large_array
+from skunfold._training import sharded
 
 
 @pytest.fixture
@@ -98,6 +100,17 @@ def test_workers_with_fewer_samples_than_workers(mixtures):
 def test_workers_of_unshuffled_batches(mixtures):
     alone = make_model(shuffle=False).fit(*mixtures)
     assert_same_fit(alone, make_model(shuffle=False, n_jobs=3).fit(*mixtures), rtol=1e-9)
+
+
+def test_no_limit_of_blas_threads_stays_where_workers_fail_to_start(mixtures, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("no workers")
+
+    before = threadpool_info()
+    monkeypatch.setattr(sharded, "Parallel", fail)
+    with pytest.raises(RuntimeError, match="no workers"):
+        make_model(n_jobs=2).fit(*mixtures)
+    assert threadpool_info() == before
 
 
 def test_a_grid_search_over_depth_initialises_once(mixtures, tmp_path, monkeypatch):

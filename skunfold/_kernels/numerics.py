@@ -55,11 +55,6 @@ class Parts(NamedTuple):
             return np.negative(self.neg, out=self.neg)
         return np.subtract(self.pos, self.neg, out=self.pos)
 
-    def cancelled(self):
-        """Return the smallest parts with the same difference: (net)+ and (net)-."""
-        pos, neg = (0 if part is None else part for part in self)
-        return Parts(np.maximum(pos - neg, 0), np.maximum(neg - pos, 0))
-
 
 def add(a, b):
     """Return a + b, in the array of a, where None stands for zero."""
