@@ -1,6 +1,88 @@
 """What the `fit` methods of all estimators share."""
 
+import warnings
 from contextlib import contextmanager
+
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+
+from skunfold._training.loop import LoopSettings, TrainingState, copies
+
+
+class TrainedEstimator(BaseEstimator):
+    """Settings and state of the training loop, and the attributes that its results become.
+
+    A subclass has the constructor parameters of the loop and says what differs:
+    `_auto_batch_size`, `_trained_settings`, `_update_rule`, `_parameters_to_train` and
+    `_fitted_parameters`, and where its losses have a unit, `_loss_unit`.
+    """
+
+    _auto_batch_size: int  # what batch_size="auto" is, where there are as many samples
+    _training_state: tuple | None = None  # what was trained, and the state that is left
+
+    @property
+    def _loss_unit(self):
+        """What the losses of the computation are multiplied by."""
+        return 1.0
+
+    def _loop_settings(self, n_samples):
+        batch_size = self.batch_size
+        if batch_size == "auto":
+            batch_size = min(self._auto_batch_size, n_samples)
+        return LoopSettings(
+            max_iter=self.max_iter,
+            batch_size=batch_size,
+            tol=self.tol,
+            n_iter_no_change=self.n_iter_no_change,
+            shuffle=self.shuffle,
+            verbose=self.verbose,
+            loss_unit=self._loss_unit,
+        )
+
+    def _state(self):
+        """Return the state of training: the last fit's, unless something else was trained."""
+        trained = self._trained_settings()
+        known, state = self._training_state or (None, None)
+        if known != trained:
+            parameters = copies(self._parameters_to_train())
+            random_state = check_random_state(self.random_state)
+            state = TrainingState(parameters, self._update_rule(), random_state)
+            self._training_state = (trained, state)
+        return state
+
+    def _set_results(self, state):
+        """Set the attributes that training changes."""
+        for name, value in self._results(state).items():
+            setattr(self, name, value)
+
+    def _results(self, state):
+        """Return the attributes that training changes, for a training state."""
+        history = [dict(epoch) for epoch in state.history]
+        scored = [epoch for epoch in history if "validation_loss" in epoch]
+        held_out = self.early_stopping and bool(scored)
+        loss = state.best_loss * self._loss_unit
+        scores = [e["validation_score"] for e in scored]
+        return self._fitted_parameters(state) | {
+            "history_": history,
+            "n_iter_": max(len(history), 1),
+            "loss_": loss,
+            "best_loss_": None if held_out else loss,
+            "loss_curve_": [e["loss"] for e in history],
+            "validation_loss_curve_": (
+                [e["validation_loss"] for e in scored] if held_out else None
+            ),
+            "validation_scores_": scores if held_out else None,
+            "best_validation_score_": max(scores) if held_out else None,
+        }
+
+    def _warn_if_still_improving(self, state):
+        if state.status == "running" and self.tol > 0:
+            warnings.warn(
+                f"Training reached max_iter={self.max_iter} epochs and was still improving; "
+                "increase max_iter or tol.",
+                ConvergenceWarning,
+            )
 
 
 @contextmanager

@@ -124,7 +124,7 @@ default="nmf"
         Seed of the initialisation, of the held-out samples and of the shuffling.
 
     verbose : int, default=0
-        Above 0, prints a line for every epoch.
+        Above 0, prints a line of `history_` for every epoch.
 
     n_jobs : int or None, default=None
         Number of joblib's workers that share the samples of each update in `fit`; -1 for all
@@ -167,8 +167,12 @@ default="nmf"
         Loss of the held-out samples after each epoch; None without `early_stopping`.
     validation_scores_ : list of float or None
         Their R^2; None without `early_stopping`.
+    best_validation_score_ : float or None
+        The highest of these; None without `early_stopping`.
     history_ : list of dict
-        For each epoch its number, losses, step size and seconds.
+        For each epoch: "epoch", its number; "loss"; "final_loss", that of all samples at its
+        end, or with `early_stopping` "validation_loss" and "validation_score";
+        "learning_rate"; "seconds".
     n_outputs_ : int
         Number of columns of y.
     n_features_in_ : int

@@ -120,7 +120,7 @@ default=None
         Seed of the initialisation, of the held-out samples and of the shuffling.
 
     verbose : int, default=0
-        Above 0, prints a line for every epoch.
+        Above 0, prints a line of `history_` for every epoch.
 
     Attributes
     ----------
@@ -157,7 +157,9 @@ default=None
     best_validation_score_ : float or None
         The highest of these; None without `early_stopping`.
     history_ : list of dict
-        For each epoch its number, losses and seconds.
+        For each epoch: "epoch", its number; "loss"; "final_loss", that of all samples at its
+        end, or with `early_stopping` "validation_loss" and "validation_score";
+        "learning_rate" (not by "lbfgs"); "seconds".
     n_features_in_ : int
         Number of features seen in `fit`.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -363,7 +365,7 @@ default=None
         Seed of the initialisation, of the held-out samples and of the shuffling.
 
     verbose : int, default=0
-        Above 0, prints a line for every epoch.
+        Above 0, prints a line of `history_` for every epoch.
 
     Attributes
     ----------
@@ -400,7 +402,9 @@ default=None
     best_validation_score_ : float or None
         The highest of these; None without `early_stopping`.
     history_ : list of dict
-        For each epoch its number, losses and seconds.
+        For each epoch: "epoch", its number; "loss"; "final_loss", that of all samples at its
+        end, or with `early_stopping` "validation_loss" and "validation_score";
+        "learning_rate" (not by "lbfgs"); "seconds".
     n_features_in_ : int
         Number of features seen in `fit`.
     feature_names_in_ : ndarray of shape (n_features,)

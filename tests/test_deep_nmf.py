@@ -449,9 +449,33 @@ def test_callbacks_see_every_epoch_and_may_stop(mixtures):
     assert_allclose(watch.scores[-1], model.score(X, y))
 
 
-def test_verbose_prints_a_line_an_epoch(mixtures, capsys):
-    make_model(max_iter=3, verbose=1).fit(*mixtures)
-    assert len(capsys.readouterr().out.splitlines()) == 3
+def test_verbose_prints_the_history_in_the_units_of_the_data(mixtures, capsys):
+    X, y = mixtures
+    model = make_model(max_iter=3, verbose=1, early_stopping=True).fit(X, 1000 * y)
+    assert model.target_scale_ > 1
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    curves = zip(model.loss_curve_, model.validation_loss_curve_)
+    for i, (line, (loss, validation_loss)) in enumerate(zip(lines, curves)):
+        start = f"Epoch {i + 1}: loss {loss:.6g}, validation loss {validation_loss:.6g}, "
+        assert line.startswith(start)
+        assert line.endswith(f"({model.history_[i]['seconds']:.1f} s)")
+
+
+def test_history_keeps_the_units_of_the_loss_that_was_trained(mixtures):
+    X, y = mixtures
+    model = make_model(max_iter=2, warm_start=True).fit(X, 1000 * y)
+    first = model.history_
+    model.set_params(training_loss="kullback-leibler").fit(X, 1000 * y)
+    assert model.history_[:2] == first
+    assert [epoch["epoch"] for epoch in model.history_] == [1, 2, 3, 4]
+
+
+def test_seconds_of_every_epoch(mixtures):
+    model = make_model(max_iter=3).fit(*mixtures).partial_fit(*mixtures)
+    assert len(model.history_) == 4
+    assert all(epoch["seconds"] > 0 for epoch in model.history_)
+    assert sum(epoch["seconds"] for epoch in model.history_) < 60
 
 
 # Initialisation

@@ -231,8 +231,13 @@ def test_callbacks_see_every_epoch_and_may_stop(iris, solver):
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_verbose_prints_a_line_an_epoch(iris, solver, capsys):
-    make_model("mean field", solver=solver, max_iter=3, verbose=1).fit(*iris)
-    assert len(capsys.readouterr().out.splitlines()) == 3
+    model = make_model("mean field", solver=solver, max_iter=3, verbose=1).fit(*iris)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    for line, epoch in zip(lines, model.history_):
+        losses = f"loss {epoch['loss']:.6g}, final loss {epoch['final_loss']:.6g}"
+        assert line == f"Epoch {epoch['epoch']}: {losses} ({epoch['seconds']:.1f} s)"
+        assert epoch["seconds"] > 0
 
 
 # Initialisation

@@ -11,7 +11,7 @@ from sklearn.preprocessing import scale
 
 from skunfold import UnfoldedBPClassifier, UnfoldedMeanFieldClassifier
 from skunfold._kernels.layered_mrf import LayeredMRF
-from skunfold._training import lbfgs, loop
+from skunfold._training import loop
 
 both = pytest.mark.parametrize("cls", [UnfoldedMeanFieldClassifier, UnfoldedBPClassifier])
 
@@ -173,8 +173,7 @@ def test_ctrl_c_keeps_the_best_model(iris, solver, monkeypatch):
             signal.raise_signal(signal.SIGINT)
         return ""
 
-    for module in (loop, lbfgs):
-        monkeypatch.setattr(module, "line_of", interrupt)
+    monkeypatch.setattr(loop, "line_of", interrupt)
     model = UnfoldedMeanFieldClassifier(5, solver=solver, verbose=1, random_state=0)
     with pytest.warns(UserWarning, match=r"interrupted after .* best parameters"):
         model.fit(X, y)

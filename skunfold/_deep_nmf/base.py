@@ -29,7 +29,7 @@ from skunfold._deep_nmf.validation import (
 )
 from skunfold._fitting import restored_on_failure, rows_of
 from skunfold._training.callbacks import CallbackSupportMixin, EpochCallbacks, with_callbacks
-from skunfold._training.loop import copies, train_epoch
+from skunfold._training.loop import train_once
 from skunfold._training.objective import Objective
 
 
@@ -157,13 +157,8 @@ class DeepNMFBase(
                 return self
             samples, state = self._samples(X, y, weight), self._state()
             state.average = None
-            if state.best_parameters:
-                state.parameters = copies(state.best_parameters)
             with Objective(self._network()) as objective:
-                settings = self._loop_settings(len(samples))
-                state.best_loss = loss = train_epoch(objective, state, samples, settings)
-            state.best_parameters = copies(state.parameters)
-            state.history.append({"epoch": len(state.history) + 1, "loss": loss})
+                train_once(objective, state, samples, self._loop_settings(len(samples)))
             self._set_results(state)
         return self
 

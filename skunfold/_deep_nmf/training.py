@@ -1,11 +1,9 @@
 """How a deep NMF regressor is initialised and trained, from checked data to its attributes."""
 
-import warnings
+from dataclasses import replace
 
 import numpy as np
 from joblib import effective_n_jobs
-from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 from sklearn.utils import check_random_state, gen_batches
@@ -14,12 +12,13 @@ from sklearn.utils.validation import check_is_fitted, check_memory
 from skunfold._deep_nmf.architecture import Architecture
 from skunfold._deep_nmf.initialization import WarmStart, initial_bases
 from skunfold._deep_nmf.validation import check_sources, group_sizes
+from skunfold._fitting import TrainedEstimator
 from skunfold._kernels.divergences import beta_of, divergence
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
 from skunfold._scaling import power_of_two_scale, weighted_mean
 from skunfold._storage import working_memory
 from skunfold._training.averaging import RunningAverage
-from skunfold._training.loop import LoopSettings, TrainingState, fit_loop
+from skunfold._training.loop import fit_loop
 from skunfold._training.objective import Objective
 from skunfold._training.sharded import ShardedObjective
 from skunfold._training.updates import ExponentiatedGradient, MultiplicativeUpdate
@@ -35,8 +34,10 @@ SOLVERS = {
 }
 
 
-class DeepNMFTraining(BaseEstimator):
+class DeepNMFTraining(TrainedEstimator):
     """Initialisation, training, and the fitted attributes that they set."""
+
+    _auto_batch_size = 1024
 
     def _group_sizes(self):
         return group_sizes(self.n_components, self.output, self.n_targets)
@@ -142,17 +143,12 @@ class DeepNMFTraining(BaseEstimator):
         state = self._state()
         if self.averaging > 0 and state.average is None:
             state.average = RunningAverage(self.averaging, state.parameters)
-        callbacks.watch(lambda: self._fitted_bases(state))
+        callbacks.watch(lambda: self._results(state))
         with self._objective(samples) as objective:
             settings = self._loop_settings(len(samples))
             fit_loop(objective, state, samples, settings, valid, _r2, callbacks)
         self._set_results(state)
-        if state.status == "running" and self.tol > 0:
-            warnings.warn(
-                f"Training reached max_iter={self.max_iter} epochs and was still improving; "
-                "increase max_iter or tol.",
-                ConvergenceWarning,
-            )
+        self._warn_if_still_improving(state)
 
     def _objective(self, samples):
         """Return the loss and its gradient, over samples that may be shared among workers."""
@@ -166,16 +162,12 @@ class DeepNMFTraining(BaseEstimator):
         return self._architecture().network(beta_of(self.training_loss), cancel)
 
     def _loop_settings(self, n_samples):
-        batch_size = min(1024, n_samples) if self.batch_size == "auto" else self.batch_size
-        return LoopSettings(
-            max_iter=self.max_iter,
-            batch_size=batch_size,
-            tol=self.tol,
-            n_iter_no_change=self.n_iter_no_change,
-            shuffle=self.shuffle,
-            verbose=self.verbose,
-            learning_rate_decay=self.learning_rate_decay,
-        )
+        settings = super()._loop_settings(n_samples)
+        return replace(settings, learning_rate_decay=self.learning_rate_decay)
+
+    @property
+    def _loss_unit(self):
+        return self.target_scale_ ** beta_of(self.training_loss)
 
     def _split(self, n_samples, groups):
         """Return the rows to train on and, with early stopping, those held out (or None)."""
@@ -190,56 +182,34 @@ class DeepNMFTraining(BaseEstimator):
     def _samples(self, X, y, weight):
         return self._architecture().samples(X, y, weight, self.bases_, self.target_scale_)
 
-    def _state(self):
-        """Return the state of training, which may be a former one."""
-        trained = (
+    def _trained_settings(self):
+        return (
             self.solver,
             self._n_trained,
             self.tied,
             self.learning_rate_init,
             self.averaging,
         )
-        former = getattr(self, "_training_state", None)
-        if former is None or former[0] != trained:
-            rule, _, default = SOLVERS[self.solver]
-            rate = default if self.learning_rate_init == "auto" else self.learning_rate_init
-            parameters = self._architecture().parameters(
-                self.bases_, self.output_bases_, self.target_scale_
-            )
-            state = TrainingState(parameters, rule(rate), check_random_state(self.random_state))
-            former = self._training_state = (trained, state)
-        return former[1]
 
-    def _fitted_bases(self, state):
-        """Return the attributes that make the model ready to predict, for a training state."""
+    def _update_rule(self):
+        rule, _, default = SOLVERS[self.solver]
+        return rule(default if self.learning_rate_init == "auto" else self.learning_rate_init)
+
+    def _parameters_to_train(self):
+        return self._architecture().parameters(
+            self.bases_, self.output_bases_, self.target_scale_
+        )
+
+    def _fitted_parameters(self, state):
         bases, U = self._architecture().all_bases(
             state.best_parameters, self.bases_, self.target_scale_
         )
-        return {"bases_": bases, "output_bases_": U}
-
-    def _set_results(self, state):
-        """Set the attributes that training changes."""
-        for name, value in self._fitted_bases(state).items():
-            setattr(self, name, value)
-        unit = self.target_scale_ ** beta_of(self.training_loss)
-        self.history_ = [
-            {
-                name: value * unit if name.endswith("loss") else value
-                for name, value in epoch.items()
-            }
-            for epoch in state.history
-        ]
-        validated = [epoch for epoch in self.history_ if "validation_loss" in epoch]
-        held_out = self.early_stopping and bool(validated)
-        self.loss_ = state.best_loss * unit
-        self.best_loss_ = None if held_out else self.loss_
-        self.loss_curve_ = [epoch["loss"] for epoch in self.history_]
-        self.validation_loss_curve_ = self.validation_scores_ = None
-        if held_out:
-            self.validation_loss_curve_ = [e["validation_loss"] for e in validated]
-            self.validation_scores_ = [e["validation_score"] for e in validated]
-        self.n_iter_ = max(len(self.history_), 1)
-        self._count_parameters(sum(p.size for p in state.parameters))
+        return {
+            "bases_": bases,
+            "output_bases_": U,
+            "n_parameters_": _n_parameters(bases, U),
+            "n_trained_parameters_": sum(p.size for p in state.parameters),
+        }
 
     def _set_untrained_results(self, X, y, weight):
         """Set what training would have set."""
@@ -253,15 +223,15 @@ class DeepNMFTraining(BaseEstimator):
         self.loss_ = self.best_loss_ = float(np.average(losses, weights=weight))
         self.loss_curve_, self.history_, self.n_iter_ = [self.loss_], [], 1
         self.validation_loss_curve_ = self.validation_scores_ = None
-        self._count_parameters(0)
+        self.best_validation_score_ = None
+        self.n_parameters_ = _n_parameters(self.bases_, self.output_bases_)
+        self.n_trained_parameters_ = 0
 
-    def _count_parameters(self, n_trained):
-        distinct = {id(W): W.size for W in self.bases_}
-        derived = np.shares_memory(self.output_bases_, self.bases_[-1])
-        self.n_parameters_ = sum(distinct.values()) + (
-            0 if derived else self.output_bases_.size
-        )
-        self.n_trained_parameters_ = n_trained
+
+def _n_parameters(bases, U):
+    """Return how many distinct parameters the layers and the output have."""
+    distinct = sum({id(W): W.size for W in bases}.values())
+    return distinct + (0 if np.shares_memory(U, bases[-1]) else U.size)
 
 
 def _r2(samples, y_hat):

@@ -1,22 +1,17 @@
 """All that the unfolded classifiers share: everything but the rule of their messages."""
 
-import warnings
-from abc import ABCMeta, abstractmethod
+from abc import ABCMeta
 from collections.abc import Iterator
 from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import (
-    BaseEstimator,
     ClassifierMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     _fit_context,
 )
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
-from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import (
@@ -26,26 +21,17 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skunfold._fitting import restored_on_failure, rows_of
-from skunfold._mrf.architecture import Architecture
+from skunfold._fitting import restored_on_failure
 from skunfold._mrf.constraints import CONSTRAINTS
 from skunfold._mrf.initialization import (
     check_classes_kept,
     check_same_network,
-    initial_potentials,
     layer_sizes,
 )
-from skunfold._mrf.label_graph import graph_of_labels
 from skunfold._mrf.targets import Targets, class_weights
-from skunfold._training.callbacks import CallbackSupportMixin, EpochCallbacks, with_callbacks
-from skunfold._training.lbfgs import fit_lbfgs
-from skunfold._training.loop import LoopSettings, TrainingState, copies, fit_loop, train_epoch
-from skunfold._training.objective import L2Penalty, Objective
-from skunfold._training.protocol import Samples
-from skunfold._training.updates import SGD, Adam
-
-# "lbfgs" has no update rule of ours, and its state keeps no step size.
-UPDATES = {"adam": Adam, "sgd": SGD, "lbfgs": Adam}
+from skunfold._mrf.training import MRFTraining
+from skunfold._training.callbacks import CallbackSupportMixin, with_callbacks
+from skunfold._training.loop import train_once
 
 
 def _trains_on_batches(estimator):
@@ -59,16 +45,12 @@ class UnfoldedMRFClassifier(
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     ClassifierMixin,
-    BaseEstimator,
+    MRFTraining,
     metaclass=ABCMeta,
 ):
     """An unfolded field with hidden layers; a subclass says what its units send."""
 
     _parameter_constraints: dict = CONSTRAINTS
-
-    @abstractmethod
-    def _rule(self):
-        """Return the rule of the messages."""
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
@@ -141,14 +123,10 @@ class UnfoldedMRFClassifier(
                 self._initialise(X, Targets.of(y))
             else:
                 self._fitted_architecture()
-            samples, state = self._training(X, y, weight)
-            if state.best_parameters:
-                state.parameters = copies(state.best_parameters)
+            samples, state = self._samples(X, y, weight), self._state()
             settings = self._loop_settings(len(samples))
             with self._objective(samples, settings) as objective:
-                state.best_loss = loss = train_epoch(objective, state, samples, settings)
-            state.best_parameters = copies(state.parameters)
-            state.history.append({"epoch": len(state.history) + 1, "loss": loss})
+                train_once(objective, state, samples, settings)
             self._set_results(state)
         return self
 
@@ -282,28 +260,6 @@ class UnfoldedMRFClassifier(
         check_is_fitted(self)
         return validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
 
-    def _targets(self):
-        check_is_fitted(self)
-        return Targets(self.classes_, self.n_outputs_, self.out_activation_ == "softmax")
-
-    def _architecture(self, targets=None):
-        targets = targets or self._targets()
-        hidden_sizes = layer_sizes(self.hidden_layer_sizes)
-        return Architecture(
-            n_features=self.n_features_in_,
-            hidden_sizes=hidden_sizes,
-            n_outputs=targets.n_outputs,
-            class_node=targets.class_node,
-            n_sweeps=self.n_layers,
-            tied=self.tied,
-            lateral=self.lateral,
-            rule=self._rule(),
-            label_graph=graph_of_labels(
-                self.label_graph, self.coupling, targets, self.n_features_in_, hidden_sizes
-            ),
-            coupling=self.coupling,
-        )
-
     def _fitted_architecture(self):
         """Return the architecture, if the parameters still say what the potentials are of."""
         architecture = self._architecture()
@@ -322,116 +278,6 @@ class UnfoldedMRFClassifier(
         X = self._validated_data(X)
         stages = self._fitted_architecture().staged_logits(X, self._parameters_like(X))
         return [stages[:, k] for k in range(self.n_layers)]
-
-    def _initialise(self, X, targets):
-        """Set the attributes of an untrained network."""
-        architecture = self._architecture(targets)
-        random_state = check_random_state(self.random_state)
-        potentials = initial_potentials(self.init, architecture, X, random_state)
-        self._begin(targets, potentials)
-
-    def _begin(self, targets, potentials):
-        """Set all fitted attributes, for potentials that are not trained yet."""
-        self.classes_ = targets.classes
-        self.n_outputs_ = targets.n_outputs
-        self.out_activation_ = "softmax" if targets.class_node else "logistic"
-        graph = self._architecture().label_graph
-        self.label_edges_ = None if graph is None else np.stack([graph.i, graph.j])
-        self._training_state = None
-        parameters = self._architecture().parameters(potentials)
-        state = TrainingState(parameters, None, np.random.RandomState(), parameters)
-        self._set_results(state)
-
-    def _train(self, X, y, weight):
-        """Train from where the potentials stand, and set the results."""
-        train, held_out = self._split(y)
-        samples, state = self._training(*rows_of(train, X, y, weight))
-        valid = None
-        if held_out is not None:
-            valid, _ = self._training(*rows_of(held_out, X, y, weight))
-        callbacks = EpochCallbacks(self, X, y, weight, self.max_iter)
-        callbacks.watch(lambda: self._fitted_potentials(state))
-        settings = self._loop_settings(len(samples))
-        with self._objective(samples, settings) as objective:
-            if self.solver == "lbfgs":
-                fit_lbfgs(objective, state, samples, settings, callbacks)
-            else:
-                score = self._targets().accuracy
-                fit_loop(objective, state, samples, settings, valid, score, callbacks)
-        self._set_results(state)
-        callbacks.end_fit()
-        if state.status == "running" and self.tol > 0:
-            warnings.warn(
-                f"Training reached max_iter={self.max_iter} epochs and was still improving; "
-                "increase max_iter or tol.",
-                ConvergenceWarning,
-            )
-
-    def _training(self, X, y, weight):
-        """Return the samples and the state of training."""
-        samples = Samples((X,), self._targets().indicators(y, X.dtype), weight)
-        trained = (self.solver, self.tied, self.learning_rate_init)
-        known, state = getattr(self, "_training_state", None) or (None, None)
-        if known != trained:
-            parameters = copies(self._architecture().parameters(self.potentials_))
-            update = UPDATES[self.solver](self.learning_rate_init)
-            state = TrainingState(parameters, update, check_random_state(self.random_state))
-            self._training_state = (trained, state)
-        return samples, state
-
-    def _objective(self, samples, settings):
-        """Return the loss with its penalty, which counts once for every batch."""
-        architecture = self._architecture()
-        n_batches = -(-len(samples) // settings.batch_size)
-        strength = self.alpha * n_batches / samples.total_weight
-        penalty = L2Penalty(strength, architecture.coupling_places)
-        return Objective(architecture.network, penalty)
-
-    def _loop_settings(self, n_samples):
-        batch_size = min(200, n_samples) if self.batch_size == "auto" else self.batch_size
-        if self.solver == "lbfgs":
-            batch_size = n_samples
-        # A loss after one update does not fluctuate by chance; after random batches it does.
-        patience = 1 if batch_size >= n_samples else max(1, self.n_iter_no_change // 2)
-        return LoopSettings(
-            max_iter=self.max_iter,
-            batch_size=batch_size,
-            tol=self.tol,
-            n_iter_no_change=self.n_iter_no_change,
-            shuffle=self.shuffle,
-            verbose=self.verbose,
-            patience=patience,
-        )
-
-    def _split(self, y):
-        """Return the rows to train on and, with early stopping, those held out (or None)."""
-        if not self.early_stopping or self.solver == "lbfgs":
-            return slice(None), None
-        splitter = ShuffleSplit if y.ndim == 2 else StratifiedShuffleSplit
-        splits = splitter(1, test_size=self.validation_fraction, random_state=self.random_state)
-        return next(splits.split(np.empty(len(y)), y))
-
-    def _fitted_potentials(self, state):
-        """Return the attributes that make the model ready to predict, for a training state."""
-        return {"potentials_": self._architecture().potentials(state.best_parameters)}
-
-    def _set_results(self, state):
-        """Set the attributes that training changes."""
-        self.potentials_ = self._fitted_potentials(state)["potentials_"]
-        self.n_parameters_ = sum(p.size for p in state.parameters)
-        self.history_ = list(state.history)
-        held_out = any("validation_loss" in epoch for epoch in self.history_)
-        self.loss_ = state.best_loss
-        self.best_loss_ = None if held_out else self.loss_
-        self.loss_curve_ = [epoch["loss"] for epoch in self.history_]
-        self.validation_loss_curve_ = self.validation_scores_ = None
-        self.best_validation_score_ = None
-        if held_out:
-            scored = [epoch for epoch in self.history_ if "validation_loss" in epoch]
-            self.validation_loss_curve_ = [e["validation_loss"] for e in scored]
-            self.validation_scores_ = [e["validation_score"] for e in scored]
-            self.best_validation_score_ = max(self.validation_scores_)
-        self.n_iter_ = max(len(self.history_), 1)
 
     @property
     def _n_features_out(self):

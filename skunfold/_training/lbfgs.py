@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from skunfold._training.callbacks import NoCallbacks
-from skunfold._training.loop import copies, line_of, note_interruption
+from skunfold._training.loop import copies, note_interruption, write_history
 
 
 def fit_lbfgs(objective, state, train, settings, callbacks=None):
@@ -30,12 +30,9 @@ def fit_lbfgs(objective, state, train, settings, callbacks=None):
         state.best_parameters = _unpacked(intermediate_result.x, state.parameters)
         state.best_loss = float(intermediate_result.fun)
         now = time.perf_counter()
-        entry = {"epoch": len(state.history) + 1, "loss": state.best_loss}
-        entry |= {"final_loss": state.best_loss, "seconds": now - began[0]}
-        state.history.append(entry)
+        entry = {"loss": state.best_loss, "final_loss": state.best_loss}
+        write_history(state, settings, entry, now - began[0])
         began[0] = now
-        if settings.verbose:
-            print(line_of(entry))
         if callbacks.end_epoch():
             state.status = "stopped"
             raise StopIteration

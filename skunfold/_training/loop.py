@@ -34,6 +34,7 @@ class LoopSettings:
     verbose: int = 0
     learning_rate_decay: float = 1.0
     patience: int = 1  # epochs without a lower training loss, before the step is halved
+    loss_unit: float = 1.0  # what the losses of the history are multiplied by
 
 
 @dataclass
@@ -114,12 +115,23 @@ def _start(objective, state, train, valid):
         state.best_loss, _ = objective.evaluate_with_output(state.best_parameters, valid)
 
 
+def train_once(objective, state, train, settings):
+    """Train for one epoch that nothing judges: its parameters are the best, come what may."""
+    began = time.perf_counter()
+    if state.best_parameters:
+        state.parameters = copies(state.best_parameters)
+    state.best_loss = loss = train_epoch(objective, state, train, settings)
+    state.best_parameters = copies(state.parameters)
+    entry = {"loss": loss, "learning_rate": state.update.learning_rate}
+    write_history(state, settings, entry, time.perf_counter() - began)
+
+
 def _run_epoch(objective, state, train, settings, valid, score):
     """Run one epoch, keep or undo it, and write its line of the history."""
     began = time.perf_counter()
     learning_rate = state.update.learning_rate
-    loss = train_epoch(objective, state, train, settings)
-    entry = {"epoch": len(state.history) + 1, "loss": loss, "learning_rate": learning_rate}
+    entry = {"loss": train_epoch(objective, state, train, settings)}
+    entry["learning_rate"] = learning_rate
     if valid is None:
         monitored = entry["final_loss"] = objective.evaluate(state.current_parameters, train)
     else:
@@ -130,10 +142,18 @@ def _run_epoch(objective, state, train, settings, valid, score):
     patience = settings.patience if valid is None else max(settings.patience, PATIENCE)
     _judge(state, monitored, settings, patience)
     state.update.learning_rate *= settings.learning_rate_decay
-    entry["seconds"] = time.perf_counter() - began
-    state.history.append(entry)
+    write_history(state, settings, entry, time.perf_counter() - began)
+
+
+def write_history(state, settings, entry, seconds):
+    """Add an epoch to the history, its losses in the units of the data; maybe print it."""
+    entry = {
+        name: value * settings.loss_unit if name.endswith("loss") else value
+        for name, value in entry.items()
+    }
+    state.history.append({"epoch": len(state.history) + 1, **entry, "seconds": seconds})
     if settings.verbose:
-        print(line_of(entry))
+        print(line_of(state.history[-1]))
 
 
 def train_epoch(objective, state, train, settings):
