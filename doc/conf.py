@@ -5,7 +5,7 @@ import zlib
 from pathlib import Path
 
 import sklearn
-from sklearn.utils.discovery import all_estimators, all_functions
+from sklearn.utils.discovery import all_displays, all_estimators, all_functions
 
 from skunfold import __version__
 
@@ -78,7 +78,8 @@ def scikit_learn_inventory():
     So links are resolved without a network.
     """
     lines = []
-    for role, objects in (("class", all_estimators()), ("function", all_functions())):
+    classes = all_estimators() + all_displays()
+    for role, objects in (("class", classes), ("function", all_functions())):
         for _, found in objects:
             parts = f"{found.__module__}.{found.__qualname__}".split(".")
             name = ".".join(part for part in parts if not part.startswith("_"))

@@ -4,7 +4,8 @@ import sys
 import numpy as np
 import pytest
 
-from skunfold.plotting import plot_spectrograms
+from skunfold.audio import SpeechEnhancer
+from skunfold.plotting import SpectrogramDisplay, plot_spectrograms
 
 Figure = pytest.importorskip("matplotlib.figure").Figure
 
@@ -85,3 +86,74 @@ def test_importing_the_package_leaves_matplotlib_alone():
     code = "import sys, skunfold.cli, skunfold.plotting; print('matplotlib' in sys.modules)"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert output.stdout.strip() == "False", output.stderr
+
+
+# Displays
+
+
+@pytest.fixture
+def _agg():
+    plt = pytest.importorskip("matplotlib.pyplot")
+    plt.switch_backend("agg")
+    yield
+    plt.close("all")
+
+
+@pytest.mark.usefixtures("_agg")
+@pytest.mark.parametrize("with_clean", [False, True])
+def test_mask_is_what_is_kept(with_clean):
+    low, high = tone(1000), tone(4000)
+    clean = low if with_clean else None
+    display = SpectrogramDisplay.from_predictions(
+        low + high, low + high / 10, clean, sample_rate=16000
+    )
+    kept, quieter = (display.mask[round(f * 0.025)] for f in (1000, 4000))
+    assert kept[2:-2] == pytest.approx(1.0, abs=0.01)
+    assert quieter[2:-2] == pytest.approx(0.1, abs=0.01)
+    assert display.mask.min() >= 0
+    assert display.mask.max() <= 1
+    titles = [ax.get_title(loc="left") for ax in display.axes_]
+    assert titles == ["noisy", "mask", "enhanced", "clean"][: 3 + with_clean]
+    assert np.asarray(images(display.figure_)[0].get_array()).max() == 0
+    display.figure_.canvas.draw()
+    display.plot(display.figure_.subplots(3 + with_clean, 1), dynamic_range=30)
+    assert images(display.figure_)[-1].get_clim() == (-30, 0)
+
+
+@pytest.mark.usefixtures("_agg")
+def test_display_of_an_enhancer_has_its_settings():
+    from sklearn.linear_model import LinearRegression
+
+    rng = np.random.default_rng(0)
+    clean, noise = tone(500, rate=8000), 0.3 * rng.normal(size=8000)
+    enhancer = SpeechEnhancer(
+        LinearRegression(), sample_rate=8000, window_length=0.032, hop_length=0.008, n_context=2
+    ).fit([clean + noise], [clean])
+    display = SpectrogramDisplay.from_estimator(enhancer, clean + noise, clean)
+    expected = SpectrogramDisplay.from_predictions(
+        clean + noise,
+        enhancer.enhance(clean + noise),
+        sample_rate=8000,
+        window_length=0.032,
+        hop_length=0.008,
+    )
+    assert display.noisy.shape == (129, 125)
+    np.testing.assert_array_equal(display.mask, expected.mask)
+    left, right, bottom, top = display.axes_[0].get_images()[0].get_extent()
+    assert (left, bottom, top) == (0, 0, 4)
+    assert right == pytest.approx(1.0)
+
+
+def test_mistakes_in_displays():
+    with pytest.raises(TypeError, match="object does not enhance waveforms"):
+        SpectrogramDisplay.from_estimator(object(), tone(440))
+    with pytest.raises(ValueError, match=r"\[16000, 8000\] samples; give some of one length"):
+        SpectrogramDisplay.from_predictions(tone(440), tone(440, 0.5), sample_rate=16000)
+    with pytest.raises(ValueError, match=r"clean has shape \(2, 3\)"):
+        SpectrogramDisplay.from_predictions(
+            tone(440), tone(440), np.ones((2, 3)), sample_rate=16000
+        )
+    with pytest.raises(ValueError, match="dynamic_range must be greater than 0 dB"):
+        SpectrogramDisplay.from_predictions(
+            tone(440), tone(440), sample_rate=16000, dynamic_range=0
+        )

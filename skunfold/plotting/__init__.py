@@ -1,0 +1,20 @@
+"""Pictures; matplotlib is imported when one is drawn.
+
+Displays are made as in scikit-learn: a class method computes what is to be seen and draws it;
+`plot` draws it again, on other axes or otherwise.
+"""
+
+from skunfold.plotting._bases import BasesDisplay
+from skunfold.plotting._beliefs import BeliefsDisplay
+from skunfold.plotting._losses import LossCurveDisplay
+from skunfold.plotting._spectrograms import SpectrogramDisplay, plot_spectrograms
+from skunfold.plotting._stages import StagedScoreDisplay
+
+__all__ = [
+    "BasesDisplay",
+    "BeliefsDisplay",
+    "LossCurveDisplay",
+    "SpectrogramDisplay",
+    "StagedScoreDisplay",
+    "plot_spectrograms",
+]
