@@ -7,10 +7,11 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
+from skunfold._documentation import DocumentedEstimator
 from skunfold._training.loop import LoopSettings, TrainingState, copies
 
 
-class TrainedEstimator(BaseEstimator):
+class TrainedEstimator(DocumentedEstimator, BaseEstimator):
     """Settings and state of the training loop, and the attributes that its results become.
 
     A subclass has the constructor parameters of the loop and says what differs:

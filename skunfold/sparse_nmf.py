@@ -19,13 +19,16 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from skunfold._deep_nmf.architecture import Architecture
 from skunfold._deep_nmf.initialization import random_start
+from skunfold._documentation import DocumentedEstimator
 from skunfold._kernels import sparse_nmf
 from skunfold._kernels.divergences import BETA, beta_of
 from skunfold._kernels.outputs import LinearOutput
 from skunfold._scaling import power_of_two_scale
 
 
-class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class SparseNMF(
+    DocumentedEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     """Non-negative matrix factorization with sparse activations and unit-norm bases.
 
     Minimises the beta-divergence of the data from ``activations @ components_``, plus

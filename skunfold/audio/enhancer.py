@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from skunfold._documentation import DocumentedEstimator
 from skunfold.audio._checks import (
     check_goes_on,
     check_pairs,
@@ -31,7 +32,7 @@ _MAX_SOURCE_FRAMES = 10_000  # of each source, for the initialisation of the bas
 _BLOCK_SECONDS = 5
 
 
-class SpeechEnhancer(BaseEstimator):
+class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
     """Take the noise out of recordings of speech.
 
     Each recording is turned into a spectrogram; a regressor is shown the magnitudes of each

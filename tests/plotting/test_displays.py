@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.decomposition import NMF
-from sklearn.linear_model import LogisticRegression
+from sklearn.dummy import DummyClassifier
 from sklearn.metrics import log_loss, mean_squared_error
 from sklearn.preprocessing import scale
 
@@ -310,14 +310,14 @@ def test_curves_can_share_axes(deep, spectra):
 
 def test_mistakes_are_explained(deep, field, spectra, iris):
     X, y = spectra
-    other = LogisticRegression().fit(*iris)
+    other = DummyClassifier().fit(*iris)
     for display, arguments in (
         (LossCurveDisplay, ()),
         (StagedScoreDisplay, iris),
         (BasesDisplay, ()),
         (BeliefsDisplay, iris[:1]),
     ):
-        with pytest.raises(TypeError, match="LogisticRegression has no "):
+        with pytest.raises(TypeError, match="DummyClassifier has no "):
             display.from_estimator(other, *arguments)
     untrained = DeepNMFRegressor(3, n_trained_layers=0).fit(X, y)
     with pytest.raises(ValueError, match="no trained layers and so no loss by epoch"):

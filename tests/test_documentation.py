@@ -1,0 +1,97 @@
+"""What a notebook and a prompt show of the estimators."""
+
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn import config_context
+from sklearn.pipeline import make_pipeline
+from sklearn.utils import estimator_html_repr
+
+import skunfold
+from skunfold import (
+    DeepNMFRegressor,
+    SparseNMF,
+    UnfoldedBPClassifier,
+    UnfoldedMeanFieldClassifier,
+    _documentation,
+)
+from skunfold.audio import SpeechEnhancer
+
+PAGES = {
+    "skunfold.DeepNMFRegressor": DeepNMFRegressor(),
+    "skunfold.SparseNMF": SparseNMF(),
+    "skunfold.UnfoldedMeanFieldClassifier": UnfoldedMeanFieldClassifier(),
+    "skunfold.UnfoldedBPClassifier": UnfoldedBPClassifier(),
+    "skunfold.audio.SpeechEnhancer": SpeechEnhancer(),
+}
+
+
+class Metadata:
+    """Stands in for those of an installed package."""
+
+    def __init__(self, urls):
+        self.urls = urls
+
+    def get_all(self, name):
+        return self.urls if name == "Project-URL" else None
+
+
+@pytest.fixture
+def project_urls(monkeypatch):
+    """Return a function that sets the URLs of the package's metadata; None: not installed."""
+
+    def set_urls(urls, installed=True):
+        def metadata(name):
+            if name != "skunfold" or not installed:
+                raise PackageNotFoundError(name)
+            return Metadata(urls)
+
+        monkeypatch.setattr(_documentation, "metadata", metadata)
+        _documentation.documentation_address.cache_clear()
+
+    yield set_urls
+    _documentation.documentation_address.cache_clear()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_html_links_to_the_page_of_the_estimator(page, project_urls):
+    project_urls(["Source, https://a.example/", "Documentation, https://docs.example/s/"])
+    html = estimator_html_repr(make_pipeline(PAGES[page]))
+    assert f'href="https://docs.example/s/generated/{page}.html"' in html
+    api = Path(skunfold.__file__).parents[1] / "doc" / "api.rst"
+    if api.exists():  # not where the package alone is installed
+        module, _, name = page.rpartition(".")
+        section = api.read_text().split(f".. currentmodule:: {module}\n")[1]
+        assert f"   {name}\n" in section.split(".. currentmodule::")[0]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"urls": None}, {"urls": ["Source, https://a.example/"]}, {"installed": False}]
+)
+def test_no_link_without_an_address(settings, project_urls):
+    project_urls(**{"urls": [], **settings})
+    html = estimator_html_repr(DeepNMFRegressor())
+    assert "DeepNMFRegressor" in html
+    assert "generated/" not in html
+
+
+def test_a_class_of_a_users_own_does_not_link_to_ours(project_urls):
+    project_urls(["Documentation, https://docs.example/"])
+
+    class Mine(DeepNMFRegressor):
+        pass
+
+    assert "docs.example" not in estimator_html_repr(Mine())
+
+
+def test_repr_shows_what_is_not_the_default_and_is_short():
+    model = DeepNMFRegressor(5, init=np.ones((5, 400)), solver="mu")
+    assert (
+        repr(DeepNMFRegressor(5, solver="mu"))
+        == "DeepNMFRegressor(n_components=5, solver='mu')"
+    )
+    assert len(repr(model)) < 1000
+    with config_context(display="text"):
+        assert repr(SpeechEnhancer(n_context=3)) == "SpeechEnhancer(n_context=3)"
