@@ -129,9 +129,10 @@ default="nmf"
     n_jobs : int or None, default=None
         Number of joblib's workers that share the samples of each update in `fit`; -1 for all
         processors. They are threads, or what ``joblib.parallel_config`` says: processes, or
-        a Dask cluster, to which the samples are sent once. Each computes with one thread; the
-        result is the same for any number, up to rounding. None: no workers; this process uses
-        as many threads as its BLAS would.
+        a Dask cluster, all workers of which are then used. Samples are sent to them once. Each
+        computes with one thread, those of Dask with their own number; the result is the same
+        for any number, up to rounding. None: no workers; this process uses as many threads as
+        its BLAS would.
 
     memory : str, object with the interface of joblib.Memory, or None, default=None
         Where to cache the initialisation, so that fits that differ in depth, solver or other

@@ -1,5 +1,7 @@
 """Data larger than memory, workers that share it, and initialisations that are cached."""
 
+import time
+
 import joblib
 import numpy as np
 import pytest
@@ -127,6 +129,65 @@ def test_a_grid_search_over_depth_initialises_once(mixtures, tmp_path, monkeypat
         initialization.WarmStart, "bases", lambda *a: pytest.fail("computed anew")
     )
     model.set_params(n_layers=5).fit(*mixtures)
+
+
+@pytest.fixture
+def dask_cluster():
+    """Start a Dask cluster whose two workers, with 1 and 3 threads, are in this process."""
+    distributed = pytest.importorskip("distributed")
+    workers = {
+        i: {"cls": distributed.Worker, "options": {"nthreads": n, "dashboard": False}}
+        for i, n in enumerate((1, 3))
+    }
+    options = {"dashboard_address": None, "protocol": "inproc://"}
+    scheduler = {"cls": distributed.Scheduler, "options": options}
+    with (
+        distributed.SpecCluster(workers, scheduler, asynchronous=False) as cluster,
+        distributed.Client(cluster),
+        joblib.parallel_config(backend="dask"),
+    ):
+        yield cluster
+
+
+@pytest.mark.filterwarnings("default")  # What Dask itself warns of is not ours.
+def test_dask_workers_hold_only_their_shards(mixtures, dask_cluster, monkeypatch):
+    sizes = {}
+    call = sharded._DaskShards.call
+
+    def spy(self, *arguments):
+        for worker in dask_cluster.workers.values():
+            (shard,) = worker.state.actors.values()
+            sizes[worker.state.nthreads] = len(shard._samples)
+        return call(self, *arguments)
+
+    monkeypatch.setattr(sharded._DaskShards, "call", spy)
+    make_model(n_jobs=None).fit(*mixtures)
+    assert not sizes  # no workers where none are asked for
+    shared = make_model(n_jobs=2, solver="mu").fit(*mixtures)
+    assert sizes == {1: 225, 3: 675}
+    assert_same_fit(make_model(solver="mu").fit(*mixtures), shared, rtol=1e-9)
+    deadline = time.monotonic() + 10
+    while any(worker.state.actors for worker in dask_cluster.workers.values()):
+        assert time.monotonic() < deadline, "the shards are still there"
+        time.sleep(0.01)
+
+
+@pytest.mark.filterwarnings("default")
+def test_what_a_lost_dask_worker_had_to_do_is_done_here(mixtures, dask_cluster, monkeypatch):
+    call, n_calls = sharded._DaskShards.call, 0
+
+    def close_one(self, *arguments):
+        nonlocal n_calls
+        n_calls += 1
+        if n_calls == 5:
+            dask_cluster.sync(dask_cluster.workers[0].close)
+        return call(self, *arguments)
+
+    monkeypatch.setattr(sharded._DaskShards, "call", close_one)
+    with pytest.warns(UserWarning, match="its 225 samples are worked on in this process"):
+        shared = make_model(n_jobs=-1).fit(*mixtures)
+    assert n_calls > 5
+    assert_same_fit(make_model().fit(*mixtures), shared, rtol=1e-9)
 
 
 # What Dask itself warns of is not ours.
