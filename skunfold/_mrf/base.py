@@ -26,7 +26,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skunfold._fitting import restored_on_failure, rows_of
+from skunfold._fitting import restored_on_failure, rows_of, split_rows
 from skunfold._mrf.architecture import Architecture
 from skunfold._mrf.constraints import CONSTRAINTS
 from skunfold._mrf.initialization import (
@@ -408,8 +408,7 @@ class UnfoldedMRFClassifier(
         if not self.early_stopping or self.solver == "lbfgs":
             return slice(None), None
         splitter = ShuffleSplit if y.ndim == 2 else StratifiedShuffleSplit
-        splits = splitter(1, test_size=self.validation_fraction, random_state=self.random_state)
-        return next(splits.split(np.empty(len(y)), y))
+        return split_rows(self, splitter, len(y), y)
 
     def _fitted_potentials(self, state):
         """Return the attributes that make the model ready to predict, for a training state."""
