@@ -3,6 +3,7 @@
 import warnings
 from contextlib import contextmanager
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
@@ -101,6 +102,19 @@ def restored_on_failure(estimator):
             delattr(estimator, name)
         vars(estimator).update(fitted)
         raise
+
+
+def split_rows(estimator, splitter, n_samples, y=None, groups=None):
+    """Return the rows to train on, and those that are held out for early stopping."""
+    fraction = estimator.validation_fraction
+    splits = splitter(1, test_size=fraction, random_state=estimator.random_state)
+    try:
+        return next(splits.split(np.empty(n_samples), y, groups))
+    except ValueError as error:
+        raise ValueError(
+            f"early_stopping cannot hold out validation_fraction={fraction} of {n_samples} "
+            f"samples; give another fraction, or early_stopping=False ({error})"
+        ) from error
 
 
 def rows_of(rows, *arrays):

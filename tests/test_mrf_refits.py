@@ -1,7 +1,5 @@
 """The unfolded classifiers over several fits: warm starts, streams, interrupts, changes."""
 
-import signal
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -170,7 +168,7 @@ def test_ctrl_c_keeps_the_best_model(iris, solver, monkeypatch):
 
     def interrupt(entry):
         if entry["epoch"] == 8:
-            signal.raise_signal(signal.SIGINT)
+            raise KeyboardInterrupt
         return ""
 
     monkeypatch.setattr(loop, "line_of", interrupt)

@@ -25,6 +25,7 @@ from skunfold._deep_nmf.training import DeepNMFTraining
 from skunfold._deep_nmf.validation import (
     check_depth,
     check_mask_targets,
+    check_numbers,
     check_validation_data,
 )
 from skunfold._fitting import restored_on_failure, rows_of
@@ -242,10 +243,9 @@ class DeepNMFBase(
             reset=n_outputs is None,
             dtype=[np.float64, np.float32],
             multi_output=True,
-            y_numeric=True,
         )
         check_non_negative(X, f"DeepNMFRegressor (argument X{suffix})")
-        y = y.astype(X.dtype, copy=False).reshape(len(X), -1)
+        y = check_numbers(y, f"y{suffix}", X.dtype).reshape(len(X), -1)
         check_non_negative(y, f"DeepNMFRegressor (argument y{suffix})")
         if n_outputs not in (None, y.shape[1]):
             raise ValueError(

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, check_memory
 from skunfold._deep_nmf.architecture import Architecture
 from skunfold._deep_nmf.initialization import WarmStart, initial_bases
 from skunfold._deep_nmf.validation import check_sources, group_sizes
-from skunfold._fitting import TrainedEstimator
+from skunfold._fitting import TrainedEstimator, split_rows
 from skunfold._kernels.divergences import beta_of, divergence
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
 from skunfold._scaling import power_of_two_scale, weighted_mean
@@ -176,8 +176,7 @@ class DeepNMFTraining(TrainedEstimator):
         if groups is not None and len(np.unique(groups)) == 1:
             groups = None
         splitter = ShuffleSplit if groups is None else GroupShuffleSplit
-        splits = splitter(1, test_size=self.validation_fraction, random_state=self.random_state)
-        return next(splits.split(np.empty(n_samples), groups=groups))
+        return split_rows(self, splitter, n_samples, groups=groups)
 
     def _samples(self, X, y, weight):
         return self._architecture().samples(X, y, weight, self.bases_, self.target_scale_)

@@ -35,6 +35,17 @@ def check_depth(n_layers, n_trained, fitted_bases):
         )
 
 
+def check_numbers(y, name, dtype):
+    """Return targets as an array of the dtype."""
+    try:
+        return y.astype(dtype, copy=False)
+    except ValueError as error:
+        raise ValueError(
+            f"{name} must hold numbers of 0 and more ({error}); for classes take "
+            "UnfoldedMeanFieldClassifier or UnfoldedBPClassifier."
+        ) from error
+
+
 def check_mask_targets(y, X, n_targets):
     """Check that the columns of y are those of `n_targets` sources in X."""
     width, rest = divmod(y.shape[1], n_targets)

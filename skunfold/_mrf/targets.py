@@ -45,7 +45,13 @@ class Targets:
     def of(cls, y):
         """Return the targets that y holds samples of."""
         check_classification_targets(y)
-        if type_of_target(y).startswith("multilabel"):
+        kind = type_of_target(y)
+        if kind == "multiclass-multioutput":
+            raise ValueError(
+                f"y has shape {y.shape} and holds values other than 0 and 1; give one column "
+                "of classes, or a label indicator matrix of 0 and 1."
+            )
+        if kind.startswith("multilabel"):
             return cls(np.arange(y.shape[1]), y.shape[1], class_node=False)
         return cls.of_classes(np.unique(y))
 
@@ -54,7 +60,8 @@ class Targets:
         """Return the targets of one class node."""
         if len(classes) < 2:
             raise ValueError(
-                f"y holds one class only, {classes[0]!r}; a classifier needs two or more."
+                f"y holds one class only, {classes.tolist()[0]!r}; a classifier needs two or "
+                "more."
             )
         n_outputs = 1 if len(classes) == 2 else len(classes)
         return cls(classes, n_outputs, class_node=n_outputs > 1)
@@ -79,7 +86,7 @@ class Targets:
         unknown = np.setdiff1d(y, self.classes)
         if len(unknown):
             raise ValueError(
-                f"y holds the class {unknown[0]!r}; this model knows the classes "
+                f"y holds the class {unknown.tolist()[0]!r}; this model knows the classes "
                 f"{', '.join(map(str, self.classes))}."
             )
         index = np.searchsorted(self.classes, y)

@@ -8,7 +8,7 @@ from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skunfold._fitting import TrainedEstimator, rows_of
+from skunfold._fitting import TrainedEstimator, rows_of, split_rows
 from skunfold._mrf.architecture import Architecture
 from skunfold._mrf.initialization import initial_potentials, layer_sizes
 from skunfold._mrf.label_graph import graph_of_labels
@@ -134,5 +134,4 @@ class MRFTraining(TrainedEstimator):
         if not self.early_stopping or self.solver == "lbfgs":
             return slice(None), None
         splitter = ShuffleSplit if y.ndim == 2 else StratifiedShuffleSplit
-        splits = splitter(1, test_size=self.validation_fraction, random_state=self.random_state)
-        return next(splits.split(np.empty(len(y)), y))
+        return split_rows(self, splitter, len(y), y)

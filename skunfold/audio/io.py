@@ -245,6 +245,10 @@ def check_waveform(
         The same array where it was one.
     """
     array = np.asarray(waveform)
+    if array.dtype.kind == "U":
+        raise ValueError(
+            f"{name} must hold samples, got {waveform!r}; read_audio returns those of a file"
+        )
     if array.dtype not in (np.float32, np.float64):
         raise ValueError(
             f"{name} must be float32 or float64 with full scale at +-1, got dtype "

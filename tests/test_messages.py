@@ -1,0 +1,50 @@
+"""Usual mistakes get one sentence that names what is wrong and says what would do."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skunfold import DeepNMFRegressor, UnfoldedBPClassifier, UnfoldedMeanFieldClassifier
+from skunfold.audio import SpeechEnhancer
+
+RNG = np.random.default_rng(0)
+X = RNG.random((30, 6))
+CLASSES = RNG.integers(0, 3, 30)
+CLASSIFIERS = [UnfoldedMeanFieldClassifier, UnfoldedBPClassifier]
+
+
+@pytest.mark.parametrize("y", [["a", "b"] * 15, pd.Series(["a", "b"] * 15, dtype=object)])
+def test_text_as_targets_of_the_regressor(y):
+    with pytest.raises(ValueError, match=r"y must hold numbers .*'a'.*UnfoldedMeanField"):
+        DeepNMFRegressor(2, n_layers=2).fit(X, y)
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+def test_several_columns_of_classes(classifier):
+    y = np.arange(60).reshape(30, 2) % 3
+    with pytest.raises(ValueError, match=r"y has shape \(30, 2\).*one column.*indicator"):
+        classifier(3).fit(X, y)
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+def test_one_class(classifier):
+    with pytest.raises(ValueError, match=r"one class only, 7; .* two or more"):
+        classifier(3).fit(X, np.full(30, 7))
+
+
+def test_too_few_samples_to_hold_some_out():
+    message = r"validation_fraction=0.1 of (\d) samples; give another .*early_stopping=False"
+    with pytest.raises(ValueError, match=message):
+        DeepNMFRegressor(2, n_layers=2, early_stopping=True).fit(X[:1], X[:1])
+    with pytest.raises(ValueError, match=message):
+        UnfoldedMeanFieldClassifier(3, early_stopping=True).fit(X[:6], CLASSES[:6])
+
+
+def test_no_jobs():
+    with pytest.raises(ValueError, match=r"'n_jobs' parameter .* Got 0 instead"):
+        DeepNMFRegressor(2, n_layers=2, n_jobs=0).fit(X, X)
+
+
+def test_names_of_files_instead_of_waveforms():
+    with pytest.raises(ValueError, match=r"X\[0\] must hold samples, got 'a.wav'; read_audio"):
+        SpeechEnhancer().fit(["a.wav"], ["b.wav"])
