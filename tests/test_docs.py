@@ -59,6 +59,14 @@ def test_examples_of_a_page(page, monkeypatch):
     assert doctest.testfile(str(page), module_relative=False, optionflags=flags).failed == 0
 
 
+def test_the_tests_that_pages_name_exist():
+    named = {
+        name for page in PAGES for name in re.findall(r"``(tests/.+?)``", page.read_text())
+    }
+    assert "tests/test_common.py" in named
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 NUMBER = re.compile(r"\d+\.\d*")  # with a point: what rounding may change
 
 
