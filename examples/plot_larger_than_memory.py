@@ -88,8 +88,9 @@ print(f"{len(search.cv_results_['params']) * 2 + 1} fits, {n_computed} initialis
 # %%
 # What was learned
 # ----------------
-# Deeper networks separate better, and trained ones better than NMF of the same depth. Right: all
-# that is in a mixture, and what is estimated to be of the first kind of sources, against what is.
+# Deeper networks separate better, and trained ones better than NMF of the same depth. Right:
+# all that is in a mixture, and what is estimated to be of the first kind of sources, against
+# what is.
 
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
 scores = search.cv_results_["mean_test_score"].reshape(3, 2)
