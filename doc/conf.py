@@ -2,6 +2,8 @@
 
 import re
 import zlib
+from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
 import sklearn
@@ -39,6 +41,9 @@ myst_heading_anchors = 3
 html_theme = "pydata_sphinx_theme"
 html_title = "skunfold"
 html_static_path = ["_static"]
+if find_spec("mathjax"):  # of django-static-mathjax: formulas show without a network
+    html_static_path.append(str(files("mathjax") / "static" / "mathjax" / "es5" / "tex-svg.js"))
+    mathjax_path = "tex-svg.js"
 html_css_files = ["wide.css"]
 html_sidebars = {"index": [], "getting_started": []}  # they have no pages below
 html_theme_options = {

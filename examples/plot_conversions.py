@@ -94,9 +94,11 @@ for name, values in differences.items():
     left.loglog(scales, np.maximum(values, 1e-17), "o-", label=f"network - {name}")
 left.loglog(scales, 0.1 * scales**2, ":", color="0.6", label="a square law")
 left.set(xlabel="scale of the couplings", ylabel="difference of probabilities")
+left.set_title("one sweep of mean field is the network", fontsize="medium")
 right.loglog(layers, gaps[:, 1], "o-", color="C2", label="NMF - converged NMF")
 right.loglog(layers, np.maximum(gaps[:, 0], 1e-17), "o-", color="C3", label="NMF - its layers")
 right.set(xlabel="number of iterations, or layers", ylabel="difference of activations")
+right.set_title("K layers are K iterations of NMF", fontsize="medium")
 for ax in (left, right):
     ax.legend(frameon=False, fontsize="small")
     ax.spines[["top", "right"]].set_visible(False)
@@ -106,8 +108,8 @@ for panel, coefs, title in zip(
     ("hidden units of the Boltzmann machine", "after training as a classifier"),
 ):
     panel.suptitle(title, fontsize="medium")
+    limit = np.quantile(np.abs(coefs), 0.98)
     for ax, unit in zip(panel.subplots(4, 6).flat, coefs.T):
-        limit = np.abs(unit).max()
         ax.imshow(unit.reshape(8, 8), cmap="PuOr_r", vmin=-limit, vmax=limit)
         ax.axis("off")
 plt.show()

@@ -101,6 +101,16 @@ for row, (name, images) in zip(axes, rows.items()):
     row[0].set_ylabel(name, rotation=0, ha="right", va="center")
 
 # %%
+# How it makes up its mind
+# ------------------------
+# In the first sweep a pixel knows no more than the nine around it; then what it believes
+# spreads along the couplings.
+from skunfold.plotting import BeliefsDisplay
+
+few = test[:3]
+BeliefsDisplay.from_estimator(mean_field, around[few], clean[few], image_shape=(8, 8))
+
+# %%
 # What the field has learned
 # --------------------------
 # Left: the couplings of one pixel to those around it. Right: how the log-loss falls from sweep
@@ -121,5 +131,6 @@ for name, model in (("mean field", mean_field), ("belief propagation", bp)):
     right.plot(range(1, len(losses) + 1), losses, "o-", label=name)
 right.axhline(log_loss_of(restored["MLPClassifier"]), color="k", ls="--", label="MLPClassifier")
 right.set(xticks=range(1, 9), xlabel="sweeps", ylabel="log-loss of a pixel")
-right.legend()
+right.spines[["top", "right"]].set_visible(False)
+right.legend(frameon=False)
 plt.show()

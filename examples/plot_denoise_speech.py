@@ -53,24 +53,26 @@ for name, enhancer in {"sparse": sparse, "deep": deep}.items():
 # Speech with bird song. Deep NMF takes more of the birds away, and less of the speech; in the
 # pauses it leaves a faint floor of noise, which squared error hardly counts.
 from skunfold.metrics import si_sdr
-from skunfold.plotting import plot_spectrograms
+from skunfold.plotting import LossCurveDisplay, SpectrogramDisplay, plot_spectrograms
 
 noisy, clean = mixtures.noisy[9], mixtures.clean[9]
 shown = {"noisy": noisy, "sparse NMF": sparse.enhance(noisy), "deep NMF": deep.enhance(noisy)}
 titles = [f"{name}: {si_sdr(clean, waveform):.1f} dB" for name, waveform in shown.items()]
-figure = plot_spectrograms(
-    [*shown.values(), clean], test.sample_rate, [*titles, "clean"], dynamic_range=60
-)
+figure = plot_spectrograms([*shown.values(), clean], test.sample_rate, [*titles, "clean"])
+
+# %%
+# What the network keeps
+# ----------------------
+# The mask is the part of the noisy magnitude that passes at each time and frequency: the
+# harmonics of the voice do, the calls of the birds between them do not.
+SpectrogramDisplay.from_estimator(deep, noisy, clean)
 
 # %%
 # What the network learned
 # ------------------------
-# Validation loss by epoch; training ends with the best parameters.
+# Held-out utterances decide which parameters are the best; training ends with those.
 import matplotlib.pyplot as plt
 
-figure, axes = plt.subplots(figsize=(5, 3), layout="constrained")
-axes.plot(deep.regressor_.loss_curve_, label="training")
-axes.plot(deep.regressor_.validation_loss_curve_, label="held-out utterances")
-axes.set(xlabel="epoch", ylabel="squared error per frame")
-axes.legend()
+display = LossCurveDisplay.from_estimator(deep.regressor_)
+display.ax_.set_ylabel("squared error per frame")
 plt.show()

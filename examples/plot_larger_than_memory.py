@@ -88,18 +88,21 @@ print(f"{len(search.cv_results_['params']) * 2 + 1} fits, {n_computed} initialis
 # %%
 # What was learned
 # ----------------
-# Deeper networks separate better, and trained ones better than NMF of the same depth.
+# Deeper networks separate better, and trained ones better than NMF of the same depth. Right:
+# all that is in a mixture, and what is estimated to be of the first kind of sources, against
+# what is.
 
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
 scores = search.cv_results_["mean_test_score"].reshape(3, 2)
 for column, label in enumerate(("NMF", "last layers trained")):
     axes[0].plot([2, 4, 8], scores[:, column], "o-", label=label)
 axes[0].set(xlabel="layers", ylabel="$R^2$ on held-out samples", xticks=[2, 4, 8])
-axes[0].legend()
-axes[1].plot(y[5], color="0.6", linewidth=3, label="source")
-axes[1].plot(X[5], color="C3", linewidth=0.8, label="mixture")
-axes[1].plot(model.predict(X[5:6])[0], color="C0", label="estimate")
-axes[1].set(xlabel="feature", title="a sample from the file")
-axes[1].legend()
+axes[0].legend(frameon=False)
+some = slice(0, 50)
+for values, label in ((X[some], "mixture"), (model.predict(X[some]), "estimate")):
+    axes[1].loglog(y[some].ravel(), values.ravel(), ".", markersize=2, label=label)
+axes[1].axline((1, 1), (2, 2), color="0.3", linewidth=1)
+axes[1].set(xlabel="source", ylabel="mixture, or estimate of the source", ylim=(0.01, 20))
+axes[1].legend(frameon=False, markerscale=5)
 plt.show()
 folder.cleanup()

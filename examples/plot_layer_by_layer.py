@@ -95,22 +95,27 @@ for row, (name, predictions) in zip(axes, stages.items()):
 # ---------------------------------------
 # Training through the iterations turns parts that explain threes and fours, some of them common
 # to both, into strokes that tell them apart.
-figure = plt.figure(figsize=(9, 6.5), layout="constrained")
-left, right = figure.subfigures(1, 2, width_ratios=(1, 1.15))
-ax = left.subplots()
-for name, predictions in stages.items():
-    ax.plot(range(1, 9), np.mean((predictions - threes) ** 2, axis=(1, 2)), "o-", label=name)
+from skunfold.plotting import BasesDisplay, StagedScoreDisplay
+
+figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
+scoring = {"scoring": "neg_mean_squared_error", "negate_score": True}
+for name, model in models.items():
+    StagedScoreDisplay.from_estimator(model, X, threes, name=name, ax=ax, **scoring)
 ax.axhline(converged, color="C0", ls=":", label="NMF, 200 iterations")
-ax.set(xlabel="layer", ylabel="mean squared error of a pixel", yscale="log")
+ax.set(ylabel="mean squared error of a pixel", yscale="log")
 ax.set_yticks([2, 3, 5, 10, 20], [2, 3, 5, 10, 20])
 ax.minorticks_off()
 ax.legend(frameon=False)
 
-panels = right.subfigures(2, 1)
-for panel, name in zip(panels, ("NMF, untrained", "deep NMF, tied")):
-    bases = models[name].bases_[-1]
-    panel.suptitle(f"bases of the {name}: threes above, fours below", fontsize="small")
-    for ax, basis in zip(panel.subplots(4, 6).flat, bases):
-        ax.imshow(basis.reshape(8, 8), cmap="magma")
-        ax.axis("off")
+# %%
+# Half of the bases of the tied network, those of threes to the left, those of fours to the
+# right:
+display = BasesDisplay.from_estimator(
+    models["deep NMF, tied"],
+    start=models["NMF, untrained"],
+    components=[*range(6), *range(12, 18)],
+    image_shape=(8, 8),
+)
+display.axes_[0, 2].set_title("threes")
+display.axes_[0, 8].set_title("fours")
 plt.show()

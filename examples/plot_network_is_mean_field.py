@@ -44,8 +44,6 @@ print(f"and back again: {np.abs(back.coefs_[0] - network.coefs_[0]).max():.1e}")
 # sweep makes the probabilities better; later ones make the field too sure of itself. The six
 # sweeps can also be trained, as one network with tied weights; but here training finds nothing
 # that is better on held-out samples, and so ends where it began.
-from sklearn.metrics import log_loss
-
 settings = {"n_layers": 6, "tied": True, "alpha": 0.01, "learning_rate_init": 0.003}
 settings["random_state"] = 0
 models = {
@@ -53,10 +51,7 @@ models = {
     "trained on, six sweeps": mlp_to_mean_field(network, early_stopping=True, **settings),
 }
 models["trained on, six sweeps"].fit(X_train, y_train)
-beliefs = {name: np.array(list(m.staged_predict_proba(X_test))) for name, m in models.items()}
-losses = {name: [log_loss(y_test, p) for p in sweeps] for name, sweeps in beliefs.items()}
-for name, by_sweep in losses.items():
-    print(name, *(f"{loss:.4f}" for loss in by_sweep))
+print(f"epochs of training: {models['trained on, six sweeps'].n_iter_}")
 
 # %%
 # Beliefs by sweep
@@ -65,28 +60,28 @@ for name, by_sweep in losses.items():
 # after each sweep; a frame marks the true class. It can talk itself into a wrong one, too.
 import matplotlib.pyplot as plt
 
-sweeps = beliefs["weights of the network"]
+from skunfold.plotting import BeliefsDisplay, StagedScoreDisplay
+
+sweeps = np.array(list(models["weights of the network"].staged_predict_proba(X_test)))
 change = np.abs(sweeps[-1] - sweeps[0]).sum(axis=1)
 most = np.argsort(change)[::-1][:6]
 
 figure = plt.figure(figsize=(9, 6.5), layout="constrained")
 top, bottom = figure.subfigures(2, 1, height_ratios=(1.5, 1))
 axes = top.subplots(2, len(most), height_ratios=(1, 2.2))
-for k, (above, below) in zip(most, axes.T):
-    above.imshow(X_test[k].reshape(8, 8), cmap="Greys")
-    above.axis("off")
-    image = below.imshow(sweeps[:, k].T, cmap="magma", vmin=0, vmax=1, aspect="auto")
-    below.add_patch(
-        plt.Rectangle((-0.5, y_test[k] - 0.5), 6, 1, fill=False, ec="C2", lw=2, clip_on=False)
-    )
-    below.set(xticks=range(6), xticklabels=range(1, 7), yticks=range(10), xlabel="sweep")
-axes[1, 0].set_ylabel("class")
-top.colorbar(image, ax=axes[1], label="belief", pad=0.01)
+for k, ax in zip(most, axes[0]):
+    ax.imshow(X_test[k].reshape(8, 8), cmap="Greys")
+    ax.axis("off")
+BeliefsDisplay.from_predictions(sweeps[:, most], y_test[most], ax=axes[1])
 
 ax = bottom.subplots()
-for name, by_sweep in losses.items():
-    ax.plot(range(1, 7), by_sweep, "o-", label=name)
-ax.axhline(losses["weights of the network"][0], color="0.7", lw=1, ls="--", label="the network")
+scoring = {"scoring": "neg_log_loss", "negate_score": True}
+for name, model in models.items():
+    line = {"linestyle": "--"} if "trained" in name else {}
+    display = StagedScoreDisplay.from_estimator(
+        model, X_test, y_test, name=name, ax=ax, line_kw=line, **scoring
+    )
+ax.axhline(display.scores[0], color="0.7", lw=1, ls=":", label="the network itself")
 ax.set(xlabel="sweep", ylabel="log-loss, test digits")
 ax.spines[["top", "right"]].set_visible(False)
 ax.legend(frameon=False)
