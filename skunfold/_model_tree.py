@@ -258,7 +258,8 @@ class TreeReader:
             return np.str_(_checked(value, str))
         if name not in _SCALARS:
             raise ValueError(f"it holds a scalar of unknown type {shown(name)}")
-        return np.dtype(name).type(_checked(self._decode(value, 0), (bool, int, float)))
+        with np.errstate(over="raise"):
+            return np.dtype(name).type(_checked(self._decode(value, 0), (bool, int, float)))
 
     def _decode_array(self, kind: str, index: int) -> np.ndarray:
         """Read an array once, and hand out the same object each time it is referred to."""

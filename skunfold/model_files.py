@@ -292,7 +292,7 @@ def _read_archive(stream: BinaryIO, size: int) -> Any:
             raise ValueError("its parts claim more bytes than the file has")
         if archive.getinfo(_DOCUMENT).file_size > _MAX_DOCUMENT_BYTES:
             raise ValueError(f"its {_DOCUMENT} is larger than {_MAX_DOCUMENT_BYTES} bytes")
-        document = json.loads(archive.read(_DOCUMENT))
+        document = json.loads(archive.read(_DOCUMENT).decode("utf-8"))
         if not isinstance(document, dict) or document.get("format") != _FORMAT:
             raise ValueError(f"its {_DOCUMENT} does not name the format {_FORMAT!r}")
         version = document["version"]

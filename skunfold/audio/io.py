@@ -24,7 +24,8 @@ _PEAK = 0.99  # what a recording that would clip is scaled to
 _BLOCK = (
     65536  # samples written at once: libsndfile's Vorbis encoder keeps a block on the stack
 )
-_MAX_FACTOR = 200_000  # of a resampling's two; its filter has twenty times as many taps
+_MAX_AT_ONCE = 1 << 26  # numbers that a file's head is trusted to hold
+_MAX_FACTOR = 100_000  # of a resampling's two; its filter has twenty times as many taps
 _MAX_UPSAMPLING = 1000
 
 
@@ -94,13 +95,8 @@ def read_audio(
     name = _name(file)
     try:
         with soundfile.SoundFile(file) as source:
-            source_rate, n_samples = source.samplerate, source.frames
-            waveform = source.read(dtype=dtype)
-    except MemoryError:
-        raise ValueError(
-            f"{name} claims to hold {n_samples} samples, more than memory does; it is damaged, "
-            "or must be cut into parts"
-        ) from None
+            source_rate = source.samplerate
+            waveform = _read(source, dtype)
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless .raw
         raise ValueError(
             f"{name} cannot be read as audio ({error}); convert it to WAV, FLAC or OGG"
@@ -110,7 +106,10 @@ def read_audio(
         waveform = waveform.mean(axis=1)
     if sample_rate is None or sample_rate == source_rate:
         return waveform, source_rate
-    return resample(waveform, source_rate, sample_rate), int(sample_rate)
+    try:
+        return resample(waveform, source_rate, sample_rate), int(sample_rate)
+    except ValueError as error:
+        raise ValueError(f"{name} has an unusual sample rate: {error}") from None
 
 
 def write_audio(
@@ -207,7 +206,7 @@ def resample(waveform: ArrayLike, source_rate: int, target_rate: int) -> FloatAr
     ValueError
         If the waveform is empty, not floating point or not finite, or a rate is no positive
         integer; if the rates are so odd that it would take gigabytes: where their ratio in
-        lowest terms has a number above 200000, or is above 1000.
+        lowest terms has a number above 100000, or is above 1000.
 
     Examples
     --------
@@ -285,6 +284,16 @@ def _name(file: object) -> str:
     return str(file) if isinstance(file, str | os.PathLike) else f"the stream {file!r}"
 
 
+def _read(source: Any, dtype: str) -> FloatArray:
+    """Return all samples of an open file, however many its head says that there are."""
+    if source.frames * source.channels <= _MAX_AT_ONCE:
+        return source.read(dtype=dtype)
+    blocks = []
+    while len(block := source.read(_MAX_AT_ONCE // source.channels, dtype=dtype)):
+        blocks.append(block.copy())  # of a short block, not the array it was read into
+    return np.concatenate(blocks) if blocks else block
+
+
 def _format_of(file: object, subtype: str | None) -> tuple[str, str]:
     """Return libsndfile's names of the format and of the encoding of the samples."""
     import soundfile
@@ -353,7 +362,12 @@ class _Sink:
         self.error: Exception | None = None
 
     def write(self, data: bytes) -> int:
-        self._try(self._file.write, data)
+        rest = memoryview(data)
+        while len(rest) and self.error is None:
+            n_written = self._try(self._file.write, rest)
+            rest = rest[
+                len(rest) if n_written is None else n_written :
+            ]  # raw files take a part
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -362,7 +376,7 @@ class _Sink:
     def tell(self) -> int:
         return self._try(self._file.tell)
 
-    def _try(self, function: Callable[..., int], *arguments: Any) -> int:
+    def _try(self, function: Callable[..., Any], *arguments: Any) -> Any:
         if self.error is None:
             try:
                 return function(*arguments)
