@@ -13,6 +13,7 @@ from numpy.testing import assert_array_equal
 from sklearn.base import clone
 
 from skunfold import DeepNMFRegressor, UnfoldedBPClassifier, UnfoldedMeanFieldClassifier
+from skunfold.audio import SpeechEnhancer
 from skunfold.model_files import Checkpoint, load_model, save_model
 
 pytest.importorskip("sklearn.callback")
@@ -130,6 +131,23 @@ def test_the_end_of_a_fit_is_a_checkpoint(data, tmp_path):
     assert os.listdir(tmp_path) == ["model"]
 
 
+def test_an_enhancer_goes_on_with_its_regressor(tmp_path):
+    speech, noise = np.random.default_rng(0).normal(size=(2, 3, 4000))
+    regressor = DeepNMFRegressor(2, n_layers=2, output="mask", early_stopping=True, **SETTINGS)
+    make = SpeechEnhancer(regressor, n_context=2, snrs=(0,), random_state=0)
+    whole = clone(make).fit_sources(list(speech), list(noise)).regressor_
+    checkpoint = Checkpoint(tmp_path / "model")
+    regressor.set_callbacks(checkpoint, Interrupt(3))
+    with pytest.raises(PowerCut):
+        make.fit_sources(list(speech), list(noise))
+    enhancer = clone(make).set_params(warm_start=True)
+    enhancer.regressor_ = load_model(checkpoint.file)
+    enhancer.regressor_.set_params(warm_start=True, max_iter=N_EPOCHS - 3)
+    resumed = enhancer.fit_sources(list(speech), list(noise)).regressor_
+    assert resumed is enhancer.regressor_
+    assert_same_model(resumed, whole, np.resize(np.abs(speech), (3, resumed.n_features_in_)))
+
+
 def test_a_full_disk_stops_no_training(data, tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise OSError("No space left on device")
@@ -169,7 +187,8 @@ ENDLESS = """
     import numpy as np
 
     from skunfold import DeepNMFRegressor
-    from skunfold.model_files import Checkpoint
+    from skunfold.audio import SpeechEnhancer
+from skunfold.model_files import Checkpoint
 
     X = np.random.default_rng(0).uniform(size=(90, 6))
     settings = {"max_iter": 10**6, "tol": 0, "batch_size": 16, "random_state": 0}
