@@ -9,7 +9,6 @@ grown by more than `MEGABYTES`. Files of failed cases are kept in the folder of 
 
 import argparse
 import io
-import resource
 import sys
 import tempfile
 import time
@@ -23,6 +22,11 @@ from mutations import damaged, hostile_model
 
 from skunfold.audio import read_audio
 from skunfold.model_files import load_model
+
+try:
+    import resource
+except ImportError:  # Windows, where memory is not watched
+    resource = None
 
 MODELS = sorted(Path(__file__).parent.parent.glob("data/models-*/*.model"))
 SECONDS = 5.0
@@ -200,7 +204,10 @@ def _try(read, file, report):
 
 def _megabytes():
     """Return the largest memory the process has had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if resource is None:
+        return 0.0
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def main():

@@ -1,10 +1,7 @@
 """A small, fixed part of the fuzz; ``python tests/fuzz/fuzz.py`` runs as much as one likes."""
 
-import pytest
-
-pytest.importorskip("resource")
-
 import fuzz
+import pytest
 
 
 @pytest.mark.parametrize("target", fuzz.TARGETS)
