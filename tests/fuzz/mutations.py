@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from copy import deepcopy
 
 import numpy as np
 
@@ -134,13 +135,13 @@ def changed_document(text, rng):
         other, other_key = places[rng.integers(len(places))]
         action = rng.integers(4)
         if action == 0:
-            node[key] = HOSTILE_VALUES[rng.integers(len(HOSTILE_VALUES))]
+            node[key] = deepcopy(HOSTILE_VALUES[rng.integers(len(HOSTILE_VALUES))])
         elif action == 1:
             del node[key]
         elif action == 2 and isinstance(node, dict):
             node[["memory", "__dict__", "fit", "x_", "class"][rng.integers(5)]] = node.pop(key)
         else:
-            node[key] = json.loads(json.dumps(other[other_key]))
+            node[key] = deepcopy(other[other_key])
     return json.dumps(document)
 
 
