@@ -65,6 +65,7 @@ class TrainedEstimator(DocumentedEstimator, BaseEstimator):
         held_out = self.early_stopping and bool(scored)
         loss = state.best_loss * self._loss_unit
         scores = [e["validation_score"] for e in scored]
+        finite_scores = [score for score in scores if score == score]  # of epochs in bounds
         return self._fitted_parameters(state) | {
             "history_": history,
             "n_iter_": max(len(history), 1),
@@ -75,7 +76,9 @@ class TrainedEstimator(DocumentedEstimator, BaseEstimator):
                 [e["validation_loss"] for e in scored] if held_out else None
             ),
             "validation_scores_": scores if held_out else None,
-            "best_validation_score_": max(scores) if held_out else None,
+            "best_validation_score_": (
+                max(finite_scores, default=float("nan")) if held_out else None
+            ),
         }
 
     def _warn_if_still_improving(self, state):

@@ -5,7 +5,8 @@ object with one key that says its kind: ``{"array": 3}`` and ``{"strings": 0}`` 
 arrays kept beside the tree; one number, one array object), ``{"scalar": ["float32", 0.5]}``,
 ``{"float": "nan"}``, ``{"tuple": [...]}``, ``{"dict": {...}}``, ``{"sparse": {"class": ...,
 "shape": [...], "row": ..., "col": ..., "data": ...}}`` and
-``{"estimator": {"class": ..., "params": {...}, "attributes": {...}}}``.
+``{"estimator": {"class": ..., "params": {...}, "attributes": {...}}}``; an estimator may
+also have ``"training"``, the state of its training as an object of such values.
 """
 
 import importlib
@@ -18,6 +19,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
+
+from skunfold._training import resuming
 
 # The estimators a tree may hold, and the modules they come from.
 CLASSES = {
@@ -43,6 +46,11 @@ _MAX_STRINGS_BYTES = 1 << 26
 class TreeWriter:
     """Turn an estimator into a tree, and collect the arrays that the tree refers to.
 
+    Parameters
+    ----------
+    training_state : bool
+        Whether the tree holds the state of training, too.
+
     Attributes
     ----------
     arrays : list of ndarray
@@ -51,7 +59,8 @@ class TreeWriter:
         The arrays of strings, as JSON.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, training_state: bool) -> None:
+        self._training_state = training_state
         self.arrays: list[np.ndarray] = []
         self.strings: list[dict] = []
         self._strings_bytes = 0
@@ -81,11 +90,17 @@ class TreeWriter:
             for key, value in vars(estimator).items()
             if key not in params and _FITTED_NAME.fullmatch(key)
         }
-        return {
+        node = {
             "class": name,
             "params": self._encode_items(params, path, depth),
             "attributes": self._encode_items(attributes, path, depth),
         }
+        state = getattr(estimator, "_training_state", None)
+        if self._training_state and state is not None:
+            node["training"] = self._encode_items(
+                resuming.to_data(*state), f"{path}._training_state", depth
+            )
+        return node
 
     def _encode(self, value: Any, path: str, depth: int) -> Any:
         """Encode one value, or raise a TypeError that names its path."""
@@ -202,6 +217,9 @@ class TreeReader:
                 raise ValueError(f"{shown(key)} is not the name of a fitted attribute")
         estimator = cls(**params)
         vars(estimator).update(attributes)
+        if "training" in node:
+            training = self._decode_items(node["training"], depth)
+            estimator._training_state = resuming.from_data(training)
         return estimator
 
     def _decode(self, node: Any, depth: int) -> Any:
@@ -240,7 +258,8 @@ class TreeReader:
             return np.str_(_checked(value, str))
         if name not in _SCALARS:
             raise ValueError(f"it holds a scalar of unknown type {shown(name)}")
-        return np.dtype(name).type(_checked(self._decode(value, 0), (bool, int, float)))
+        with np.errstate(over="raise"):
+            return np.dtype(name).type(_checked(self._decode(value, 0), (bool, int, float)))
 
     def _decode_array(self, kind: str, index: int) -> np.ndarray:
         """Read an array once, and hand out the same object each time it is referred to."""

@@ -1,6 +1,11 @@
-"""Arrays that may be larger than memory; the limit is scikit-learn's ``working_memory``."""
+"""Files: arrays that may be larger than memory, and outputs that appear whole or not at all."""
 
+import os
+import secrets
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 from sklearn import get_config
@@ -20,3 +25,29 @@ def large_array(shape, dtype):
         return np.empty(shape, dtype)
     with tempfile.TemporaryFile(prefix="skunfold-") as file:
         return np.memmap(file, dtype, "w+", shape=shape)
+
+
+@contextmanager
+def replacing(target: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield the path of a new file in the same folder, which takes the place of the target.
+
+    It does so once the block ends and all is on the disk. If the block fails, what was written
+    is removed, and a file that stood there before stays as it was. Links are followed.
+    """
+    target = Path(os.path.realpath(target))
+    temporary = target.with_name(f".skunfold-{secrets.token_hex(8)}.tmp")
+    try:
+        yield temporary
+        _flush_to_disk(temporary)
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _flush_to_disk(file: Path) -> None:
+    """Wait until a file is on the disk: no crash can then leave its name without its data."""
+    descriptor = os.open(file, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

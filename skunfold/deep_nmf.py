@@ -118,7 +118,8 @@ default="nmf"
 
     warm_start : bool, default=False
         Whether `fit` goes on from the last fit (bases, step size, averages) instead of
-        starting anew. A model from a model file goes on with a fresh step size and averages.
+        starting anew. A model from a model file goes on with a fresh step size and averages,
+        unless it was saved with its training state.
 
     random_state : int, RandomState instance or None, default=None
         Seed of the initialisation, of the held-out samples and of the shuffling.

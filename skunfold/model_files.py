@@ -10,11 +10,12 @@ Classes come from a closed table, nothing is unpickled, and nothing is compresse
 file takes no more memory than its size promises.
 """
 
+import copy
 import json
 import math
 import os
 import re
-import secrets
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -23,9 +24,10 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from skunfold._model_tree import NUMERIC_TYPE, TreeReader, TreeWriter, shown
+from skunfold._storage import replacing
 from skunfold._version import __version__
 
-__all__ = ["load_model", "save_model"]
+__all__ = ["Checkpoint", "load_model", "save_model"]
 
 _FORMAT = "skunfold-model"
 _VERSION = 1
@@ -39,7 +41,9 @@ _NPY_HEADER = re.compile(
 )
 
 
-def save_model(estimator: BaseEstimator, file: str | os.PathLike) -> None:
+def save_model(
+    estimator: BaseEstimator, file: str | os.PathLike, *, training_state: bool = False
+) -> None:
     """Write an estimator of skunfold to a model file.
 
     The file holds the constructor parameters and the public fitted attributes (names that end
@@ -54,6 +58,11 @@ def save_model(estimator: BaseEstimator, file: str | os.PathLike) -> None:
         be of these classes too.
     file : str or path-like
         Where to write.  Any name will do; nothing is appended to it.
+    training_state : bool, default=False
+        Whether to store what training is made of between two epochs, too: parameters, step
+        size, running averages, random numbers.  The loaded model's `fit` with
+        ``warm_start=True`` then goes on as that of the saved one would have.  It makes the file
+        up to five times as large.
 
     Raises
     ------
@@ -84,28 +93,10 @@ def save_model(estimator: BaseEstimator, file: str | os.PathLike) -> None:
     >>> load_model(file).n_components
     3
     """
-    target = Path(os.path.realpath(file))
-    if target.is_dir():
-        raise IsADirectoryError(f"{file} is a folder; name a file for the model.")
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"The folder {target.parent} does not exist; make it first.")
-    name = type(estimator).__name__
-    writer = TreeWriter()
-    tree = writer.encode_estimator(estimator, name, 0)
-    document = {"format": _FORMAT, "version": _VERSION, "skunfold": __version__}
-    text = json.dumps({**document, "strings": writer.strings, "model": tree}, allow_nan=False)
-    if len(text) > _MAX_DOCUMENT_BYTES:
-        raise ValueError(
-            f"The lists and strings of this {name} take {len(text)} bytes, more than the "
-            f"{_MAX_DOCUMENT_BYTES} a model file may hold; keep numbers in arrays."
-        )
-    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.tmp")
-    try:
-        with open(temporary, "xb") as stream:
-            _write_archive(stream, text, writer.arrays)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    target = _checked_target(file)
+    text, arrays = _encoded(estimator, training_state)
+    with replacing(target) as temporary, open(temporary, "xb") as stream:
+        _write_archive(stream, text, arrays)
 
 
 def load_model(file: str | os.PathLike) -> Any:
@@ -161,8 +152,124 @@ def load_model(file: str | os.PathLike) -> Any:
             ) from error
 
 
+class Checkpoint:
+    """Write a model file every few epochs of a fit, for training that may be interrupted.
+
+    A callback for scikit-learn 1.9 or newer: ``estimator.set_callbacks(Checkpoint(file))``.
+    The file holds the model as it would be if the fit had ended there, and the state of
+    training, so that a fit of the loaded model with ``warm_start=True`` goes on as if nothing
+    had happened.  A new checkpoint takes the place of the last one only once it is complete.
+
+    Parameters
+    ----------
+    file : str or path-like
+        The model file.  All fits of an estimator and of its clones write the same one.
+    every : int, default=1
+        How many epochs lie between two checkpoints, at least 1.  The end of the fit is one in
+        any case.
+
+    Raises
+    ------
+    TypeError
+        From `fit`, before training begins, if the estimator holds something that a model file
+        cannot, such as a ``RandomState`` or a cache (`memory`).
+    OSError
+        From `fit`, before training begins, if there is no folder for the file.
+
+    Warns
+    -----
+    UserWarning
+        If a checkpoint could not be written, for want of disk space perhaps.  Training goes on,
+        and the last checkpoint stays.
+
+    See Also
+    --------
+    load_model : Reads the file.
+
+    Notes
+    -----
+    The fit that goes on must be given the same data and parameters, but for `max_iter`, which
+    counts the epochs to come; then the result is the same to the bit.  Two things are lost:
+    with ``random_state=None`` which samples were held out, and what the solver "lbfgs" has
+    learned of the curvature.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sklearn.datasets import load_iris
+    >>> from skunfold import UnfoldedMeanFieldClassifier
+    >>> from skunfold.model_files import Checkpoint, load_model
+    >>> X, y = load_iris(return_X_y=True)
+    >>> file = Path(tempfile.mkdtemp()) / "model"
+    >>> classifier = UnfoldedMeanFieldClassifier(5, max_iter=4, tol=0, random_state=0)
+    >>> classifier.set_callbacks(Checkpoint(file, every=2)).fit(X, y)  # doctest: +SKIP
+    >>> model = load_model(file).set_params(warm_start=True)  # doctest: +SKIP
+    >>> model.set_params(max_iter=6 - model.n_iter_).fit(X, y)  # doctest: +SKIP
+    """
+
+    def __init__(self, file: str | os.PathLike, *, every: int = 1) -> None:
+        if not isinstance(every, int) or every < 1:
+            raise ValueError(f"every must be a positive integer, got {every!r}; 1 is usual")
+        self.file = Path(file)
+        self.every = every
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        """Check, before a fit begins, that it can be saved."""
+        _checked_target(self.file)
+        _encoded(_without_callbacks(estimator), training_state=True)
+
+    def teardown(self, estimator: Any, context: Any) -> None:
+        """Leave the file as it is."""
+
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
+        """Wait for the end of the task."""
+
+    def on_fit_task_end(self, estimator: Any, context: Any, *, fitted_estimator: Any) -> None:
+        """Write the file if it is time."""
+        if context.task_name == "epoch" and (context.task_id + 1) % self.every:
+            return
+        try:
+            save_model(_without_callbacks(fitted_estimator), self.file, training_state=True)
+        except OSError as error:
+            warnings.warn(
+                f"The checkpoint {self.file} could not be written ({error}); training goes on, "
+                "and the last checkpoint stays."
+            )
+
+
 class _NewerFormatError(Exception):
     """The file is sound, but newer than this code."""
+
+
+def _checked_target(file: str | os.PathLike) -> Path:
+    """Return where a file is to be written, with links followed, if it can stand there."""
+    target = Path(os.path.realpath(file))
+    if target.is_dir():
+        raise IsADirectoryError(f"{file} is a folder; name a file for the model.")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"The folder {target.parent} does not exist; make it first.")
+    return target
+
+
+def _without_callbacks(estimator: Any) -> Any:
+    """Return a shallow copy, whose callbacks are not those of the estimator."""
+    return copy.copy(estimator).set_callbacks()
+
+
+def _encoded(estimator: BaseEstimator, training_state: bool) -> tuple[str, list[np.ndarray]]:
+    """Return the document of an estimator and the arrays that it refers to."""
+    name = type(estimator).__name__
+    writer = TreeWriter(training_state)
+    tree = writer.encode_estimator(estimator, name, 0)
+    document = {"format": _FORMAT, "version": _VERSION, "skunfold": __version__}
+    text = json.dumps({**document, "strings": writer.strings, "model": tree}, allow_nan=False)
+    if len(text) > _MAX_DOCUMENT_BYTES:
+        raise ValueError(
+            f"The lists and strings of this {name} take {len(text)} bytes, more than the "
+            f"{_MAX_DOCUMENT_BYTES} a model file may hold; keep numbers in arrays."
+        )
+    return text, writer.arrays
 
 
 def _write_archive(stream: BinaryIO, text: str, arrays: list[np.ndarray]) -> None:
@@ -185,7 +292,7 @@ def _read_archive(stream: BinaryIO, size: int) -> Any:
             raise ValueError("its parts claim more bytes than the file has")
         if archive.getinfo(_DOCUMENT).file_size > _MAX_DOCUMENT_BYTES:
             raise ValueError(f"its {_DOCUMENT} is larger than {_MAX_DOCUMENT_BYTES} bytes")
-        document = json.loads(archive.read(_DOCUMENT))
+        document = json.loads(archive.read(_DOCUMENT).decode("utf-8"))
         if not isinstance(document, dict) or document.get("format") != _FORMAT:
             raise ValueError(f"its {_DOCUMENT} does not name the format {_FORMAT!r}")
         version = document["version"]

@@ -68,7 +68,8 @@ class WarmStart:
 
     def _joint(self, X, y):
         """Factorise [X | y], the two weighing the same."""
-        weight = X.dtype.type(X.mean() / max(y.mean(), np.finfo(y.dtype).tiny))
+        mean = X.mean() or 1.0  # X may be all zeros
+        weight = X.dtype.type(mean / max(y.mean(), np.finfo(y.dtype).tiny))
         _, components = self._factorise(np.hstack([X, weight * y]), self.n_components)
         W, U = np.hsplit(components, [X.shape[1]])
         return np.ascontiguousarray(W), U / weight
@@ -111,7 +112,8 @@ class WarmStart:
         bases = self._random(data, n_components)
         levels = data.mean(axis=1, keepdims=True) / np.sqrt(data.mean() * n_components)
         start = np.tile(levels.astype(data.dtype), n_components)
-        with warnings.catch_warnings():
+        # Where the start is exact, NMF divides the fall of its error, 0, by 0.
+        with warnings.catch_warnings(), np.errstate(invalid="ignore"):
             warnings.simplefilter("ignore", ConvergenceWarning)
             activations = model.fit_transform(data, W=start, H=bases)
         return activations, model.components_

@@ -213,13 +213,14 @@ class DeepNMFTraining(TrainedEstimator):
     def _set_untrained_results(self, X, y, weight):
         """Set what training would have set."""
         architecture, beta = self._architecture(), beta_of(self.training_loss)
-        losses = np.empty(len(X))
+        losses, unit = np.empty(len(X)), y.dtype.type(1 / self.target_scale_)
         for rows in gen_batches(len(X), UNTRAINED_BATCH):
             y_hat = architecture.predictions(
                 X[rows], self.bases_, self.output_bases_, self.n_outputs_
             )
-            losses[rows] = divergence(y[rows], y_hat, beta)
-        self.loss_ = self.best_loss_ = float(np.average(losses, weights=weight))
+            losses[rows] = divergence(y[rows] * unit, y_hat * unit, beta)
+        loss = float(np.average(losses, weights=weight)) * self.target_scale_**beta
+        self.loss_ = self.best_loss_ = loss
         self.loss_curve_, self.history_, self.n_iter_ = [self.loss_], [], 1
         self.validation_loss_curve_ = self.validation_scores_ = None
         self.best_validation_score_ = None

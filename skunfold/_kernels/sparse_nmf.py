@@ -25,9 +25,13 @@ CHECK_EVERY = 10  # iterations between two looks at the loss
 
 def unit_rows(W):
     """Return W with rows of unit L2 norm; a row of zeros becomes a flat one."""
-    norms = np.linalg.norm(W, axis=1, keepdims=True)
-    flat = W.dtype.type(1 / np.sqrt(W.shape[1]))
-    return np.where(norms > 0, W / np.maximum(norms, floor_of(W.dtype)), flat)
+    norms, floor = np.linalg.norm(W, axis=1, keepdims=True), floor_of(W.dtype)
+    if norms.min() < floor:  # their squares may have vanished
+        peaks = W.max(axis=1, keepdims=True)
+        relative = np.where(peaks > 0, W / np.where(peaks > 0, peaks, 1), 1)
+        W = np.where(norms < floor, relative, W)
+        norms = np.linalg.norm(W, axis=1, keepdims=True)
+    return W / norms
 
 
 def fit(X, H, W, beta, sparsity, *, max_iter, tol, n_fixed=0):

@@ -27,7 +27,8 @@ def fit_lbfgs(objective, state, train, settings, callbacks=None):
 
     def after_iteration(intermediate_result):
         callbacks.begin_epoch()
-        state.best_parameters = _unpacked(intermediate_result.x, state.parameters)
+        state.parameters = _unpacked(intermediate_result.x, state.parameters)
+        state.best_parameters = state.parameters
         state.best_loss = float(intermediate_result.fun)
         now = time.perf_counter()
         entry = {"loss": state.best_loss, "final_loss": state.best_loss}

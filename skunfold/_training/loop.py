@@ -138,7 +138,8 @@ def _run_epoch(objective, state, train, settings, valid, score):
         monitored, output = objective.evaluate_with_output(state.current_parameters, valid)
         entry["validation_loss"] = monitored
         if score is not None:
-            entry["validation_score"] = score(valid, output)
+            is_valid = np.isfinite(monitored)  # a step too large may have led out of all bounds
+            entry["validation_score"] = score(valid, output) if is_valid else float("nan")
     patience = settings.patience if valid is None else max(settings.patience, PATIENCE)
     _judge(state, monitored, settings, patience)
     state.update.learning_rate *= settings.learning_rate_decay

@@ -65,6 +65,10 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         How many times `fit_sources` makes mixtures, at least 1; `fit` ignores it. Above 1, the
         regressor goes on from draw to draw by ``warm_start``, each time for its ``max_iter``
         epochs at most: with ``max_iter=1`` every epoch sees mixtures of its own.
+    warm_start : bool, default=False
+        Whether a fit goes on with `regressor_`, if there is one, as far as its own
+        ``warm_start`` says, instead of fitting a clone of `regressor`. With an int as
+        `random_state` it meets the same mixtures and frames again.
     random_state : int, RandomState instance or None, default=None
         Draws the mixtures of `fit_sources`, the frames that initialise the bases, and the
         ``random_state`` of the default regressor. Pass an int for the same result every time.
@@ -120,6 +124,8 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
     True
     """
 
+    regressor_: Any
+
     _parameter_constraints: dict = {
         "regressor": [HasMethods(["fit", "predict"]), None],
         "sample_rate": [Interval(Integral, 1, None, closed="left")],
@@ -129,6 +135,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         "snrs": ["array-like"],
         "n_mixtures": [Interval(Integral, 1, None, closed="left"), None],
         "n_draws": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
         "random_state": ["random_state"],
     }
 
@@ -143,6 +150,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         snrs: Sequence[float] = (-6, -3, 0, 3, 6, 9),
         n_mixtures: int | None = None,
         n_draws: int = 1,
+        warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.regressor = regressor
@@ -153,6 +161,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         self.snrs = snrs
         self.n_mixtures = n_mixtures
         self.n_draws = n_draws
+        self.warm_start = warm_start
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -407,6 +416,8 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
     ) -> Self:
         """Fit the regressor to each of n_draws (noisy, clean, group of each recording)."""
         regressor = _default_regressor(rng) if self.regressor is None else clone(self.regressor)
+        if self.warm_start and hasattr(self, "regressor_"):
+            regressor = self.regressor_
         known = self._validation_frames(regressor, *validation)
         if n_draws > 1:
             check_goes_on(regressor, n_draws, bool(known))

@@ -6,13 +6,15 @@ A waveform is a floating-point array of shape (n_samples,) for one channel or
 
 import math
 import os
-import uuid
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from skunfold._storage import replacing
 
 __all__ = ["read_audio", "resample", "write_audio"]
 
@@ -22,6 +24,9 @@ _PEAK = 0.99  # what a recording that would clip is scaled to
 _BLOCK = (
     65536  # samples written at once: libsndfile's Vorbis encoder keeps a block on the stack
 )
+_MAX_AT_ONCE = 1 << 26  # numbers that a file's head is trusted to hold
+_MAX_FACTOR = 100_000  # of a resampling's two; its filter has twenty times as many taps
+_MAX_UPSAMPLING = 1000
 
 
 def read_audio(
@@ -91,7 +96,7 @@ def read_audio(
     try:
         with soundfile.SoundFile(file) as source:
             source_rate = source.samplerate
-            waveform = source.read(dtype=dtype)
+            waveform = _read(source, dtype)
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless .raw
         raise ValueError(
             f"{name} cannot be read as audio ({error}); convert it to WAV, FLAC or OGG"
@@ -101,7 +106,10 @@ def read_audio(
         waveform = waveform.mean(axis=1)
     if sample_rate is None or sample_rate == source_rate:
         return waveform, source_rate
-    return resample(waveform, source_rate, sample_rate), int(sample_rate)
+    try:
+        return resample(waveform, source_rate, sample_rate), int(sample_rate)
+    except ValueError as error:
+        raise ValueError(f"{name} has an unusual sample rate: {error}") from None
 
 
 def write_audio(
@@ -134,6 +142,8 @@ def write_audio(
     ValueError
         If the waveform is empty, not floating point or not finite, or if format, subtype,
         rate and number of channels do not go together.
+    OSError
+        If the file cannot be written, for want of disk space perhaps.
 
     Warns
     -----
@@ -146,7 +156,8 @@ def write_audio(
 
     Notes
     -----
-    A path is first written to a hidden file in the same folder, which then takes its place.
+    A path is first written to a hidden file in the same folder, which then takes its place; a
+    link is followed.
 
     Examples
     --------
@@ -169,12 +180,8 @@ def write_audio(
     path = Path(file)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {path.parent}; make it first")
-    temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex}{path.suffix}")
-    try:
-        _write(temporary, samples, int(sample_rate), format_, subtype)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, open(temporary, "xb") as stream:
+        _write(stream, samples, int(sample_rate), format_, subtype)
 
 
 def resample(waveform: ArrayLike, source_rate: int, target_rate: int) -> FloatArray:
@@ -198,7 +205,8 @@ def resample(waveform: ArrayLike, source_rate: int, target_rate: int) -> FloatAr
     ------
     ValueError
         If the waveform is empty, not floating point or not finite, or a rate is no positive
-        integer.
+        integer; if the rates are so odd that it would take gigabytes: where their ratio in
+        lowest terms has a number above 100000, or is above 1000.
 
     Examples
     --------
@@ -215,7 +223,14 @@ def resample(waveform: ArrayLike, source_rate: int, target_rate: int) -> FloatAr
     if source_rate == target_rate:
         return samples.copy()
     divisor = math.gcd(source_rate, target_rate)
-    resampled = resample_poly(samples, target_rate // divisor, source_rate // divisor, axis=0)
+    up, down = target_rate // divisor, source_rate // divisor
+    if max(up, down) > _MAX_FACTOR or up > _MAX_UPSAMPLING * down:
+        raise ValueError(
+            f"cannot resample from {source_rate} to {target_rate} Hz, a ratio of {up}:{down}; "
+            f"give rates with a ratio of numbers up to {_MAX_FACTOR}, and at most "
+            f"{_MAX_UPSAMPLING}"
+        )
+    resampled = resample_poly(samples, up, down, axis=0)
     return resampled.astype(samples.dtype, copy=False)
 
 
@@ -269,6 +284,16 @@ def _name(file: object) -> str:
     return str(file) if isinstance(file, str | os.PathLike) else f"the stream {file!r}"
 
 
+def _read(source: Any, dtype: str) -> FloatArray:
+    """Return all samples of an open file, however many its head says that there are."""
+    if source.frames * source.channels <= _MAX_AT_ONCE:
+        return source.read(dtype=dtype)
+    blocks = []
+    while len(block := source.read(_MAX_AT_ONCE // source.channels, dtype=dtype)):
+        blocks.append(block.copy())  # of a short block, not the array it was read into
+    return np.concatenate(blocks) if blocks else block
+
+
 def _format_of(file: object, subtype: str | None) -> tuple[str, str]:
     """Return libsndfile's names of the format and of the encoding of the samples."""
     import soundfile
@@ -303,20 +328,58 @@ def _without_clipping(samples: FloatArray) -> FloatArray:
 
 
 def _write(
-    file: Path | BinaryIO, samples: FloatArray, sample_rate: int, format_: str, subtype: str
+    file: BinaryIO, samples: FloatArray, sample_rate: int, format_: str, subtype: str
 ) -> None:
     """Write samples of shape (n_samples,) or (n_samples, n_channels) in blocks."""
     import soundfile
 
     n_channels = 1 if samples.ndim == 1 else samples.shape[1]
+    sink = _Sink(file)
     try:
         with soundfile.SoundFile(
-            file, "w", sample_rate, n_channels, format=format_, subtype=subtype
+            sink, "w", sample_rate, n_channels, format=format_, subtype=subtype
         ) as target:
             for start in range(0, len(samples), _BLOCK):
                 target.write(samples[start : start + _BLOCK])
     except soundfile.LibsndfileError as error:
-        raise ValueError(
-            f"{n_channels} channels at {sample_rate} Hz cannot be written as {format_} "
-            f"{subtype} ({error}); a waveform has shape (n_samples, n_channels)"
-        ) from error
+        if sink.error is None:
+            raise ValueError(
+                f"{n_channels} channels at {sample_rate} Hz cannot be written as {format_} "
+                f"{subtype} ({error}); a waveform has shape (n_samples, n_channels)"
+            ) from error
+    if sink.error is not None:
+        raise sink.error
+
+
+class _Sink:
+    """A binary file for libsndfile that keeps its first error: libsndfile loses some.
+
+    What is written after an error is dropped.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.error: Exception | None = None
+
+    def write(self, data: bytes) -> int:
+        rest = memoryview(data)
+        while len(rest) and self.error is None:
+            n_written = self._try(self._file.write, rest)
+            rest = rest[
+                len(rest) if n_written is None else n_written :
+            ]  # raw files take a part
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._try(self._file.seek, offset, whence)
+
+    def tell(self) -> int:
+        return self._try(self._file.tell)
+
+    def _try(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        if self.error is None:
+            try:
+                return function(*arguments)
+            except Exception as error:
+                self.error = error
+        return 0

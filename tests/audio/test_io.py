@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from skunfold.audio import io as audio_io
 from skunfold.audio.io import read_audio, resample, write_audio
 
 
@@ -185,3 +186,39 @@ def test_bad_sources_are_refused(tmp_path):
         read_audio(tmp_path / "nan.wav", 0)
     with pytest.raises(ValueError, match="dtype must be"):
         read_audio(tmp_path / "nan.wav", dtype="int16")
+
+
+def flac_that_claims(n_samples):
+    """Return a FLAC file of 1600 samples whose head says otherwise; 0 says nothing."""
+    stream = io.BytesIO()
+    soundfile.write(stream, tone(), 16000, format="FLAC")
+    data = bytearray(stream.getvalue())
+    data[21] = data[21] & 0xF0 | n_samples >> 32
+    data[22:26] = (n_samples & 0xFFFFFFFF).to_bytes(4, "big")
+    return bytes(data)
+
+
+@pytest.mark.parametrize("n_samples", [0, 2**33, 2**36 - 1])
+def test_a_head_is_not_trusted_with_memory(tmp_path, n_samples):
+    (tmp_path / "lie.flac").write_bytes(flac_that_claims(n_samples))
+    with pytest.raises(ValueError, match=r"lie\.flac cannot be read as audio"):
+        read_audio(tmp_path / "lie.flac")
+
+
+@pytest.mark.parametrize("n_channels", [1, 2])
+def test_long_recordings_are_read_in_blocks(tmp_path, monkeypatch, n_channels):
+    waveform = tone(n_channels=n_channels)
+    write_audio(tmp_path / "long.wav", waveform, 16000, subtype="FLOAT")
+    monkeypatch.setattr(audio_io, "_MAX_AT_ONCE", 1000)
+    np.testing.assert_array_equal(read_audio(tmp_path / "long.wav")[0], waveform)
+
+
+@pytest.mark.parametrize("rate", [2**31 - 1, 1, 15])
+def test_rates_that_would_take_gigabytes_are_refused(tmp_path, rate):
+    with pytest.raises(ValueError, match=f"cannot resample from {rate} to 16000 Hz"):
+        resample(tone(), rate, 16000)
+    soundfile.write(tmp_path / "odd.wav", tone(), rate)
+    with pytest.raises(
+        ValueError, match=r"odd\.wav has an unusual sample rate: cannot resample"
+    ):
+        read_audio(tmp_path / "odd.wav", 16000)

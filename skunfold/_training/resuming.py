@@ -1,0 +1,124 @@
+"""The state of training as plain data, and back, so that a model file can hold it.
+
+The data is a dict of numbers, strings, lists, tuples and arrays. What comes back was read from
+a file: a state is made of it only if its parts are of the types and shapes that training needs.
+"""
+
+import math
+
+import numpy as np
+
+from skunfold._training.averaging import RunningAverage
+from skunfold._training.loop import TrainingState
+from skunfold._training.updates import SGD, Adam, ExponentiatedGradient, MultiplicativeUpdate
+
+RULES = {cls.__name__: cls for cls in (Adam, ExponentiatedGradient, MultiplicativeUpdate, SGD)}
+STATUSES = ("new", "running", "converged", "stopped", "interrupted")
+_MT19937_WORDS = 624
+
+
+def to_data(settings, state):
+    """Return the data of a training state, and of the settings that it was made for."""
+    average = state.average
+    return {
+        "settings": settings,
+        "parameters": state.parameters,
+        "best_parameters": state.best_parameters,
+        "best_loss": float(state.best_loss),
+        "n_worse": state.n_worse,
+        "n_no_change": state.n_no_change,
+        "history": state.history,
+        "status": state.status,
+        "update": {"rule": type(state.update).__name__, **vars(state.update)},
+        "random_state": state.random_state.get_state(legacy=False),
+        "average": None if average is None else vars(average),
+    }
+
+
+def from_data(data):
+    """Return (settings, state), or raise an exception where the data is not sound."""
+    parameters = _arrays(data["parameters"])
+    state = TrainingState(
+        parameters,
+        _update(data["update"], parameters),
+        _random_state(data["random_state"]),
+        best_parameters=_arrays(data["best_parameters"], parameters),
+        best_loss=_number(data["best_loss"]),
+        n_worse=_count(data["n_worse"]),
+        n_no_change=_count(data["n_no_change"]),
+        history=[_epoch(entry) for entry in _of_kind(data["history"], list)],
+        status=data["status"],
+        average=_average(data["average"], parameters),
+    )
+    if state.status not in STATUSES:
+        raise ValueError("the status of its training is unknown")
+    return _of_kind(data["settings"], tuple), state
+
+
+def _update(values, parameters):
+    """Return an update rule that goes on with its step size and running averages."""
+    update = RULES[values["rule"]](1.0)
+    found = {name: value for name, value in values.items() if name != "rule"}
+    if found.keys() != vars(update).keys():
+        raise ValueError("the update rule of its training holds something else than it should")
+    if not 0 < _number(found["learning_rate"]) < math.inf:
+        raise ValueError("the step size of its training is not a positive number")
+    _count(found.get("_n_steps", 0))
+    running = [found.get("_velocities") or []]
+    if sums := found.get("_sums"):
+        running = [list(arrays) for arrays in zip(*sums, strict=True)]
+    for arrays in filter(None, running):
+        _arrays(arrays, parameters)
+    vars(update).update(found)
+    return update
+
+
+def _random_state(values):
+    position = _count(values["state"]["pos"])
+    key = _of_kind(values["state"]["key"], np.ndarray)
+    if key.shape != (_MT19937_WORDS,) or key.dtype != np.uint32 or position > _MT19937_WORDS:
+        raise ValueError(
+            "the random numbers of its training are not those of a Mersenne twister"
+        )
+    random_state = np.random.RandomState()
+    random_state.set_state(values)
+    return random_state
+
+
+def _average(values, parameters):
+    if values is None:
+        return None
+    average = RunningAverage(_number(values["decay"]), _arrays(values["values"], parameters))
+    average._n_updates = _count(values["_n_updates"])
+    return average
+
+
+def _epoch(entry):
+    return {_of_kind(name, str): _number(value) for name, value in entry.items()}
+
+
+def _arrays(values, like=None):
+    """Return a list of floating-point arrays, shaped like others where these are given."""
+    arrays = [_of_kind(value, np.ndarray) for value in _of_kind(values, list)]
+    kinds = [(a.shape, a.dtype) for a in arrays]
+    if like is not None and kinds != [(a.shape, a.dtype) for a in like]:
+        raise ValueError("arrays of its training are not shaped like its parameters")
+    if any(a.dtype not in (np.float32, np.float64) or not a.flags.c_contiguous for a in arrays):
+        raise ValueError("arrays of its training are not of floating-point numbers in C order")
+    return arrays
+
+
+def _number(value):
+    return _of_kind(value, (int, float, np.integer, np.floating))
+
+
+def _count(value):
+    if _of_kind(value, (int, np.integer)) < 0:
+        raise ValueError("a number of its training is negative")
+    return int(value)
+
+
+def _of_kind(value, kind):
+    if not isinstance(value, kind):
+        raise ValueError(f"its training holds a {type(value).__name__} where that cannot stand")
+    return value

@@ -1,0 +1,63 @@
+"""Model files that releases of skunfold have written are read, and predict what they did."""
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from skunfold._model_tree import CLASSES
+from skunfold.model_files import load_model, save_model
+
+DATA = Path(__file__).parent / "data"
+FILES = sorted(DATA.glob("models-*/*.model"))
+
+spec = importlib.util.spec_from_file_location("make_models", DATA / "make_models.py")
+make_models = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(make_models)
+
+
+def check(file):
+    with np.load(file.parent / "predictions.npz") as stored:
+        model = load_model(file)
+        expected = stored[file.stem]
+        predicted = make_models.predict(model, stored["X"], stored["waveform"])
+    assert predicted.dtype == expected.dtype
+    rtol = 1e-10 if expected.dtype == np.float64 else 1e-4
+    assert_allclose(predicted, expected, rtol=rtol, atol=rtol * np.abs(expected).max())
+    return model
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name} {file.stem}")
+def test_an_old_model_predicts_what_it_did(file, tmp_path):
+    model = check(file)
+    save_model(model, tmp_path / file.name)
+    shutil.copy(file.parent / "predictions.npz", tmp_path)
+    check(tmp_path / file.name)
+
+
+@pytest.mark.parametrize(
+    "file", [f for f in FILES if f.stem == "deep_nmf"], ids=lambda file: file.parent.name
+)
+def test_an_old_training_goes_on(file):
+    model = load_model(file)
+    with np.load(file.parent / "predictions.npz") as stored:
+        X = stored["X"]
+    y = X[:, 2:] * [0.5, 2.0]
+    loss = model.loss_
+    model.set_params(warm_start=True, max_iter=20).fit(X, y)
+    assert model.n_iter_ == 23
+    assert model.loss_ < loss
+
+
+def test_every_kind_of_model_stands_there():
+    assert {type(load_model(file)).__name__ for file in FILES} == set(CLASSES)
+
+
+def test_the_script_writes_every_kind(tmp_path, monkeypatch):
+    monkeypatch.setattr(make_models, "__file__", str(tmp_path / "make_models.py"))
+    make_models.main()
+    files = sorted(tmp_path.glob("models-*/*.model"))
+    assert {type(check(file)).__name__ for file in files} == set(CLASSES)
