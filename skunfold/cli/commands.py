@@ -1,16 +1,14 @@
 """The commands of ``skunfold``: each checks everything first, and raises if it cannot go on."""
 
 import argparse
-import json
-import os
-import zipfile
-from pathlib import Path
+from collections.abc import Callable
 
-import soundfile
 from sklearn.utils import Bunch
 
-from skunfold.audio import SpeechEnhancer
-from skunfold.cli.demo import N_STAGES, run_demo
+from skunfold.cli import web_page
+from skunfold.cli.demo import N_STAGES, check_demo_folder, run_demo
+from skunfold.cli.enhance import enhance
+from skunfold.cli.files import check_model_target, load_enhancer
 from skunfold.cli.progress import open_progress
 from skunfold.cli.workbench import (
     SNRS,
@@ -18,23 +16,30 @@ from skunfold.cli.workbench import (
     fit_enhancer,
     format_table,
     make_enhancer,
+    print_result,
     score_row,
 )
 from skunfold.datasets import load_recordings, make_mixtures
-from skunfold.model_files import load_model, save_model
+from skunfold.model_files import save_model
 
 
-def demo(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> int:
+    """Run the command that was chosen; return the exit code."""
+    return _COMMANDS[options.command](options)
+
+
+def demo(options: argparse.Namespace) -> int:
     """Run the demonstration."""
-    _make_folder(options.out)
+    check_demo_folder(options.out, options.overwrite)
     with open_progress(N_STAGES) as progress:
-        report = run_demo(options.out, options.seed, progress)
-    print(report)
+        rows, text = run_demo(options.out, options.seed, progress)
+    print_result({"rows": rows, "folder": str(options.out)}, text, as_json=options.json)
+    return 0
 
 
-def train(options: argparse.Namespace) -> None:
+def train(options: argparse.Namespace) -> int:
     """Train an enhancer on two folders, and write it to a model file."""
-    _check_model_target(options.output)
+    check_model_target(options.output, options.overwrite)
     enhancer = make_enhancer(
         options.seed,
         n_context=options.context,
@@ -51,26 +56,25 @@ def train(options: argparse.Namespace) -> None:
         progress.stage("train", options.epochs)
         seconds = fit_enhancer(enhancer, data.speech, data.noise, progress)
     save_model(enhancer, options.output)
-    n_parameters = enhancer.regressor_.n_parameters_
-    print(f"Wrote {options.output}: {n_parameters:,} parameters, fitted in {seconds:.1f} s.")
+    regressor = enhancer.regressor_
+    fitted = {
+        "model": str(options.output),
+        "n_parameters": regressor.n_parameters_,
+        "n_frames": enhancer.n_frames_,
+        "n_iter": int(regressor.n_iter_),
+        "fit_seconds": seconds,
+    }
+    text = (
+        f"Wrote {options.output}: {regressor.n_parameters_:,} parameters, fitted in "
+        f"{seconds:.1f} s."
+    )
+    print_result(fitted, text, as_json=options.json)
+    return 0
 
 
-def enhance(options: argparse.Namespace) -> None:
-    """Denoise recordings."""
-    enhancer = _load_enhancer(options.model)
-    targets = _plan_outputs(options.inputs, options.output)
-    with open_progress(1) as progress:
-        progress.stage("denoise", len(targets))
-        for source, target in zip(options.inputs, targets):
-            enhancer.enhance_file(source, target)
-            progress.advance()
-    many = f"{len(targets)} recordings into {targets[0].parent}"
-    print(f"Wrote {targets[0] if len(targets) == 1 else many}.")
-
-
-def evaluate(options: argparse.Namespace) -> None:
+def evaluate(options: argparse.Namespace) -> int:
     """Print scores of an enhancer on mixtures of two folders."""
-    enhancer = _load_enhancer(options.model)
+    enhancer = load_enhancer(options.model)
     with open_progress(2) as progress:
         progress.stage("load and mix the recordings")
         data = _load_folders(options, enhancer.sample_rate)
@@ -82,7 +86,25 @@ def evaluate(options: argparse.Namespace) -> None:
         score_row("noisy", mixtures, mixtures.noisy),
         score_row("enhanced", mixtures, estimates, n_parameters=n_parameters),
     ]
-    print(json.dumps({"rows": rows}, indent=2) if options.json else format_table(rows))
+    print_result({"rows": rows}, format_table(rows), as_json=options.json)
+    return 0
+
+
+def app(options: argparse.Namespace) -> int:
+    """Show the web page until interrupted."""
+    web_page.check_extra()
+    models = web_page.load_models(options.models)
+    web_page.serve(models, options.host, options.port, not options.no_browser)
+    return 0
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "demo": demo,
+    "train": train,
+    "enhance": enhance,
+    "evaluate": evaluate,
+    "app": app,
+}
 
 
 def _load_folders(options: argparse.Namespace, sample_rate: int) -> Bunch:
@@ -91,79 +113,3 @@ def _load_folders(options: argparse.Namespace, sample_rate: int) -> Bunch:
         speech=load_recordings(options.speech, sample_rate=sample_rate).recordings,
         noise=load_recordings(options.noise, sample_rate=sample_rate).recordings,
     )
-
-
-def _load_enhancer(file: Path) -> SpeechEnhancer:
-    """Read a model and check that it is a fitted enhancer."""
-    if not file.is_file():
-        raise FileNotFoundError(f"There is no model {file}; `skunfold train` makes one.")
-    model = load_model(file)
-    if not isinstance(model, SpeechEnhancer) or not hasattr(model, "regressor_"):
-        raise ValueError(
-            f"{file} holds a {type(model).__name__}, not a fitted SpeechEnhancer; "
-            "`skunfold train` makes one."
-        )
-    return model
-
-
-def _plan_outputs(inputs: list[Path], output: str) -> list[Path]:
-    """Return a target for each recording, after checking that all can be read and written."""
-    for source in inputs:
-        if not source.is_file():
-            raise FileNotFoundError(f"There is no recording {source}; check the path.")
-        try:
-            soundfile.info(source)
-        except (soundfile.LibsndfileError, TypeError) as error:
-            raise ValueError(f"{source} cannot be read as audio: {error}") from error
-    if len(inputs) > 1 and _is_audio_name(Path(output)) and not Path(output).is_dir():
-        raise ValueError(
-            f"{output} is the name of one recording, but there are {len(inputs)} to denoise; "
-            "name a folder."
-        )
-    into_folder = len(inputs) > 1 or output.endswith(("/", os.sep)) or Path(output).is_dir()
-    targets = [Path(output) / source.name if into_folder else Path(output) for source in inputs]
-    for i, target in enumerate(targets):
-        if target in targets[:i]:
-            raise ValueError(
-                f"Two recordings are called {target.name}; denoise them into different folders."
-            )
-        if any(target.resolve() == source.resolve() for source in inputs):
-            raise ValueError(f"{target} is one of the inputs; choose another output.")
-        if not _is_audio_name(target):
-            raise ValueError(
-                f"{target} has no suffix that names an audio format; use .wav, .flac or .ogg."
-            )
-    if into_folder:
-        _make_folder(Path(output))
-    else:
-        _check_writable(targets[0].parent)
-    return targets
-
-
-def _is_audio_name(file: Path) -> bool:
-    """Return whether a suffix names a format that can be written."""
-    return file.suffix[1:].upper() in soundfile.available_formats()
-
-
-def _check_model_target(file: Path) -> None:
-    """Raise unless a model may be written there."""
-    if file.is_dir():
-        raise IsADirectoryError(f"{file} is a folder; name a file for the model.")
-    if file.exists() and not zipfile.is_zipfile(file):
-        raise FileExistsError(f"{file} exists and is no model; choose another name.")
-    _check_writable(file.parent)
-
-
-def _make_folder(folder: Path) -> None:
-    """Make a folder, and check that files can be written into it."""
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is a file; name a folder.")
-    folder.mkdir(parents=True, exist_ok=True)
-    _check_writable(folder)
-
-
-def _check_writable(folder: Path) -> None:
-    if not folder.is_dir():
-        raise FileNotFoundError(f"There is no folder {folder}; make it first.")
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"The folder {folder} cannot be written to; choose another.")

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skunfold.audio import SpeechEnhancer, write_audio
+from skunfold.cli.files import make_folder, replacing
 from skunfold.cli.progress import Progress
 from skunfold.cli.workbench import (
     SNRS,
@@ -33,13 +34,35 @@ HEARD_SNRS = (-6, 0, 6)  # dB, of the mixtures written as WAV files
 SHOWN_SNR = 0  # dB, of the mixture in the picture
 
 N_STAGES = 6
+_RESULTS = {"results.json", "model", "wav", "spectrograms.png"}
 
 _NO_PICTURE = (
     'For a picture of the spectrograms: pip install "skunfold[plotting]", and run it again.'
 )
 
 
-def run_demo(folder: Path, seed: int, progress: Progress) -> str:
+def check_demo_folder(folder: Path, overwrite: bool) -> None:
+    """Make the folder, or raise if it holds anything but the results of a demo."""
+    if folder.is_dir() and not overwrite:
+        others = sorted({path.name for path in folder.iterdir()} - _RESULTS)
+        if others:
+            raise FileExistsError(
+                f"The folder {folder} holds {others[0]}, which is not of a demo; choose "
+                "another folder, or give --overwrite."
+            )
+    make_folder(folder)
+
+
+def train_demo_model(seed: int, progress: Progress) -> SpeechEnhancer:
+    """Return the demo's deep NMF, trained on the bundled recordings in a stage."""
+    train = load_bundled_recordings("train")
+    deep = _make_enhancer(seed, n_layers=N_LAYERS, max_iter=MAX_ITER)
+    progress.stage("train deep NMF on the bundled recordings", MAX_ITER)
+    fit_enhancer(deep, train.speech, train.noise, progress)
+    return deep
+
+
+def run_demo(folder: Path, seed: int, progress: Progress) -> tuple[list[dict[str, Any]], str]:
     """Train, denoise and write the results into a folder.
 
     Parameters
@@ -54,7 +77,9 @@ def run_demo(folder: Path, seed: int, progress: Progress) -> str:
 
     Returns
     -------
-    str
+    rows : list of dict
+        The table, rows of `score_row`.
+    text : str
         The table, and what was written where.
     """
     progress.stage("load the recordings")
@@ -81,7 +106,8 @@ def run_demo(folder: Path, seed: int, progress: Progress) -> str:
     progress.stage("write the results")
     rows = [score_row("noisy", mixtures, mixtures.noisy), best.row, trained.row]
     text = json.dumps({"rows": rows}, indent=2) + "\n"
-    (folder / "results.json").write_text(text, encoding="utf-8")
+    with replacing(folder / "results.json") as file:
+        file.write_text(text, encoding="utf-8")
     save_model(deep, folder / "model")
     versions = {
         "noisy": mixtures.noisy,
@@ -97,7 +123,7 @@ def run_demo(folder: Path, seed: int, progress: Progress) -> str:
         f"deep NMF: {N_LAYERS} layers, trained from the bases of sparse NMF (time included).",
         f"Results, model and recordings are in {folder}.",
     ]
-    return "\n".join([format_table(rows), *notes, *picture])
+    return rows, "\n".join([format_table(rows), *notes, *picture])
 
 
 def _make_enhancer(seed: int, **regressor_params: Any) -> SpeechEnhancer:
@@ -166,5 +192,6 @@ def _draw_picture(
     titles = [f"noisy, {SHOWN_SNR} dB", *list(versions)[1:]]
     waveforms = [version[index] for version in versions.values()]
     figure = plot_spectrograms(waveforms, sample_rate, titles, figure=Figure(dpi=120))
-    figure.savefig(folder / "spectrograms.png")
+    with replacing(folder / "spectrograms.png") as file:
+        figure.savefig(file)
     return []

@@ -1,5 +1,7 @@
 """What the commands share: make, fit and apply enhancers, and score them by SNR."""
 
+import json
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -128,3 +130,11 @@ def format_table(rows: Sequence[dict[str, Any]]) -> str:
         )
     lines.insert(1, "-" * len(lines[0]))
     return "\n".join(lines)
+
+
+def print_result(data: dict[str, Any], text: str, *, as_json: bool) -> None:
+    """Print text on stdout, or data as JSON on stdout and the text on stderr."""
+    if as_json:
+        print(json.dumps(data, indent=2))
+    if text:
+        print(text, file=sys.stderr if as_json else sys.stdout)

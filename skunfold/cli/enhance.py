@@ -1,0 +1,141 @@
+"""``skunfold enhance``: recordings, folders of recordings, and pipes."""
+
+import argparse
+import io
+import sys
+import warnings
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from skunfold.audio import SpeechEnhancer
+from skunfold.cli.files import STREAM, Task, load_enhancer, plan_tasks
+from skunfold.cli.meter import Meter, measure
+from skunfold.cli.pipes import enhance_pipe
+from skunfold.cli.progress import open_progress
+from skunfold.cli.workbench import print_result
+
+
+class _Stdin(io.BytesIO):
+    """What came from stdin."""
+
+    def __repr__(self) -> str:
+        return "stdin"
+
+
+@dataclass
+class Outcome:
+    """What became of a recording, as ``--json`` tells it."""
+
+    input: str
+    output: str
+    status: str = "not done"  # or done, failed, skipped
+    error: str | None = None
+    warnings: list[str] = field(default_factory=list)
+    sample_rate: int | None = None
+    n_channels: int | None = None
+    seconds: float | None = None
+    clipped: float | None = None
+    silent: bool | None = None
+
+    def succeed(self, meter: Meter, complaints: list[str]) -> None:
+        """Note what was heard; print and keep what there is to complain of."""
+        self.status = "done"
+        self.warnings = complaints
+        for name in ("sample_rate", "n_channels", "seconds", "clipped", "silent"):
+            setattr(self, name, getattr(meter, name))
+        for complaint in complaints:
+            print(f"skunfold: warning: {self.input}: {complaint}", file=sys.stderr)
+
+    def fail(self, error: Exception) -> None:
+        """Note what went wrong, in one sentence that names the recording."""
+        sentence = " ".join(str(error).split()) or type(error).__name__
+        self.status = "failed"
+        self.error = sentence if self.input in sentence else f"{self.input}: {sentence}"
+
+
+def enhance(options: argparse.Namespace) -> int:
+    """Denoise recordings; return the exit code."""
+    from_stdin, to_stdout = options.inputs == ["-"], options.output == "-"
+    if from_stdin and sys.stdin.isatty():
+        raise ValueError("stdin is a terminal; pipe a recording into it, or name a file.")
+    if to_stdout and sys.stdout.isatty():
+        raise ValueError("stdout is a terminal; pipe it into a program, or name a file.")
+    enhancer = load_enhancer(options.model)
+    if from_stdin and to_stdout:
+        heard = enhance_pipe(enhancer, sys.stdin.buffer, sys.stdout.buffer)
+        Outcome("stdin", "stdout").succeed(*heard)
+        return 0
+    may_exist = options.overwrite or options.skip_existing
+    tasks = plan_tasks(options.inputs, options.output, may_exist)
+    outcomes = [
+        Outcome("stdin" if from_stdin else str(task.source), str(task.target)) for task in tasks
+    ]
+    try:
+        with open_progress(1) as progress:
+            progress.stage("denoise", len(tasks))
+            for task, outcome in zip(tasks, outcomes):
+                if options.skip_existing and task.target.exists():
+                    outcome.status = "skipped"
+                else:
+                    _enhance_task(enhancer, task, outcome, options.traceback)
+                progress.advance()
+    finally:
+        _report(outcomes, options)
+    return 1 if any(outcome.status == "failed" for outcome in outcomes) else 0
+
+
+def _enhance_task(
+    enhancer: SpeechEnhancer, task: Task, outcome: Outcome, traceback: bool
+) -> None:
+    """Denoise one recording, and note what became of it; a failure is noted, too."""
+    source: Path | BinaryIO = task.source
+    target: Path | BinaryIO = task.target
+    if task.source == STREAM:
+        source = _Stdin(sys.stdin.buffer.read())
+    if task.target == STREAM:
+        target = io.BytesIO()
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", UserWarning)
+            if isinstance(target, Path):
+                target.parent.mkdir(parents=True, exist_ok=True)
+            enhancer.enhance_file(source, target)
+        meter = measure(source)
+    except Exception as error:
+        if traceback:
+            raise
+        outcome.fail(error)
+        return
+    if isinstance(target, io.BytesIO):
+        sys.stdout.buffer.write(target.getvalue())
+        sys.stdout.buffer.flush()
+    outcome.succeed(meter, meter.complaints() + [f"{w.message}" for w in caught])
+
+
+def _report(outcomes: list[Outcome], options: argparse.Namespace) -> None:
+    """Say which recordings failed, and how many were done."""
+    for outcome in outcomes:
+        if outcome.error is not None:
+            print(f"skunfold: error: {outcome.error}", file=sys.stderr)
+    data = {"recordings": [asdict(outcome) for outcome in outcomes]}
+    if options.output != "-":
+        print_result(data, _summary(outcomes, options.output), as_json=options.json)
+
+
+def _summary(outcomes: list[Outcome], output: str) -> str:
+    """Return what to say at the end, nothing if there was one recording, and it failed."""
+    if len(outcomes) == 1:
+        only = outcomes[0]
+        return {
+            "done": f"Wrote {only.output}.",
+            "skipped": f"Left out {only.input}: {only.output} exists.",
+        }.get(only.status, "")
+    n = Counter(outcome.status for outcome in outcomes)
+    others = [
+        f"{n[status]} {status}" for status in ("failed", "skipped", "not done") if n[status]
+    ]
+    text = f"Wrote {n['done']} of {len(outcomes)} recordings into {output}"
+    return f"{text}: {', '.join(others)}." if others else f"{text}."

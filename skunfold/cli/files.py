@@ -1,0 +1,172 @@
+"""What the commands may read and write: checks that come before any work."""
+
+import os
+import secrets
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import soundfile
+
+from skunfold.audio import SpeechEnhancer
+from skunfold.model_files import load_model
+
+STREAM = Path("-")  # stdin or stdout
+
+
+@dataclass(frozen=True)
+class Task:
+    """A recording to denoise, and where to."""
+
+    source: Path
+    target: Path
+
+
+def load_enhancer(file: Path) -> SpeechEnhancer:
+    """Read a model and check that it is a fitted enhancer."""
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no model {file}; `skunfold train` makes one.")
+    model = load_model(file)
+    if not isinstance(model, SpeechEnhancer) or not hasattr(model, "regressor_"):
+        raise ValueError(
+            f"{file} holds a {type(model).__name__}, not a fitted SpeechEnhancer; "
+            "`skunfold train` makes one."
+        )
+    return model
+
+
+def plan_tasks(inputs: list[str], output: str, may_exist: bool) -> list[Task]:
+    """Say what is denoised to where, or raise if an output may not be written.
+
+    Parameters
+    ----------
+    inputs : list of str
+        Recordings, and folders that are searched with their subfolders; or - alone.
+    output : str
+        A file or - for one recording; otherwise a folder.
+    may_exist : bool
+        Whether outputs may exist.  Inputs they may never be.
+
+    Returns
+    -------
+    list of Task
+        At least one, each with a target of its own.
+    """
+    paths, folder = [Path(name) for name in inputs], Path(output)
+    several = len(paths) > 1 or paths[0].is_dir()
+    if several and (output == "-" or is_audio_name(folder)) and not folder.is_dir():
+        many = f"there are {len(paths)}" if len(paths) > 1 else f"{paths[0]} is a folder"
+        raise ValueError(f"{output} stands for one recording, but {many}; name a folder.")
+    if several or output.endswith(("/", os.sep)) or folder.is_dir():
+        found = [pair for path in paths for pair in _find(path, folder)]
+        tasks = [Task(source, folder / name) for source, name in found]
+        _check_targets(tasks, may_exist)
+        make_folder(folder)
+        return tasks
+    if inputs != ["-"]:
+        _check_recording(paths[0])
+    tasks = [Task(paths[0], folder)]
+    if output != "-":
+        _check_targets(tasks, may_exist)
+        check_writable(folder.parent)
+    return tasks
+
+
+def check_model_target(file: Path, overwrite: bool) -> None:
+    """Raise unless a model may be written there."""
+    if file.is_dir():
+        raise IsADirectoryError(f"{file} is a folder; name a file for the model.")
+    if file.exists() and not zipfile.is_zipfile(file):
+        raise FileExistsError(f"{file} exists and is no model; choose another name.")
+    if file.exists() and not overwrite:
+        raise FileExistsError(f"{file} exists; choose another name, or give --overwrite.")
+    check_writable(file.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and check that files can be written into it."""
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file; name a folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    check_writable(folder)
+
+
+def check_writable(folder: Path) -> None:
+    """Raise unless files can be written into a folder."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder {folder}; make it first.")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"The folder {folder} cannot be written to; choose another.")
+
+
+@contextmanager
+def replacing(file: Path) -> Iterator[Path]:
+    """Give a file beside another one, to be written, that then takes its place."""
+    beside = file.with_name(f".{file.stem}-{secrets.token_hex(4)}{file.suffix}")
+    try:
+        yield beside
+        os.replace(beside, file)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def is_audio_name(file: Path) -> bool:
+    """Return whether the suffix of a file names a format that can be read and written."""
+    format_ = file.suffix[1:].upper()
+    return format_ != "RAW" and format_ in soundfile.available_formats()
+
+
+def _check_recording(file: Path) -> None:
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no recording {file}; check the path.")
+
+
+def _find(path: Path, output: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield recordings, and what to call them below the output folder."""
+    if path == STREAM:
+        raise ValueError("What comes from stdin has no name; name a file as output.")
+    if not path.is_dir():
+        _check_recording(path)
+        yield path, Path(path.name)
+        return
+    root, own = path.resolve(), output.resolve()
+    n_found = 0
+    for file in sorted(path.rglob("*")):
+        name = file.relative_to(path)
+        hidden = any(part.startswith(".") for part in name.parts)
+        an_output = root in own.parents and own in (root / name).parents
+        if is_audio_name(file) and file.is_file() and not hidden and not an_output:
+            n_found += 1
+            yield file, name
+    if not n_found:
+        raise ValueError(f"The folder {path} holds no recording (.wav, .flac, .ogg, ...).")
+
+
+def _check_targets(tasks: list[Task], may_exist: bool) -> None:
+    """Raise if a target is an input or another's target, or may not be written."""
+    sources = {task.source.resolve() for task in tasks}
+    taken: set[Path] = set()
+    for task in tasks:
+        place = task.target.resolve()
+        if place in sources:
+            raise ValueError(f"{task.target} is one of the inputs; choose another output.")
+        if place in taken:
+            raise ValueError(
+                f"Two recordings would both become {task.target}; denoise them into different "
+                "folders."
+            )
+        taken.add(place)
+        if not is_audio_name(task.target):
+            raise ValueError(
+                f"{task.target} has no suffix that names an audio format; use .wav, .flac or "
+                ".ogg."
+            )
+    existing = [task.target for task in tasks if task.target.exists()]
+    if existing and not may_exist:
+        more = f", and {len(existing) - 1} more of the outputs," if len(existing) > 1 else ""
+        raise FileExistsError(
+            f"{existing[0]}{more} exists; choose another output, or give --overwrite or "
+            "--skip-existing."
+        )

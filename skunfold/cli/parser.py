@@ -1,0 +1,317 @@
+"""What can be typed after ``skunfold``, and what ``--help`` says about it."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from skunfold._version import __version__
+
+_DESCRIPTION = """\
+Take noise out of recordings of speech with deep NMF: a network whose layers are the iterations
+of a non-negative matrix factorization.
+"""
+
+_EPILOGUE = """\
+examples:
+  skunfold demo                                            see it work, in about a minute
+  skunfold train --speech DIR --noise DIR -o MODEL         learn from your own recordings
+  skunfold enhance MODEL noisy.wav -o clean.wav            denoise a recording
+  skunfold evaluate MODEL --speech DIR --noise DIR         measure how well it does
+  skunfold app                                             hear it on a web page
+
+`skunfold COMMAND --help` explains a command.
+
+exit codes:
+  0    done
+  1    something failed, which stderr explains; of several recordings, at least one
+  2    the command line makes no sense
+  130  interrupted with Ctrl-C; what had been written is whole
+"""
+
+_DEMO = """\
+Train on the recordings that come with the package (two voices, three kinds of noise), denoise
+others of the same kind, and compare deep NMF with plain sparse NMF and with no processing.
+Writes a table (results.json), recordings to listen to (wav/), a picture (spectrograms.png) and
+the trained model (model).
+"""
+
+_DEMO_EPILOGUE = """\
+examples:
+  skunfold demo
+  skunfold demo --out here --json > table.json
+  skunfold enhance skunfold-demo/model noisy.wav -o clean.wav
+
+An earlier demo in the folder is replaced.  A folder that holds anything else is left alone,
+unless --overwrite says otherwise; then, too, only the four names above are written.
+"""
+
+_TRAIN = """\
+Train a model on a folder of clean speech and a folder of noise.  Utterances and noise are mixed
+at -6 to 9 dB.  A few minutes of each will do for a start; the closer they are to what you want
+to denoise, the better.  Training ends early when held-out utterances gain no more.
+"""
+
+_TRAIN_EPILOGUE = """\
+examples:
+  skunfold train --speech voices --noise street -o street.model
+  skunfold train --speech voices --noise street -o small.model --components 25 --tied
+  skunfold train --speech voices --noise street -o nmf.model --trained-layers 0
+
+Nothing is written before training has ended.
+"""
+
+_ENHANCE = """\
+Denoise recordings (WAV, FLAC, OGG, MP3, ...; any rate and number of channels) with a model
+that `skunfold train` or `skunfold demo` wrote.  A model file is only data: one from a stranger
+cannot run code.
+"""
+
+_ENHANCE_EPILOGUE = """\
+examples:
+  skunfold enhance street.model call.wav -o call-clean.wav
+  skunfold enhance street.model monday/*.flac -o denoised/
+  skunfold enhance street.model recordings/ -o denoised/ --skip-existing
+  cat noisy.wav | skunfold enhance street.model - -o - > clean.wav
+  arecord -f S16_LE -r 16000 | skunfold enhance street.model - -o - | aplay
+
+A folder is searched with its subfolders, which OUT gets too; names that begin with a dot, and
+what lies in OUT, are left out.  A recording that cannot be denoised is reported at the end, and
+the others are done all the same.
+
+An input is never overwritten.  Nor is anything else that exists, unless --overwrite is given:
+without it, nothing is done if one output exists.  Every file is written whole or not at all.
+
+From - to - goes WAV of any length, as it arrives and in little memory; what comes out is
+16-bit.  Where only one of IN and OUT is -, the recording is held in memory.
+"""
+
+_EVALUATE = """\
+Mix every utterance of a folder with noise of another at -6, -3, 0, 3, 6 and 9 dB, denoise the
+mixtures, and print the mean SI-SDR (scale-invariant signal-to-distortion ratio, in dB; higher
+is better) before and after.  Use recordings that the model was not trained on.
+"""
+
+_EVALUATE_EPILOGUE = """\
+examples:
+  skunfold evaluate street.model --speech other-voices --noise other-street
+  skunfold evaluate street.model --speech other-voices --noise other-street --json
+"""
+
+_APP = """\
+Open a web page on this computer: upload or record speech, choose a model, see the spectrograms,
+hear the noisy and the enhanced recording, download the result.  Needs the extra `app`:
+pip install "skunfold[app]".
+"""
+
+_APP_EPILOGUE = """\
+examples:
+  skunfold app
+  skunfold app street.model office.model --port 8000 --no-browser
+
+Without a model, one is trained on the recordings that come with the package at the first
+start, in about a minute, and kept in ~/.cache/skunfold (or below $XDG_CACHE_HOME).  The page
+needs no network.  Ctrl-C ends it, with exit code 0.
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="skunfold",
+        description=_DESCRIPTION,
+        epilog=_EPILOGUE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"skunfold {__version__}")
+    parser.add_argument(
+        "--traceback", action="store_true", help="after a failure, show where it happened"
+    )
+    commands = parser.add_subparsers(
+        title="commands", dest="command", metavar="COMMAND", required=True
+    )
+    _add_demo(commands)
+    _add_train(commands)
+    _add_enhance(commands)
+    _add_evaluate(commands)
+    _add_app(commands)
+    return parser
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the options, or exit with code 2 if they make no sense."""
+    parser = build_parser()
+    options = parser.parse_args(argv)
+    if options.command == "train":
+        largest = options.layers + 1
+        if options.trained_layers != "all" and options.trained_layers > largest:
+            parser.error(
+                f"argument --trained-layers: must be at most {largest}, one more than "
+                f"--layers, or all; got {options.trained_layers}"
+            )
+    if options.command == "enhance":
+        if "-" in options.inputs and len(options.inputs) > 1:
+            parser.error("argument IN: - stands for stdin, and cannot be one of several")
+        if options.output == "-" and len(options.inputs) > 1:
+            parser.error("argument -o/--output: - stands for stdout, which takes one recording")
+        if options.output == "-" and options.json:
+            parser.error("argument --json: stdout is the recording; leave out --json or -o -")
+    return options
+
+
+def _add_demo(commands: Any) -> None:
+    demo = _add_command(
+        commands, "demo", "train and denoise bundled recordings", _DEMO, _DEMO_EPILOGUE
+    )
+    demo.add_argument(
+        "--out", type=Path, default=Path("skunfold-demo"), metavar="DIR",
+        help="folder for the results, made if missing (default: %(default)s)",
+    )  # fmt: skip
+    demo.add_argument(
+        "-f", "--overwrite", action="store_true",
+        help="write into a folder that holds other things than an earlier demo",
+    )  # fmt: skip
+    _add_seed(demo)
+    _add_json(demo, "the table")
+
+
+def _add_train(commands: Any) -> None:
+    train = _add_command(
+        commands, "train", "train on your own recordings", _TRAIN, _TRAIN_EPILOGUE
+    )
+    _add_recordings(train)
+    train.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="MODEL", help="model file to write"
+    )
+    train.add_argument(
+        "-f", "--overwrite", action="store_true",
+        help="replace MODEL if it exists, and is a model",
+    )  # fmt: skip
+    _add_model_options(train)
+    _add_seed(train)
+    _add_json(train, "what was trained")
+
+
+def _add_enhance(commands: Any) -> None:
+    enhance = _add_command(
+        commands, "enhance", "denoise recordings", _ENHANCE, _ENHANCE_EPILOGUE
+    )
+    enhance.add_argument("model", type=Path, metavar="MODEL", help="model file")
+    enhance.add_argument(
+        "inputs", nargs="+", metavar="IN", help="recordings, folders of them, or - for stdin"
+    )
+    enhance.add_argument(
+        "-o", "--output", required=True, metavar="OUT",
+        help="for one recording a file, a folder, or - for stdout; otherwise a folder, made if "
+        "missing",
+    )  # fmt: skip
+    existing = enhance.add_mutually_exclusive_group()
+    existing.add_argument(
+        "-f", "--overwrite", action="store_true", help="replace outputs that exist"
+    )
+    existing.add_argument(
+        "--skip-existing", action="store_true",
+        help="leave out recordings whose output exists: to go on after an interruption",
+    )  # fmt: skip
+    _add_json(enhance, "what became of each recording")
+
+
+def _add_evaluate(commands: Any) -> None:
+    evaluate = _add_command(
+        commands, "evaluate", "measure a model", _EVALUATE, _EVALUATE_EPILOGUE
+    )
+    evaluate.add_argument("model", type=Path, metavar="MODEL", help="model file")
+    _add_recordings(evaluate)
+    _add_seed(evaluate)
+    _add_json(evaluate, "the table")
+
+
+def _add_app(commands: Any) -> None:
+    app = _add_command(commands, "app", "hear it on a web page", _APP, _APP_EPILOGUE)
+    app.add_argument(
+        "models", type=Path, nargs="*", metavar="MODEL", help="model files to choose from"
+    )
+    app.add_argument(
+        "--host", default="127.0.0.1", metavar="NAME",
+        help="address to listen on; 0.0.0.0 lets other computers in (default: %(default)s)",
+    )  # fmt: skip
+    app.add_argument(
+        "--port", type=_integer_from(1), default=None, metavar="N",
+        help="port to listen on (default: the first free one from 7860 on)",
+    )  # fmt: skip
+    app.add_argument(
+        "--no-browser", action="store_true", help="print the address, and open no browser"
+    )
+
+
+def _add_command(
+    commands: Any, name: str, summary: str, text: str, epilogue: str
+) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=summary,
+        description=text,
+        epilog=epilogue,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _add_recordings(command: argparse.ArgumentParser) -> None:
+    for what in ("speech", "noise"):
+        command.add_argument(
+            f"--{what}", type=Path, required=True, metavar="DIR",
+            help=f"folder with recordings of {what} (.wav, .flac, .ogg; subfolders too)",
+        )  # fmt: skip
+
+
+def _add_seed(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--seed", type=_integer_from(0), default=0, metavar="N",
+        help="the same seed gives the same result (default: %(default)s)",
+    )  # fmt: skip
+
+
+def _add_json(command: argparse.ArgumentParser, what: str) -> None:
+    command.add_argument(
+        "--json", action="store_true",
+        help=f"print {what} as JSON on stdout, and all else on stderr",
+    )  # fmt: skip
+
+
+def _add_model_options(command: argparse.ArgumentParser) -> None:
+    positive = _integer_from(1)
+    for flag, kind, default, metavar, text in (
+        ("--layers", positive, 8, "K", "layers: iterations of the factorization"),
+        ("--components", positive, 50, "R", "bases for speech, and as many for noise"),
+        ("--trained-layers", _layers, "all", "C",
+         "layers trained, counted from the output: 0 (sparse NMF) to K + 1, or all"),
+        ("--context", positive, 9, "T", "frames the model looks at, the current one last"),
+        ("--mixtures", positive, None, "N",
+         "mixtures to train on (default: every utterance at every level)"),
+        ("--epochs", positive, 30, "N", "passes over the training data, at most"),
+    ):  # fmt: skip
+        shown = "" if default is None else " (default: %(default)s)"
+        command.add_argument(
+            flag, type=kind, default=default, metavar=metavar, help=text + shown
+        )
+    command.add_argument(
+        "--tied", action="store_true", help="one set of bases for all layers: a smaller model"
+    )
+
+
+def _integer_from(minimum: int) -> Callable[[str], int]:
+    """Return an argument type: integers not below a minimum."""
+
+    def convert(text: str) -> int:
+        if not text.isdecimal() or int(text) < minimum:
+            raise argparse.ArgumentTypeError(
+                f"must be an integer, at least {minimum}; got {text!r}"
+            )
+        return int(text)
+
+    return convert
+
+
+def _layers(text: str) -> int | str:
+    """Return a number of layers, or "all"."""
+    return text if text == "all" else _integer_from(0)(text)

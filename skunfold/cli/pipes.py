@@ -1,0 +1,257 @@
+"""WAV from a pipe to a pipe: as it arrives, whatever its length."""
+
+import io
+import math
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+
+from skunfold.audio import SpeechEnhancer, resample
+from skunfold.audio.io import FloatArray, check_waveform
+from skunfold.cli.meter import Meter
+
+_SUBTYPES = {  # by the format tag and the bits of a sample
+    (1, 8): "PCM_U8", (1, 16): "PCM_16", (1, 24): "PCM_24", (1, 32): "PCM_32",
+    (3, 32): "FLOAT", (3, 64): "DOUBLE", (6, 8): "ALAW", (7, 8): "ULAW",
+}  # fmt: skip
+_EXTENSIBLE = 0xFFFE  # the tag stands further on
+_ENDLESS = 0x7FFFF000  # what sox, arecord and ffmpeg write where they know no size, or more
+_BLOCK = 1 << 16  # bytes read at once, at most
+_FILTER = 10  # length to either side of the filter of `resample`, at the lower rate
+
+
+@dataclass(frozen=True)
+class Wave:
+    """What the header of a WAV file says.
+
+    `n_bytes` of samples follow it; None: as many as come.
+    """
+
+    sample_rate: int
+    n_channels: int
+    subtype: str
+    frame_size: int
+    n_bytes: int | None
+
+
+def enhance_pipe(
+    enhancer: SpeechEnhancer, source: BinaryIO, target: BinaryIO
+) -> tuple[Meter, list[str]]:
+    """Denoise a WAV file while it arrives.
+
+    Parameters
+    ----------
+    enhancer : SpeechEnhancer
+        A fitted one.
+    source : binary file
+        A WAV file; is read, never sought.
+    target : binary file
+        Gets as many samples at the same rate, WAV with 16 bits.
+
+    Returns
+    -------
+    meter : Meter
+        What was heard.
+    complaints : list of str
+        What to warn of.
+
+    Raises
+    ------
+    ValueError
+        If `source` is no WAV file, holds no samples, NaN or infinity, or ends before its
+        header says; what came until then is denoised.
+    """
+    wave = read_header(source)
+    meter = Meter(wave.sample_rate, wave.n_channels)
+    output = _enhance_blocks(enhancer, _read_blocks(source, wave, meter), wave)
+    n_clipped = 0
+    for i, block in enumerate(output):
+        if i == 0:
+            target.write(_header(wave))
+        n_clipped += int((np.abs(block) > 1.0).sum())
+        target.write(_encode(block, wave))
+        target.flush()
+    if not meter.n_frames:
+        raise ValueError("stdin is a WAV file without samples; pipe a recording into it.")
+    n_frames = None if wave.n_bytes is None else wave.n_bytes // wave.frame_size
+    if n_frames is not None and meter.n_frames < n_frames:
+        raise ValueError(
+            f"stdin ended after {meter.n_frames} of the {n_frames} samples that its header "
+            "announced; what came was denoised."
+        )
+    complaints = meter.complaints()
+    if n_clipped:
+        complaints.append(f"{n_clipped} samples of the output were beyond full scale: clipped")
+    return meter, complaints
+
+
+def read_header(source: BinaryIO) -> Wave:
+    """Read up to the first sample."""
+    start = source.read(12)
+    if not start:
+        raise ValueError("stdin is empty; pipe a WAV file into it.")
+    if start[:4] != b"RIFF" or start[8:] != b"WAVE":
+        raise ValueError("stdin is no WAV file; convert it, for example by ffmpeg -f wav.")
+    layout = b""
+    while len(chunk := source.read(8)) == 8:
+        name, size = struct.unpack("<4sI", chunk)
+        if name == b"data":
+            return _wave(layout, size)
+        if name == b"fmt ":
+            layout = source.read(min(size, 40))
+            size -= len(layout)
+        _skip(source, size + size % 2)
+    raise ValueError("stdin ends within the header of a WAV file; pipe the whole file into it.")
+
+
+def _wave(layout: bytes, n_bytes: int) -> Wave:
+    """Return what a fmt chunk means."""
+    if len(layout) < 16:
+        raise ValueError("stdin is a WAV file that does not say its format; convert it.")
+    tag, n_channels, sample_rate, _, _, bits = struct.unpack("<HHIIHH", layout[:16])
+    if tag == _EXTENSIBLE and len(layout) >= 26:
+        (tag,) = struct.unpack("<H", layout[24:26])
+    if (tag, bits) not in _SUBTYPES or not n_channels or not sample_rate:
+        raise ValueError(
+            f"stdin is a WAV file of format {tag} with {bits} bits, {n_channels} channels and "
+            f"{sample_rate} Hz, which cannot be read; convert it to 16-bit PCM."
+        )
+    endless = n_bytes == 0 or n_bytes >= _ENDLESS
+    return Wave(
+        sample_rate,
+        n_channels,
+        _SUBTYPES[tag, bits],
+        n_channels * bits // 8,
+        None if endless else n_bytes,
+    )
+
+
+def _skip(source: BinaryIO, n_bytes: int) -> None:
+    while n_bytes and (read := source.read(min(n_bytes, _BLOCK))):
+        n_bytes -= len(read)
+
+
+def _read_blocks(source: BinaryIO, wave: Wave, meter: Meter) -> Iterator[FloatArray]:
+    """Yield arrays of shape (n_frames, n_channels) as soon as there is something to read."""
+    n_left = math.inf if wave.n_bytes is None else wave.n_bytes
+    read = getattr(source, "read1", source.read)  # does not wait for the block to be full
+    rest = b""
+    while n_left and (data := read(int(min(n_left, _BLOCK)))):
+        n_left -= len(data)
+        data = rest + data
+        n_whole = len(data) - len(data) % wave.frame_size
+        rest = data[n_whole:]
+        if n_whole:
+            block = check_waveform("stdin", _decode(data[:n_whole], wave), n_dims=(2,))
+            meter.update(block)
+            yield block
+
+
+def _enhance_blocks(
+    enhancer: SpeechEnhancer, blocks: Iterable[FloatArray], wave: Wave
+) -> Iterator[FloatArray]:
+    """Yield what `SpeechEnhancer.enhance_file` would write, in blocks."""
+    rate, ours, n_channels = wave.sample_rate, enhancer.sample_rate, wave.n_channels
+    there = _StreamResampler(rate, ours, n_channels)
+    back = _StreamResampler(ours, rate, n_channels)
+    stream = enhancer.stream(n_channels)
+    n_left = 0
+    for block in blocks:
+        output = back.process(stream.process(there.process(block)))
+        n_left += len(block) - len(output)
+        if len(output):
+            yield output
+    last = np.concatenate([stream.process(there.flush()), stream.flush()])
+    output = np.concatenate([back.process(last), back.flush()])[:n_left]
+    if len(output):
+        yield output
+
+
+class _StreamResampler:
+    """`skunfold.audio.resample` for blocks, held back by the length of its filter."""
+
+    def __init__(self, source_rate: int, target_rate: int, n_channels: int) -> None:
+        self._rates = source_rate, target_rate
+        divisor = math.gcd(source_rate, target_rate)
+        self._up, self._down = target_rate // divisor, source_rate // divisor
+        reach = _FILTER * max(self._up, self._down) / self._up
+        # A multiple, so that a sample of the output stands where each segment begins
+        self._margin = self._down * math.ceil(reach / self._down)
+        self._buffer = np.zeros((0, n_channels), dtype=np.float32)
+        self._n_done = 0  # samples at the buffer's start that only the filter needs
+
+    def process(self, block: FloatArray) -> FloatArray:
+        """Take shape (n_frames, n_channels), return what is final, of a like shape."""
+        if self._up == self._down:
+            return block
+        self._buffer = np.concatenate([self._buffer, block])
+        n_final = len(self._buffer) - self._margin
+        end = n_final - n_final % self._down
+        if end <= self._n_done:
+            return self._buffer[:0]
+        output = self._resampled(end + self._margin)
+        output = output[: (end - self._n_done) * self._up // self._down]
+        start = max(end - self._margin, 0)
+        self._buffer, self._n_done = self._buffer[start:], end - start
+        return output
+
+    def flush(self) -> FloatArray:
+        """Return the rest."""
+        if self._n_done == len(self._buffer):
+            return self._buffer[:0]
+        return self._resampled(len(self._buffer))
+
+    def _resampled(self, end: int) -> FloatArray:
+        """Return the output from `n_done` on of the buffer up to `end`."""
+        output = resample(self._buffer[:end], *self._rates)
+        return output[self._n_done * self._up // self._down :]
+
+
+def _decode(data: bytes, wave: Wave) -> FloatArray:
+    """Return samples of shape (n_frames, n_channels)."""
+    samples, _ = soundfile.read(
+        io.BytesIO(data),
+        dtype="float32",
+        always_2d=True,
+        format="RAW",
+        subtype=wave.subtype,
+        samplerate=wave.sample_rate,
+        channels=wave.n_channels,
+        endian="LITTLE",
+    )
+    return samples
+
+
+def _encode(block: FloatArray, wave: Wave) -> bytes:
+    """Return samples of shape (n_frames, n_channels) as 16-bit integers."""
+    data = io.BytesIO()
+    soundfile.write(data, block, wave.sample_rate, "PCM_16", "LITTLE", "RAW")
+    return data.getvalue()
+
+
+def _header(wave: Wave) -> bytes:
+    """Return the header of a WAV file of 16 bits; without a known length, the largest."""
+    frame_size = 2 * wave.n_channels
+    largest = 0xFFFFFFFF
+    n_bytes = largest
+    if wave.n_bytes is not None:
+        n_bytes = wave.n_bytes // wave.frame_size * frame_size
+    layout = struct.pack(
+        "<HHIIHH",
+        1,
+        wave.n_channels,
+        wave.sample_rate,
+        wave.sample_rate * frame_size,
+        frame_size,
+        16,
+    )
+    size = min(n_bytes + 36, largest)
+    return (
+        struct.pack("<4sI4s4sI", b"RIFF", size, b"WAVE", b"fmt ", len(layout))
+        + layout
+        + struct.pack("<4sI", b"data", min(n_bytes, largest))
+    )

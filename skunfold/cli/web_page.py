@@ -1,0 +1,190 @@
+"""The web page of ``skunfold app``; Gradio is imported when it is made."""
+
+import importlib.util
+import os
+import tempfile
+import threading
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skunfold._version import __version__
+from skunfold.audio import SpeechEnhancer, read_audio, write_audio
+from skunfold.cli.demo import train_demo_model
+from skunfold.cli.files import load_enhancer
+from skunfold.cli.meter import measure
+from skunfold.cli.progress import open_progress
+from skunfold.datasets import load_bundled_recordings, mix_at_snr
+from skunfold.model_files import save_model
+from skunfold.plotting import plot_spectrograms
+
+EXAMPLE_SNR = 0  # dB
+SHOWN_SECONDS = 30  # of a recording, in the picture
+
+_HEAD = """\
+# Noise out of speech
+Upload a recording, record one, or take an example.  It stays on the computer that runs
+`skunfold app`.
+"""
+
+
+def check_extra() -> None:
+    """Raise if what the page needs is not installed."""
+    for package in ("gradio", "matplotlib"):
+        if importlib.util.find_spec(package) is None:
+            raise ModuleNotFoundError(
+                f'{package} is not installed; pip install "skunfold[app]" brings what the web '
+                "page needs."
+            )
+
+
+def load_models(files: list[Path]) -> dict[str, SpeechEnhancer]:
+    """Return the models of files by their names, or the bundled one if there are no files."""
+    if not files:
+        return {"bundled recordings": _bundled_model()}
+    models = {}
+    for file in files:
+        name = str(file) if file.name in models else file.name
+        models[name] = load_enhancer(file)
+    return models
+
+
+def serve(
+    models: Mapping[str, SpeechEnhancer], host: str, port: int | None, browser: bool
+) -> None:
+    """Show the page until Ctrl-C is pressed.
+
+    Parameters
+    ----------
+    models : mapping of str to SpeechEnhancer
+        What can be chosen; the first is chosen at first.
+    host : str
+        The address to listen on.
+    port : int or None
+        None: the first free one from 7860 on.
+    browser : bool
+        Whether to open a browser.
+    """
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    import gradio
+
+    with tempfile.TemporaryDirectory(prefix="skunfold-") as folder:
+        page = _build(models, Path(folder))
+        theme = gradio.themes.Default(
+            primary_hue="teal",
+            font=["system-ui", "sans-serif"],  # the default ones come from a server
+            font_mono=["ui-monospace", "monospace"],
+        )
+        try:
+            page.launch(
+                server_name=host,
+                server_port=port,
+                inbrowser=browser,
+                prevent_thread_lock=True,
+                quiet=True,
+                footer_links=[],
+                run_history=False,
+                theme=theme,
+            )
+        except OSError as error:
+            raise OSError(f"The page cannot listen on {host}, port {port}: {error}") from error
+        print(f"The page is at {page.local_url} until you press Ctrl-C.", flush=True)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            page.close(verbose=False)
+
+
+def _build(models: Mapping[str, SpeechEnhancer], folder: Path) -> Any:
+    """Return the page; files that it shows are written into the folder."""
+    import gradio
+
+    def enhance(source: str | None, model: str) -> tuple[str, str, str]:
+        if source is None:
+            raise gradio.Error("Upload or record something first.", print_exception=False)
+        try:
+            target, picture, complaints = enhance_recording(
+                models[model], Path(source), Path(tempfile.mkdtemp(dir=folder))
+            )
+        except (OSError, ValueError) as error:
+            sentence = str(error).replace(source, Path(source).name)
+            raise gradio.Error(sentence, print_exception=False) from error
+        for complaint in complaints:
+            gradio.Warning(complaint)
+        return str(target), str(picture), str(target)
+
+    with gradio.Blocks(title="skunfold", analytics_enabled=False) as page:
+        gradio.Markdown(_HEAD)
+        with gradio.Row():
+            with gradio.Column():
+                source = gradio.Audio(
+                    label="Noisy", sources=["upload", "microphone"], type="filepath"
+                )
+                gradio.Examples([[str(f)] for f in _write_examples(folder)], source)
+            with gradio.Column():
+                target = gradio.Audio(label="Enhanced", interactive=False, buttons=[])
+                model = gradio.Dropdown(list(models), label="Model, trained on")
+                button = gradio.Button("Enhance", variant="primary")
+                download = gradio.DownloadButton("Download", interactive=False)
+        picture = gradio.Image(label="Spectrograms", interactive=False, buttons=[])
+        button.click(enhance, [source, model], [target, picture, download])
+    return page
+
+
+def enhance_recording(
+    enhancer: SpeechEnhancer, source: Path, folder: Path
+) -> tuple[Path, Path, list[str]]:
+    """Denoise a recording, and draw it before and after.
+
+    Returns
+    -------
+    target : Path
+        What ``skunfold enhance`` would write, as WAV.
+    picture : Path
+        Spectrograms of the first `SHOWN_SECONDS`, channels averaged.
+    complaints : list of str
+        What is wrong with the recording, in sentences.
+    """
+    from matplotlib.figure import Figure
+
+    target = folder / f"{source.stem}-enhanced.wav"
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UserWarning)
+        enhancer.enhance_file(source, target)
+    complaints = measure(source).complaints() + [str(warning.message) for warning in caught]
+    waveforms = []
+    for file in (source, target):
+        waveform, rate = read_audio(file, enhancer.sample_rate, mono=True)
+        waveforms.append(waveform[: SHOWN_SECONDS * rate])
+    figure = Figure(figsize=(12, 6), dpi=100)
+    plot_spectrograms(
+        waveforms, enhancer.sample_rate, ["noisy", "enhanced"], figure=figure
+    ).savefig(folder / "spectrograms.png")
+    return target, folder / "spectrograms.png", complaints
+
+
+def _bundled_model() -> SpeechEnhancer:
+    """Return the demo's model, trained at the first call and then kept."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "skunfold"
+    file = cache / f"demo-{__version__}.model"
+    if not file.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        with open_progress(1) as progress:
+            save_model(train_demo_model(0, progress), file)
+    return load_enhancer(file)
+
+
+def _write_examples(folder: Path) -> list[Path]:
+    """Write mixtures of bundled recordings, one for each noise, each with another utterance."""
+    data = load_bundled_recordings("test")
+    files = []
+    for speech, noise, name in zip(data.speech, data.noise, data.noise_names):
+        mixture, _ = mix_at_snr(speech, noise, EXAMPLE_SNR, random_state=0)
+        mixture *= min(1.0, 0.99 / np.abs(mixture).max())
+        files.append(folder / f"{name.split('_')[0]}.wav")
+        write_audio(files[-1], mixture, data.sample_rate)
+    return files

@@ -1,0 +1,221 @@
+"""``skunfold enhance`` with files and folders."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from skunfold.audio import read_audio, write_audio
+from skunfold.cli import main
+from skunfold.model_files import load_model, save_model
+from skunfold.sparse_nmf import SparseNMF
+
+
+def enhanced(recordings, source, folder):
+    """Return what `SpeechEnhancer.enhance_file` writes."""
+    target = folder / "expected.wav"
+    load_model(recordings.model).enhance_file(source, target)
+    data = target.read_bytes()
+    target.unlink()
+    return data
+
+
+def test_one_recording(recordings, tmp_path, capsys):
+    source = recordings.speech / "speech0.wav"
+    waveform, _ = read_audio(source)
+    for output, target in (
+        (tmp_path / "clean.flac", tmp_path / "clean.flac"),
+        (tmp_path, tmp_path / "speech0.wav"),
+        (f"{tmp_path}/new/", tmp_path / "new" / "speech0.wav"),
+    ):
+        assert main(["enhance", recordings.model, str(source), "-o", str(output)]) == 0
+        assert capsys.readouterr().out == f"Wrote {target}.\n"
+        output, rate = read_audio(target)
+        assert rate == 16000
+        assert output.shape == waveform.shape
+    assert (tmp_path / "speech0.wav").read_bytes() == enhanced(recordings, source, tmp_path)
+
+
+def test_several_recordings(recordings, tmp_path, capsys):
+    inputs = sorted(str(file) for file in recordings.speech.iterdir())
+    output = tmp_path / "out"
+    assert main(["enhance", recordings.model, *inputs, "-o", str(output)]) == 0
+    assert capsys.readouterr().out == f"Wrote 2 of 2 recordings into {output}.\n"
+    assert sorted(os.listdir(output)) == ["speech0.wav", "speech1.wav"]
+
+
+@pytest.fixture
+def tree(recordings, tmp_path):
+    """A folder with recordings at two depths, and things that are none."""
+    root = tmp_path / "in"
+    (root / "monday" / "noon").mkdir(parents=True)
+    (root / ".cache").mkdir()
+    source = recordings.speech / "speech0.wav"
+    names = ("a.wav", "monday/a.wav", "monday/noon/b.WAV", ".hidden.wav", ".cache/c.wav")
+    for name in names:
+        shutil.copy(source, root / name)
+    (root / "notes.txt").write_text("mine")
+    return root
+
+
+def found(folder):
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_folder_keeps_its_structure(inside, recordings, tree, tmp_path, capsys):
+    output = tree / "clean" if inside else tmp_path / "out"
+    command = ["enhance", recordings.model, str(tree), "-o", str(output)]
+    for options in ([], ["--overwrite"]):  # the second time, outputs inside are no inputs
+        assert main([*command, *options]) == 0
+        assert capsys.readouterr().out == f"Wrote 3 of 3 recordings into {output}.\n"
+        assert found(output) == ["a.wav", "monday/a.wav", "monday/noon/b.WAV"]
+
+
+def test_a_broken_file_does_not_stop_the_others(recordings, tree, tmp_path, capsys):
+    (tree / "monday" / "broken.wav").write_text("not audio")
+    (tree / "monday" / "empty.wav").write_bytes(b"")
+    write_audio(tree / "nan.wav", np.full(800, 0.1), 16000, subtype="FLOAT")
+    data = (tree / "nan.wav").read_bytes()
+    (tree / "nan.wav").write_bytes(data[:-4] + np.float32(np.nan).tobytes())
+    output = tmp_path / "out"
+    assert main(["enhance", recordings.model, str(tree), "-o", str(output), "--json"]) == 1
+    said = capsys.readouterr()
+    outcomes = json.loads(said.out)["recordings"]
+    failed = [outcome for outcome in outcomes if outcome["status"] == "failed"]
+    assert [os.path.basename(outcome["input"]) for outcome in failed] == [
+        "broken.wav",
+        "empty.wav",
+        "nan.wav",
+    ]
+    assert found(output) == ["a.wav", "monday/a.wav", "monday/noon/b.WAV"]
+    *errors, summary = said.err.splitlines()[1:]
+    assert errors == [f"skunfold: error: {outcome['error']}" for outcome in failed]
+    assert summary == f"Wrote 3 of 6 recordings into {output}: 3 failed."
+    done = outcomes[0]
+    assert (done["status"], done["error"], done["warnings"]) == ("done", None, [])
+    assert (done["sample_rate"], done["n_channels"], done["seconds"]) == (16000, 1, 0.5)
+    assert (done["clipped"], done["silent"]) == (0.0, False)
+
+
+def test_what_exists_is_left_alone(recordings, tree, tmp_path, capsys, assert_one_sentence):
+    output = tmp_path / "out"
+    (output / "monday").mkdir(parents=True)
+    (output / "monday" / "a.wav").write_text("mine")
+    command = ["enhance", recordings.model, str(tree), "-o", str(output)]
+    assert main(command) == 1
+    assert_one_sentence(output / "monday" / "a.wav", "exists", "--skip-existing")
+    assert found(output) == ["monday/a.wav"]
+    assert main([*command, "--skip-existing"]) == 0
+    summary = f"Wrote 2 of 3 recordings into {output}: 1 skipped.\n"
+    assert capsys.readouterr().out == summary
+    assert (output / "monday" / "a.wav").read_text() == "mine"
+    one = ["enhance", recordings.model, str(tree / "a.wav"), "-o", str(output / "a.wav")]
+    before = (output / "a.wav").read_bytes()
+    (output / "a.wav").write_bytes(b"old")
+    assert main([*one, "--skip-existing"]) == 0
+    assert "Left out" in capsys.readouterr().out
+    assert main([*one, "-f"]) == 0
+    assert (output / "a.wav").read_bytes() == before
+
+
+def test_interrupted_batch(recordings, tree, tmp_path, capsys, monkeypatch):
+    from skunfold.audio import SpeechEnhancer
+
+    enhance_file = SpeechEnhancer.enhance_file
+
+    def interrupted(self, source, target):
+        if source.name == "b.WAV":
+            raise KeyboardInterrupt
+        enhance_file(self, source, target)
+
+    monkeypatch.setattr(SpeechEnhancer, "enhance_file", interrupted)
+    output = tmp_path / "out"
+    assert main(["enhance", recordings.model, str(tree), "-o", str(output), "--json"]) == 130
+    said = capsys.readouterr()
+    assert f"Wrote 2 of 3 recordings into {output}: 1 not done." in said.err
+    assert said.err.endswith("skunfold: interrupted\n")
+    statuses = [outcome["status"] for outcome in json.loads(said.out)["recordings"]]
+    assert statuses == ["done", "done", "not done"]
+
+
+def test_refusals(recordings, tmp_path, assert_one_sentence):
+    model, speech = recordings.model, recordings.speech
+    one, two = str(speech / "speech0.wav"), str(speech / "speech1.wav")
+    before = (speech / "speech0.wav").read_bytes()
+    (tmp_path / "speech0.wav").write_bytes(before)
+    (tmp_path / "link").symlink_to(speech)
+    (tmp_path / "none").mkdir()
+    for name in ("text.wav", "notes"):
+        (tmp_path / name).write_text("not audio")
+    (tmp_path / "model").write_text("not a model")
+    save_model(SparseNMF(), tmp_path / "sparse")
+    new = str(tmp_path / "out.wav")
+    for arguments, words in (
+        ([model, one, "-o", one], [one, "one of the inputs"]),
+        ([model, one, two, "-o", str(speech)], ["one of the inputs"]),
+        ([model, str(speech), "-o", str(speech)], ["one of the inputs"]),
+        ([model, str(speech), "-o", str(tmp_path / "link")], ["one of the inputs"]),
+        ([model, one, str(tmp_path / "speech0.wav"), "-o", new[:-4]], ["different folders"]),
+        ([model, one, "-o", str(tmp_path / "clean.txt")], ["clean.txt", ".flac"]),
+        ([model, one, "-o", str(tmp_path / "no" / "clean.wav")], ["no folder"]),
+        ([model, one, two, "-o", new], ["one recording", "a folder"]),
+        ([model, str(speech), "-o", new], ["one recording", "is a folder"]),
+        ([model, str(speech), "-o", "-"], ["one recording", "is a folder"]),
+        ([model, one, two, "-o", str(tmp_path / "notes")], ["is a file; name a folder"]),
+        ([model, str(tmp_path / "none"), "-o", new[:-4]], ["holds no recording"]),
+        ([model, "missing.wav", "-o", new], ["missing.wav"]),
+        ([model, one, "missing.wav", "-o", new[:-4]], ["missing.wav"]),
+        ([model, str(tmp_path / "text.wav"), "-o", new], ["text.wav", "audio"]),
+        (["missing", one, "-o", new], ["There is no model missing"]),
+        ([str(tmp_path / "model"), one, "-o", new], ["not a skunfold model file"]),
+        ([str(tmp_path / "sparse"), one, "-o", new], ["SparseNMF"]),
+    ):
+        assert main(["enhance", *arguments, "--overwrite"]) == 1
+        assert_one_sentence(*words)
+    assert (speech / "speech0.wav").read_bytes() == before
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(ValueError, match=r"text\.wav"):
+        main(["--traceback", "enhance", model, str(tmp_path / "text.wav"), "-o", new])
+
+
+@pytest.mark.parametrize(
+    ("change", "word", "share", "silent"),
+    [
+        (lambda x: np.clip(30 * x, -1, 1), "clipped", (0.3, 0.9), False),
+        (lambda x: 1e-5 * x, "silent", (0.0, 0.0), True),
+        (lambda x: x / np.abs(x).max(), None, (0.0, 0.0), False),  # one sample at full scale
+    ],
+)
+def test_clipped_and_silent_recordings(
+    change, word, share, silent, recordings, waveforms, tmp_path, capsys
+):
+    source, target = tmp_path / "in.wav", tmp_path / "out.wav"
+    write_audio(source, change(waveforms.speech[0]).astype(np.float32), 16000)
+    command = ["enhance", recordings.model, str(source), "-o", str(target), "--json"]
+    assert main(command) == 0
+    said = capsys.readouterr()
+    (outcome,) = json.loads(said.out)["recordings"]
+    assert outcome["silent"] == silent
+    assert share[0] <= outcome["clipped"] <= share[1]
+    if word is None:
+        assert outcome["warnings"] == []
+        return
+    warning = outcome["warnings"][0]
+    assert word in warning
+    assert f"skunfold: warning: {source}: {warning}\n" in said.err
+    if word == "clipped":
+        assert f"{100 * outcome['clipped']:.2g} %" in warning
+    assert np.isfinite(read_audio(target)[0]).all()
+
+
+def test_a_warning_of_the_output_names_the_recording(recordings, waveforms, tmp_path, capsys):
+    source, target = str(tmp_path / "loud.wav"), str(tmp_path / "clean.flac")
+    write_audio(source, 20 * waveforms.speech[0], 16000, subtype="FLOAT")
+    assert main(["enhance", recordings.model, source, "-o", target]) == 0
+    stage, *warnings = capsys.readouterr().err.splitlines()
+    assert stage == "[1/1] denoise"
+    assert all(line.startswith(f"skunfold: warning: {source}: ") for line in warnings)
+    assert any("beyond full scale" in line for line in warnings)

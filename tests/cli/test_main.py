@@ -1,0 +1,132 @@
+"""What all commands share: help, usage errors, exit codes, warnings, progress."""
+
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import skunfold
+from skunfold.cli import main, progress, workbench
+
+COMMANDS = ("demo", "train", "enhance", "evaluate", "app")
+
+
+def test_version_and_help(capsys):
+    for arguments in (["--help"], ["--version"], *([c, "--help"] for c in COMMANDS)):
+        with pytest.raises(SystemExit) as stop:
+            main(arguments)
+        assert stop.value.code == 0
+        output = capsys.readouterr().out
+        assert "skunfold" in output
+        assert ("examples:\n  skunfold" in output) == ("--help" in arguments)
+
+
+def test_python_m():
+    command = [sys.executable, "-m", "skunfold", "--version"]
+    output = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert output.stdout.strip() == f"skunfold {skunfold.__version__}"
+
+
+TRAIN = ["train", "--speech", "a", "--noise", "b", "-o", "c"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["dance"],
+        ["train", "-o", "model"],
+        [*TRAIN, "--layers", "0"],
+        [*TRAIN, "--trained-layers", "most"],
+        [*TRAIN, "--trained-layers", "10"],
+        ["demo", "--seed", "-1"],
+        ["enhance", "model", "a.wav"],
+        ["enhance", "model", "-", "a.wav", "-o", "out"],
+        ["enhance", "model", "a.wav", "b.wav", "-o", "-"],
+        ["enhance", "model", "a.wav", "-o", "-", "--json"],
+        ["enhance", "model", "a.wav", "-o", "b.wav", "--overwrite", "--skip-existing"],
+        ["app", "--port", "0"],
+    ],
+)
+def test_usage_errors(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert "usage: skunfold" in capsys.readouterr().err
+
+
+def test_failure_and_traceback(tmp_path, assert_one_sentence, monkeypatch):
+    def fail(*arguments):
+        raise RuntimeError("first line\nsecond line")
+
+    command = ["demo", "--out", str(tmp_path)]
+    monkeypatch.setattr("skunfold.cli.commands.run_demo", fail)
+    assert main(command) == 1
+    assert_one_sentence("first line second line")
+    with pytest.raises(RuntimeError):
+        main(["--traceback", *command])
+
+
+def test_interrupt(tmp_path, capsys, monkeypatch):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("skunfold.cli.commands.run_demo", interrupt)
+    assert main(["demo", "--out", str(tmp_path)]) == 130
+    assert capsys.readouterr().err == "skunfold: interrupted\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such signal")
+def test_ctrl_c_ends_a_process_cleanly(recordings, tmp_path):
+    script = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    script += "from skunfold.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [
+        "train",
+        *recordings.sources,
+        "-o",
+        str(tmp_path / "model"),
+        "--epochs",
+        "100000",
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, *command], stderr=subprocess.PIPE, text=True
+    )
+    while process.stderr.readline().strip() != "[2/2] train":
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, "skunfold: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes end otherwise")
+def test_a_reader_that_leaves(recordings):
+    command = [sys.executable, "-m", "skunfold", "evaluate", recordings.model, "--json"]
+    with subprocess.Popen(
+        [*command, *recordings.sources],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        process.stdout.close()
+        said = process.stderr.read()
+        assert process.wait(timeout=60) == 1
+    assert said.splitlines() == ["[1/2] load and mix the recordings", "[2/2] denoise"]
+
+
+def test_bar(capsys, monkeypatch, waveforms):
+    pytest.importorskip("rich")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    enhancer = workbench.make_enhancer(0, n_context=2, n_components=3, n_layers=2, max_iter=2)
+    with progress.open_progress(2) as bar:
+        bar.stage("first")
+        bar.stage("train", 5)
+        workbench.fit_enhancer(enhancer, waveforms.speech, waveforms.noise, bar)
+    shown = re.sub(r"\x1b\[[^A-Za-z]*[A-Za-z]", "", capsys.readouterr().err)
+    assert "[1/2] first" in shown
+    assert "[2/2] train" in shown
+    if hasattr(enhancer.regressor, "set_callbacks"):
+        assert re.search(r"\[2/2\] train \S+ 2/2", shown)
+        assert not getattr(enhancer.regressor_, "_skl_callbacks", None)

@@ -1,0 +1,214 @@
+"""``skunfold enhance`` with stdin and stdout."""
+
+import io
+import os
+import struct
+import subprocess
+import sys
+import types
+
+import numpy as np
+import pytest
+import soundfile
+
+from skunfold.audio import resample
+from skunfold.cli import main, pipes
+from skunfold.model_files import load_model
+
+
+class Pipe(io.RawIOBase):
+    """A stream that cannot seek, and gives a few bytes at a time."""
+
+    def __init__(self, data, most=5001):
+        self._data, self._most = io.BytesIO(data), most
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        data = self._data.read(min(len(buffer), self._most))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+@pytest.fixture
+def pipe(monkeypatch, recordings):
+    """Run ``skunfold enhance`` with bytes as stdin; return its exit code and stdout."""
+
+    def run(data, source="-", target="-"):
+        stdin = types.SimpleNamespace(
+            buffer=io.BufferedReader(Pipe(data)), isatty=lambda: False
+        )
+        stdout = io.TextIOWrapper(io.BytesIO())
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdin", stdin)
+            patch.setattr(sys, "stdout", stdout)
+            code = main(["enhance", recordings.model, source, "-o", target])
+        return code, stdout.buffer.getvalue()
+
+    return run
+
+
+def wav(waveform, rate=16000, subtype="PCM_16", format="WAV"):
+    file = io.BytesIO()
+    soundfile.write(file, waveform, rate, subtype, format=format)
+    return file.getvalue()
+
+
+def enhanced(recordings, data):
+    """Return what `SpeechEnhancer.enhance_file` makes of a file, as 16-bit integers."""
+    target = io.BytesIO()
+    load_model(recordings.model).enhance_file(io.BytesIO(data), target)
+    return soundfile.read(io.BytesIO(target.getvalue()), dtype="int16")
+
+
+@pytest.mark.parametrize(
+    ("rate", "format", "subtype"),
+    [
+        (16000, "WAV", "PCM_16"),
+        (16000, "WAV", "FLOAT"),
+        (16000, "WAV", "PCM_U8"),
+        (16000, "WAV", "ULAW"),
+        (8000, "WAVEX", "PCM_24"),
+        (44100, "WAV", "PCM_16"),
+        (48000, "WAV", "DOUBLE"),
+    ],
+)
+def test_a_pipe_gives_what_a_file_gives(rate, format, subtype, pipe, recordings, waveforms):
+    left = resample(waveforms.speech[0], 16000, rate)
+    stereo = np.stack([left, 0.5 * left[::-1]], axis=1)
+    data = wav(stereo, rate, subtype, format)
+    code, output = pipe(data)
+    assert code == 0
+    expected, _ = enhanced(recordings, data)
+    result, result_rate = soundfile.read(io.BytesIO(output), dtype="int16")
+    assert (result.shape, result_rate) == (stereo.shape, rate)
+    difference = np.abs(result.astype(int) - expected)
+    assert difference.max() <= 1  # rounding of the last bit
+    assert np.abs(expected).max() > 500
+    riff, data_size = struct.unpack("<I", output[4:8]), struct.unpack("<I", output[40:44])
+    assert (riff[0], data_size[0]) == (len(output) - 8, len(output) - 44)
+
+
+@pytest.mark.parametrize("size", [0, 0x7FFFF000, 0xFFFFFFFF])
+def test_a_stream_of_unknown_length(size, pipe, recordings, waveforms):
+    data = wav(waveforms.speech[0])
+    code, output = pipe(data[:40] + struct.pack("<I", size) + data[44:])
+    assert code == 0
+    expected, _ = enhanced(recordings, data)
+    assert output[40:44] == struct.pack("<I", 0xFFFFFFFF)
+    np.testing.assert_array_equal(np.frombuffer(output[44:], "<i2"), expected)
+    again, _ = soundfile.read(io.BytesIO(output), dtype="int16")
+    assert len(again) == len(expected)
+
+
+def test_other_chunks_are_passed_over(pipe, recordings, waveforms):
+    data = wav(waveforms.speech[0])
+    code, output = pipe(
+        data[:36] + b"LIST\x03\x00\x00\x00abc\x00" + data[36:] + b"id3 \0\0\0\0"
+    )
+    assert code == 0
+    np.testing.assert_array_equal(
+        np.frombuffer(output[44:], "<i2"), enhanced(recordings, data)[0]
+    )
+
+
+def test_stdin_to_a_file_and_a_file_to_stdout(pipe, recordings, waveforms, tmp_path, capsys):
+    data = wav(waveforms.speech[0], subtype="PCM_16", format="FLAC")
+    expected, _ = enhanced(recordings, data)
+    target = tmp_path / "out.wav"
+    code, output = pipe(data, "-", str(target))
+    assert (code, output) == (0, f"Wrote {target}.\n".encode())
+    np.testing.assert_array_equal(soundfile.read(target, dtype="int16")[0], expected)
+    (tmp_path / "in.flac").write_bytes(data)
+    code, output = pipe(b"", str(tmp_path / "in.flac"), "-")
+    assert (code, output) == (0, target.read_bytes())
+    capsys.readouterr()
+    for to, word in ((str(target), "exists"), (str(tmp_path), "no name")):
+        assert pipe(data, "-", to) == (1, b"")
+        assert word in capsys.readouterr().err
+    assert pipe(b"text", "-", str(tmp_path / "new.wav")) == (1, b"")
+    assert "stdin cannot be read as audio" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "stdin is empty"),
+        (b"not a WAV file, but text", "is no WAV file"),
+        (wav(np.zeros(0)), "without samples"),
+        (wav(np.zeros(8))[:30], "ends within the header"),
+        (wav(np.zeros(8))[:12] + b"data\x04\0\0\0abcd", "does not say its format"),
+        (wav(np.zeros(8))[:20] + b"\x55\0" + wav(np.zeros(8))[22:], "of format 85"),
+        (wav(np.zeros(8))[:22] + b"\0\0" + wav(np.zeros(8))[24:], "0 channels"),
+        (wav(np.full(8, np.nan), subtype="FLOAT"), "NaN"),
+    ],
+)
+def test_what_is_no_recording(data, words, pipe, capsys):
+    code, output = pipe(data)
+    assert (code, output) == (1, b"")
+    error = capsys.readouterr().err
+    assert error.startswith("skunfold: error: stdin")
+    assert words in error
+    assert error.count("\n") == 1
+
+
+def test_a_stream_that_breaks_off(pipe, recordings, waveforms, capsys):
+    data = wav(waveforms.speech[0])
+    code, output = pipe(data[:-2001])
+    assert code == 1
+    assert len(output) == 44 + 2 * 6999
+    assert "after 6999 of the 8000 samples" in capsys.readouterr().err
+
+
+def test_clipped_silent_and_loud_streams(pipe, waveforms, capsys):
+    for change, words in (
+        (lambda x: np.clip(30 * x, -1, 1), "is clipped"),
+        (lambda x: 0 * x, "is silent"),
+        (lambda x: 20 * x, "beyond full scale: clipped"),
+    ):
+        code, output = pipe(wav(change(waveforms.speech[0]), subtype="FLOAT"))
+        assert (code, len(output)) == (0, 44 + 16000)
+        assert words in capsys.readouterr().err
+
+
+def test_what_comes_out_keeps_up_with_what_goes_in(recordings, waveforms):
+    command = [sys.executable, "-m", "skunfold", "enhance", recordings.model, "-", "-o", "-"]
+    data = wav(resample(waveforms.noise[0], 16000, 48000), 48000)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdin.write(data[:40] + struct.pack("<I", 0xFFFFFFFF))
+        size = 0
+        for start in range(44, len(data), 19200):  # a fifth of a second
+            process.stdin.write(data[start : start + 19200])
+            process.stdin.flush()
+            wanted = start + 19200 - 2 * 2400  # all but the last twentieth
+            size += len(process.stdout.read(wanted - size))
+            assert size == wanted
+        process.stdin.close()
+        size += len(process.stdout.read())
+        assert process.wait(timeout=60) == 0
+    assert size == len(data)
+
+
+@pytest.mark.parametrize(
+    "rates", [(44100, 16000), (16000, 44100), (48000, 16000), (16000, 16001)]
+)
+@pytest.mark.parametrize("block", [1, 37, 5000])
+def test_resampling_of_a_stream(rates, block):
+    n = 700 if block == 1 else 40001
+    x = np.random.default_rng(0).normal(size=(n, 2)).astype(np.float32)
+    stream = pipes._StreamResampler(*rates, 2)
+    parts = [stream.process(x[i : i + block]) for i in range(0, n, block)]
+    result = np.concatenate([*parts, stream.flush()])
+    np.testing.assert_allclose(result, resample(x, *rates), atol=1e-6)
+
+
+def test_a_terminal_is_no_pipe(recordings, monkeypatch, capsys):
+    terminal = types.SimpleNamespace(isatty=lambda: True)
+    source = str(recordings.speech / "speech0.wav")
+    for stream, arguments in (("stdin", ["-", "-o", "a.wav"]), ("stdout", [source, "-o", "-"])):
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, stream, terminal)
+            assert main(["enhance", recordings.model, *arguments]) == 1
+        assert f"{stream} is a terminal" in capsys.readouterr().err
+    assert not os.path.exists("a.wav")

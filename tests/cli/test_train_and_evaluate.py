@@ -1,0 +1,106 @@
+"""``skunfold train`` and ``evaluate``."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skunfold.cli import demo, main
+from skunfold.model_files import load_model
+
+
+def test_train_writes_what_was_asked_for(recordings, tmp_path, capsys):
+    options = ["--trained-layers", "1", "--tied", "--mixtures", "3", "--seed", "5"]
+    model = tmp_path / "model"
+    train = ["train", *recordings.sources, "-o", str(model), *recordings.small, *options]
+    assert main(train) == 0
+    output = capsys.readouterr()
+    assert f"Wrote {model}" in output.out
+    assert "[2/2] train" in output.err
+    enhancer = load_model(model)
+    expected = {"n_layers": 2, "n_components": 3, "n_trained_layers": 1, "tied": True}
+    assert expected.items() <= enhancer.regressor.get_params().items()
+    assert (enhancer.n_context, enhancer.n_mixtures, enhancer.random_state) == (2, 3, 5)
+
+
+def test_training_is_repeatable_and_told_as_json(recordings, tmp_path, capsys):
+    model = str(tmp_path / "model")
+    train = ["train", *recordings.sources, "-o", model, *recordings.small, "--json"]
+    assert main(train) == 0
+    output = capsys.readouterr()
+    fitted = json.loads(output.out)
+    assert f"Wrote {model}" in output.err
+    first, second = load_model(recordings.model), load_model(model)
+    for one, other in zip(first.regressor_.bases_, second.regressor_.bases_):
+        np.testing.assert_array_equal(one, other)
+    assert fitted.pop("fit_seconds") > 0
+    assert fitted == {
+        "model": model,
+        "n_parameters": second.regressor_.n_parameters_,
+        "n_frames": second.n_frames_,
+        "n_iter": second.regressor_.n_iter_,
+    }
+
+
+def test_a_model_is_only_overwritten_when_told_to(
+    recordings, tmp_path, capsys, assert_one_sentence
+):
+    model = tmp_path / "model"
+    model.write_bytes(Path(recordings.model).read_bytes())
+    before = model.read_bytes()
+    train = ["train", *recordings.sources, "-o", str(model), *recordings.small, "--seed", "7"]
+    assert main(train) == 1
+    assert_one_sentence(model, "exists", "--overwrite")
+    assert model.read_bytes() == before
+    assert main([*train, "--overwrite"]) == 0
+    assert load_model(model).random_state == 7
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_train_refuses_before_it_reads_anything(recordings, tmp_path, assert_one_sentence):
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "empty").mkdir()
+    empty = ["--speech", str(tmp_path / "empty"), "--noise", str(recordings.noise)]
+    missing = ["--speech", str(tmp_path / "speech"), "--noise", str(recordings.noise)]
+    for folders, output, word in (
+        (recordings.sources, tmp_path / "notes.txt", "is no model"),
+        (recordings.sources, tmp_path, "is a folder"),
+        (recordings.sources, tmp_path / "none" / "model", "no folder"),
+        (missing, tmp_path / "model", "speech"),
+        (empty, tmp_path / "model", "holds no"),
+    ):
+        assert main(["train", *folders, "-o", str(output), "--overwrite"]) == 1
+        assert_one_sentence(word)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_evaluate(recordings, capsys):
+    command = ["evaluate", recordings.model, *recordings.sources]
+    assert main([*command, "--json"]) == 0
+    output = capsys.readouterr()
+    rows = json.loads(output.out)["rows"]
+    assert [row["name"] for row in rows] == ["noisy", "enhanced"]
+    assert list(rows[0]["si_sdr"]) == ["-6", "-3", "0", "3", "6", "9"]
+    for snr, value in rows[0]["si_sdr"].items():
+        assert value == pytest.approx(float(snr), abs=0.5)
+    assert rows[1]["n_parameters"] > 0
+    assert main(command) == 0
+    text = capsys.readouterr().out
+    assert text in output.err
+    table = text.splitlines()
+    assert len({len(line) for line in table}) == 1
+    assert table[2].startswith("noisy")
+    assert f"{rows[1]['mean_si_sdr']:.2f}" in table[3]
+
+
+def test_sparse_nmf_with_more_iterations(recordings, tmp_path):
+    model = tmp_path / "model"
+    sparse = [*recordings.small, "--trained-layers", "0"]
+    assert main(["train", *recordings.sources, "-o", str(model), *sparse]) == 0
+    enhancer = load_model(model)
+    deeper = demo._with_layers(enhancer, 3)
+    X = np.random.default_rng(0).uniform(size=(5, 2 * 201))
+    *_, before, _ = deeper.regressor_.staged_predict(X)
+    np.testing.assert_allclose(enhancer.regressor_.predict(X), before, rtol=1e-12)
+    assert enhancer.regressor_.n_layers == len(enhancer.regressor_.bases_) == 2
