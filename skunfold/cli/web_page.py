@@ -5,7 +5,7 @@ import os
 import tempfile
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ SHOWN_SECONDS = 30  # of a recording, in the picture
 _HEAD = """\
 # Noise out of speech
 Upload a recording, record one, or take an example.  It stays on the computer that runs
-`skunfold app`.
+`skunfold app`, and is deleted when that ends.
 """
 
 
@@ -44,7 +44,7 @@ def check_extra() -> None:
 def load_models(files: list[Path]) -> dict[str, SpeechEnhancer]:
     """Return the models of files by their names, or the bundled one if there are no files."""
     if not files:
-        return {"bundled recordings": _bundled_model()}
+        return {"trained on the bundled recordings": _bundled_model()}
     models = {}
     for file in files:
         name = str(file) if file.name in models else file.name
@@ -68,10 +68,11 @@ def serve(
     browser : bool
         Whether to open a browser.
     """
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    import gradio
-
     with tempfile.TemporaryDirectory(prefix="skunfold-") as folder:
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+        os.environ["GRADIO_TEMP_DIR"] = folder  # where uploads go
+        import gradio
+
         page = _build(models, Path(folder))
         theme = gradio.themes.Default(
             primary_hue="teal",
@@ -102,36 +103,72 @@ def _build(models: Mapping[str, SpeechEnhancer], folder: Path) -> Any:
     """Return the page; files that it shows are written into the folder."""
     import gradio
 
-    def enhance(source: str | None, model: str) -> tuple[str, str, str]:
-        if source is None:
-            raise gradio.Error("Upload or record something first.", print_exception=False)
-        try:
-            target, picture, complaints = enhance_recording(
-                models[model], Path(source), Path(tempfile.mkdtemp(dir=folder))
-            )
-        except (OSError, ValueError) as error:
-            sentence = str(error).replace(source, Path(source).name)
-            raise gradio.Error(sentence, print_exception=False) from error
-        for complaint in complaints:
-            gradio.Warning(complaint)
-        return str(target), str(picture), str(target)
-
+    examples = _write_examples(folder)
+    waveform = {"waveform_color": "#94a3b8", "waveform_progress_color": "#0d9488"}
     with gradio.Blocks(title="skunfold", analytics_enabled=False) as page:
         gradio.Markdown(_HEAD)
         with gradio.Row():
             with gradio.Column():
                 source = gradio.Audio(
-                    label="Noisy", sources=["upload", "microphone"], type="filepath"
+                    label="Noisy",
+                    sources=["upload", "microphone"],
+                    type="filepath",
+                    buttons=[],
+                    waveform_options=waveform,
                 )
-                gradio.Examples([[str(f)] for f in _write_examples(folder)], source)
+                gradio.Examples(
+                    [[str(file)] for file in examples],
+                    source,
+                    label=f"Examples: bundled speech in noise, at {EXAMPLE_SNR} dB",
+                    example_labels=[file.stem for file in examples],
+                )
             with gradio.Column():
-                target = gradio.Audio(label="Enhanced", interactive=False, buttons=[])
-                model = gradio.Dropdown(list(models), label="Model, trained on")
-                button = gradio.Button("Enhance", variant="primary")
-                download = gradio.DownloadButton("Download", interactive=False)
-        picture = gradio.Image(label="Spectrograms", interactive=False, buttons=[])
-        button.click(enhance, [source, model], [target, picture, download])
+                target = gradio.Audio(
+                    label="Enhanced", interactive=False, buttons=[], waveform_options=waveform
+                )
+                model = gradio.Dropdown(list(models), label="Model")
+                with gradio.Row():
+                    button = gradio.Button("Enhance", variant="primary")
+                    download = gradio.DownloadButton("Download", interactive=False)
+        picture = gradio.Image(
+            show_label=False, container=False, interactive=False, buttons=[], visible=False
+        )
+        results = [target, download, picture]
+        button.click(_enhance_on(models, folder), [source, model], results)
+        source.change(lambda: _results(None, None), None, results)
     return page
+
+
+def _enhance_on(models: Mapping[str, SpeechEnhancer], folder: Path) -> Callable[..., Any]:
+    """Return what the button calls."""
+    import gradio
+
+    def enhance(source: str | None, model: str) -> tuple[str | None, Any, Any]:
+        if source is None:
+            raise gradio.Error("Upload or record something first.", print_exception=False)
+        place = Path(tempfile.mkdtemp(dir=folder))
+        try:
+            target, picture, complaints = enhance_recording(models[model], Path(source), place)
+        except (OSError, ValueError) as error:
+            sentence = str(error).replace(source, Path(source).name)
+            raise gradio.Error(sentence, print_exception=False) from error
+        for complaint in complaints:
+            gradio.Warning(complaint)
+        return _results(target, picture)
+
+    return enhance
+
+
+def _results(target: Path | None, picture: Path | None) -> tuple[str | None, Any, Any]:
+    """Return what the player, the button to download and the picture become."""
+    import gradio
+
+    file = None if target is None else str(target)
+    return (
+        file,
+        gradio.DownloadButton(value=file, interactive=file is not None),
+        gradio.Image(value=picture and str(picture), visible=picture is not None),
+    )
 
 
 def enhance_recording(
@@ -160,11 +197,12 @@ def enhance_recording(
     for file in (source, target):
         waveform, rate = read_audio(file, enhancer.sample_rate, mono=True)
         waveforms.append(waveform[: SHOWN_SECONDS * rate])
-    figure = Figure(figsize=(12, 6), dpi=100)
-    plot_spectrograms(
-        waveforms, enhancer.sample_rate, ["noisy", "enhanced"], figure=figure
-    ).savefig(folder / "spectrograms.png")
-    return target, folder / "spectrograms.png", complaints
+    picture = folder / "spectrograms.png"
+    titles = ["noisy", "enhanced"]
+    figure = plot_spectrograms(waveforms, enhancer.sample_rate, titles, figure=Figure(dpi=120))
+    figure.set_size_inches(11, 4.6)
+    figure.savefig(picture)
+    return target, picture, complaints
 
 
 def _bundled_model() -> SpeechEnhancer:

@@ -1,0 +1,198 @@
+"""``skunfold app``: what it does, and the page in a browser."""
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skunfold.audio import read_audio, write_audio
+from skunfold.cli import demo, main, web_page
+from skunfold.datasets import load_bundled_recordings, mix_at_snr
+from skunfold.model_files import load_model
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+MISSING = [name for name in ("gradio", "selenium") if importlib.util.find_spec(name) is None]
+MISSING += [
+    name for name, path in (("chromium", CHROMIUM), ("chromedriver", DRIVER)) if not path
+]
+in_a_browser = pytest.mark.skipif(
+    bool(MISSING), reason=f"needs {', '.join(MISSING)}: see Test in CONTRIBUTING.md"
+)
+FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run
+--disable-background-networking --disable-component-update --disable-sync
+--window-size=1200,900 --use-fake-ui-for-media-stream --use-fake-device-for-media-stream"""
+WAIT = 60  # seconds, for a page of a busy machine
+
+
+@pytest.fixture(scope="module")
+def noisy(tmp_path_factory):
+    """A bundled utterance in bundled noise."""
+    data = load_bundled_recordings("test")
+    file = tmp_path_factory.mktemp("noisy") / "noisy.wav"
+    mixture, _ = mix_at_snr(data.speech[3], data.noise[2], 3, random_state=0)
+    write_audio(file, mixture, data.sample_rate)
+    return file
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch, assert_one_sentence):
+    monkeypatch.setattr(web_page.importlib.util, "find_spec", lambda name: None)
+    assert main(["app"]) == 1
+    assert_one_sentence("gradio is not installed", 'pip install "skunfold[app]"')
+
+
+def test_models_of_files_and_the_bundled_one(
+    recordings, waveforms, tmp_path, monkeypatch, capsys
+):
+    other = tmp_path / "model"
+    shutil.copy(recordings.model, other)
+    models = web_page.load_models([Path(recordings.model), other])
+    assert list(models) == ["model", str(other)]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(demo, "load_bundled_recordings", lambda subset: waveforms)
+    for name, value in (
+        ("N_CONTEXT", 2),
+        ("N_COMPONENTS", 3),
+        ("N_MIXTURES", 4),
+        ("MAX_ITER", 1),
+    ):
+        monkeypatch.setattr(demo, name, value)
+    for said in ("[1/1] train deep NMF on the bundled recordings\n", ""):  # it is kept
+        ((name, enhancer),) = web_page.load_models([]).items()
+        assert name == "trained on the bundled recordings"
+        assert enhancer.regressor_.n_components == 3
+        assert capsys.readouterr().err == said
+
+
+def test_what_the_button_does(recordings, tmp_path):
+    pytest.importorskip("matplotlib")
+    stereo = np.clip(np.random.default_rng(0).normal(size=(9600, 2)), -1, 1)
+    source = tmp_path / "call.flac"
+    write_audio(source, stereo, 48000)
+    enhancer = load_model(recordings.model)
+    target, picture, complaints = web_page.enhance_recording(enhancer, source, tmp_path)
+    assert target.name == "call-enhanced.wav"
+    assert read_audio(target)[0].shape == stereo.shape
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    assert "clipped" in complaints[0]
+
+
+@pytest.fixture(scope="module")
+def page(recordings):
+    """The address of the page that ``skunfold app`` serves."""
+    script = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    script += "from skunfold.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", script, "app", recordings.model, "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        address = re.search(r"http://\S+", process.stdout.readline())
+        assert address is not None
+        yield address[0]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=WAIT) == 0
+
+
+class Browser:
+    """Chromium, with what the tests do in it."""
+
+    def __init__(self, folder, *flags):
+        from selenium import webdriver
+        from selenium.webdriver.chrome.service import Service
+
+        self.downloads = folder / "downloads"
+        options = webdriver.ChromeOptions()
+        options.binary_location = CHROMIUM
+        for flag in [*FLAGS.split(), f"--user-data-dir={folder / 'profile'}", *flags]:
+            options.add_argument(flag)
+        options.add_experimental_option(
+            "prefs", {"download.default_directory": str(self.downloads)}
+        )
+        options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
+        self.driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+
+    def find(self, selector, text="", least_width=0):
+        """Wait for an element, and return it."""
+        deadline = time.monotonic() + WAIT
+        while time.monotonic() < deadline:
+            for element in self.driver.find_elements("css selector", selector):
+                fits = element.size["width"] >= least_width and text in (element.text, "")
+                if fits and element.is_enabled():
+                    return element
+            time.sleep(0.1)
+        raise AssertionError(f"the page has no {selector} {text}")
+
+    def download(self, name):
+        """Press the button, and return what it gives."""
+        self.find("button", "Download").click()
+        file, deadline = self.downloads / name, time.monotonic() + WAIT
+        while not file.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return file.read_bytes()
+
+    def hosts(self):
+        """Return whom the page asked for something."""
+        messages = [
+            json.loads(e["message"])["message"] for e in self.driver.get_log("performance")
+        ]
+        urls = [
+            message["params"]["request"]["url"]
+            for message in messages
+            if message["method"] == "Network.requestWillBeSent"
+        ]
+        return {url.split("/")[2] for url in urls if url.startswith(("http:", "https:", "ws"))}
+
+
+@pytest.fixture
+def browser(tmp_path, noisy):
+    browser = Browser(tmp_path, f"--use-file-for-fake-audio-capture={noisy}")
+    yield browser
+    browser.driver.quit()
+
+
+@in_a_browser
+def test_upload_enhance_and_download(page, browser, recordings, noisy, tmp_path):
+    browser.driver.get(page)
+    browser.find("input[type=file]").send_keys(str(noisy))
+    browser.find("[data-testid=audio-player-Noisy]")
+    browser.find("button", "Enhance").click()
+    browser.find("[data-testid=audio-player-Enhanced]")
+    browser.find("img[src*=spectrograms]", least_width=600)
+    players = browser.driver.find_elements("css selector", "[data-testid^=audio-player-]")
+    assert len(players) == 2
+    target = tmp_path / "expected.wav"
+    assert main(["enhance", recordings.model, str(noisy), "-o", str(target)]) == 0
+    assert browser.download("noisy-enhanced.wav") == target.read_bytes()
+    assert browser.hosts() == {page.split("/")[2]}  # no fonts, no scripts, no statistics
+    if "SKUNFOLD_SCREENSHOT" in os.environ:
+        browser.driver.save_screenshot(os.environ["SKUNFOLD_SCREENSHOT"])
+
+
+@in_a_browser
+def test_record(page, browser):
+    browser.driver.get(page)
+    browser.find("[aria-label='Record audio']").click()
+    browser.find("button", "Record").click()
+    time.sleep(2)
+    browser.find("button", "Stop").click()
+    browser.find("[data-testid=audio-player-Noisy]")
+    browser.find("button", "Enhance").click()
+    browser.find("[data-testid=audio-player-Enhanced]")
+    browser.find("button", "Download").click()
+
+
+@in_a_browser
+def test_what_is_no_recording_is_said_on_the_page(page, browser, tmp_path):
+    file = tmp_path / "text.wav"
+    file.write_text("not audio")
+    browser.driver.get(page)
+    browser.find("input[type=file]").send_keys(str(file))
+    time.sleep(2)
+    browser.find("button", "Enhance").click()
+    assert "text.wav cannot be read as audio" in browser.find(".toast-text").text
