@@ -88,7 +88,7 @@ def test_the_command_line(enhancer, tmp_path, capsys):
     write_audio(tmp_path / "in.wav", SAMPLES, 16000)
     write_audio(tmp_path / "out.wav", SAMPLES[:999], 16000)
     names = sorted(os.listdir(tmp_path))
-    arguments = ["enhance", *(str(tmp_path / name) for name in ("model", "in.wav"))]
+    arguments = ["enhance", "-f", *(str(tmp_path / name) for name in ("model", "in.wav"))]
     with disk_of(5000):
         assert main([*arguments, "-o", str(tmp_path / "out.wav")]) != 0
     assert "too large" in capsys.readouterr().err
