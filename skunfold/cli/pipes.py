@@ -20,6 +20,7 @@ _SUBTYPES = {  # by the format tag and the bits of a sample
 }  # fmt: skip
 _EXTENSIBLE = 0xFFFE  # the tag stands further on
 _ENDLESS = 0x7FFFF000  # what sox, arecord and ffmpeg write where they know no size, or more
+_LARGEST = 0xFFFFFFFF  # what is written here
 _BLOCK = 1 << 16  # bytes read at once, at most
 _FILTER = 10  # length to either side of the filter of `resample`, at the lower rate
 
@@ -36,6 +37,11 @@ class Wave:
     subtype: str
     frame_size: int
     n_bytes: int | None
+
+    @property
+    def n_frames(self) -> int | None:
+        """The number of samples of each channel."""
+        return None if self.n_bytes is None else self.n_bytes // self.frame_size
 
 
 def enhance_pipe(
@@ -77,11 +83,10 @@ def enhance_pipe(
         target.flush()
     if not meter.n_frames:
         raise ValueError("stdin is a WAV file without samples; pipe a recording into it.")
-    n_frames = None if wave.n_bytes is None else wave.n_bytes // wave.frame_size
-    if n_frames is not None and meter.n_frames < n_frames:
+    if wave.n_frames is not None and meter.n_frames < wave.n_frames:
         raise ValueError(
-            f"stdin ended after {meter.n_frames} of the {n_frames} samples that its header "
-            "announced; what came was denoised."
+            f"stdin ended after {meter.n_frames} of the {wave.n_frames} samples that its "
+            "header announced; what came was denoised."
         )
     complaints = meter.complaints()
     if n_clipped:
@@ -236,10 +241,7 @@ def _encode(block: FloatArray, wave: Wave) -> bytes:
 def _header(wave: Wave) -> bytes:
     """Return the header of a WAV file of 16 bits; without a known length, the largest."""
     frame_size = 2 * wave.n_channels
-    largest = 0xFFFFFFFF
-    n_bytes = largest
-    if wave.n_bytes is not None:
-        n_bytes = wave.n_bytes // wave.frame_size * frame_size
+    n_bytes = None if wave.n_frames is None else wave.n_frames * frame_size
     layout = struct.pack(
         "<HHIIHH",
         1,
@@ -249,9 +251,9 @@ def _header(wave: Wave) -> bytes:
         frame_size,
         16,
     )
-    size = min(n_bytes + 36, largest)
+    riff_size, data_size = (_LARGEST, _LARGEST) if n_bytes is None else (n_bytes + 36, n_bytes)
     return (
-        struct.pack("<4sI4s4sI", b"RIFF", size, b"WAVE", b"fmt ", len(layout))
+        struct.pack("<4sI4s4sI", b"RIFF", riff_size, b"WAVE", b"fmt ", len(layout))
         + layout
-        + struct.pack("<4sI", b"data", min(n_bytes, largest))
+        + struct.pack("<4sI", b"data", data_size)
     )
