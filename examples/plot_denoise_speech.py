@@ -63,8 +63,9 @@ figure = plot_spectrograms([*shown.values(), clean], test.sample_rate, [*titles,
 # %%
 # What the network keeps
 # ----------------------
-# The mask is the part of the noisy magnitude that passes at each time and frequency: the
-# harmonics of the voice do, the calls of the birds between them do not.
+# The mask is the part of the noisy magnitude that passes at each time and frequency. It is dark
+# where birds call, as at 1 and at 6 seconds, and in the low hum, but for the harmonics of the
+# voice; above 5 kHz, where there is little noise, nearly all passes.
 SpectrogramDisplay.from_estimator(deep, noisy, clean)
 
 # %%

@@ -79,8 +79,8 @@ cluster.close()
 # networks take longer, and the workers stay busy.
 import matplotlib.pyplot as plt
 
-figure = plt.figure(figsize=(9, 6.4), layout="constrained")
-top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.05))
+figure = plt.figure(figsize=(9, 5.8), layout="constrained")
+top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.2))
 untrained = clone(model).set_params(n_layers=16, n_trained_layers=0).fit(X[known], y[known])
 maps = {
     "one band": X.reshape(SIDE, SIDE, N_BANDS)[..., N_BANDS // 2],
