@@ -187,8 +187,7 @@ ENDLESS = """
     import numpy as np
 
     from skunfold import DeepNMFRegressor
-    from skunfold.audio import SpeechEnhancer
-from skunfold.model_files import Checkpoint
+    from skunfold.model_files import Checkpoint
 
     X = np.random.default_rng(0).uniform(size=(90, 6))
     settings = {"max_iter": 10**6, "tol": 0, "batch_size": 16, "random_state": 0}

@@ -64,11 +64,12 @@ def _update(values, parameters):
     if not 0 < _number(found["learning_rate"]) < math.inf:
         raise ValueError("the step size of its training is not a positive number")
     _count(found.get("_n_steps", 0))
-    running = [found.get("_velocities") or []]
+    if velocities := found.get("_velocities"):
+        _arrays(velocities, parameters)
     if sums := found.get("_sums"):
-        running = [list(arrays) for arrays in zip(*sums, strict=True)]
-    for arrays in filter(None, running):
-        _arrays(arrays, parameters)
+        first, second = zip(*sums, strict=True)
+        _arrays(list(first), parameters)
+        _arrays(list(second), parameters)
     vars(update).update(found)
     return update
 
