@@ -117,6 +117,8 @@ def main():
     parser.add_argument("--out", type=Path, default=Path("fewer_layers.json"))
     parser.add_argument("--markdown", type=Path)
     parser.add_argument("--draws", type=int, default=2, help="of 240 mixtures, to learn from")
+    parser.add_argument("--bases", nargs="*", default=list(DEPTHS), choices=list(DEPTHS))
+    parser.add_argument("--deepest", type=int, default=4)
     options = parser.parse_args()
     options.models = options.out.with_suffix(".models")
     results = json.loads(options.out.read_text()) if options.out.exists() else {}
@@ -126,8 +128,11 @@ def main():
     if "sparse" not in results:
         results["sparse"] = score_by_iteration(sparse, mixtures)
     rows = results.setdefault("rows", [])
-    for kind, n_layers in [(kind, k) for kind, depths in DEPTHS.items() for k in depths]:
-        if any((row["bases"], row["K"]) == (kind, n_layers) for row in rows):
+    depths = [(kind, k) for kind in options.bases for k in DEPTHS[kind]]
+    for kind, n_layers in depths:
+        if n_layers > options.deepest or any(
+            (row["bases"], row["K"]) == (kind, n_layers) for row in rows
+        ):
             continue
         network = trained(n_layers, kind, options)
         row = {"bases": kind, "K": n_layers, "parameters": network.n_parameters_}
