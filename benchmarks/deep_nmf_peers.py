@@ -116,31 +116,41 @@ class TunedInference(PlainInference):
             return mask(X, h, self.U, len(W) // 2)
 
 
+def training_loss(logs, log_U, X, y, h, layers, sparsity, start):
+    """Return the loss of a network of bases exp(logs), output bases exp(log_U)."""
+    U = log_U.exp()
+    bases = [log_W.exp() for log_W in logs]
+    if h is None:
+        h = torch.full((len(X), len(U)), start)
+    for index in layers:
+        W = bases[index]
+        v = (h @ W).clamp(min=FLOOR)
+        h = h * ((X / v) @ W.T) / (W.sum(1) + sparsity)
+    return 0.5 * ((mask(X, h, U, len(U) // 2) - y) ** 2).sum(1).mean()
+
+
 class Autograd:
     """Training for beta = 1, the step of "eg": bases exp(log W), autograd, PyTorch's Adam."""
 
-    def __init__(self, bases, U, layers, sparsity, start, compiled=False):
+    def __init__(self, bases, U, layers, sparsity, start, compiled=False, learning_rate=0.03):
         self.logs = [torch.tensor(np.log(W), requires_grad=True) for W in bases]
         self.log_U = torch.tensor(np.log(U), requires_grad=True)
-        self.layers, self.sparsity, self.start = layers, sparsity, start
-        self.optimizer = torch.optim.Adam([*self.logs, self.log_U], lr=0.03)
-        self.loss = torch.compile(self._loss, dynamic=False) if compiled else self._loss
+        self.network = (layers, sparsity, start)
+        self.optimizer = torch.optim.Adam([*self.logs, self.log_U], lr=learning_rate)
+        # A function of tensors, so that nets of the same shapes share what is compiled.
+        self.loss = training_loss
+        if compiled:
+            self.loss = torch.compile(training_loss, dynamic=False)
 
-    def _loss(self, X, y, h):
-        U = self.log_U.exp()
-        bases = [log_W.exp() for log_W in self.logs]
-        if h is None:
-            h = torch.full((len(X), len(U)), self.start)
-        for index in self.layers:
-            W = bases[index]
-            v = (h @ W).clamp(min=FLOOR)
-            h = h * ((X / v) @ W.T) / (W.sum(1) + self.sparsity)
-        return 0.5 * ((mask(X, h, U, len(U) // 2) - y) ** 2).sum(1).mean()
+    def evaluate(self, X, y):
+        """Return the loss, without training."""
+        with torch.no_grad():
+            return training_loss(self.logs, self.log_U, X, y, None, *self.network).item()
 
     def step(self, X, y, h):
         """Do one training step and return the loss before it."""
         self.optimizer.zero_grad()
-        loss = self.loss(X, y, h)
+        loss = self.loss(self.logs, self.log_U, X, y, h, *self.network)
         loss.backward()
         self.optimizer.step()
         return loss.item()

@@ -8,9 +8,18 @@ matrix products of the cell alone, by the same BLAS; "plain" is PyTorch as one w
 "tuned" PyTorch with the same tricks as ours; "eager" and "compiled" are its autograd and Adam;
 "mu" is our own multiplicative step. Ratios are frames per second of ours over theirs: above 1,
 ours is faster.
+
+Rows that are in the JSON file already are not measured again, so a run may be cut off and
+started anew, or be split by `--only`, a regular expression searched for in the names of cells
+such as "training threads=1 R=200 F=257 C=4 tied=False batch=1024". Compilation takes up to a
+minute a cell, so only batches of 1024 have a compiled peer::
+
+    python benchmarks/throughput.py --only "training threads=1 R=200 .*batch=1024"
 """
 
 import argparse
+import json
+import re
 from contextlib import ExitStack
 from itertools import product
 from pathlib import Path
@@ -28,6 +37,7 @@ from skunfold._training.protocol import Samples
 from skunfold._training.updates import ExponentiatedGradient, MultiplicativeUpdate
 
 BATCHES = (128, 1024, 8192)
+COMPILED_BATCH = 1024
 N_LAYERS = {"inference": 3, "training": 8}
 SPARSITY, START, RATE = 1.0, 0.1, 0.03
 WIDTH = 201
@@ -101,6 +111,7 @@ def training(n_features, n_components, n_trained, tied, n, objectives, compiled)
     functions["bound"] = lambda: products.training(len(layers), prefix)
     tensors = [None if a is None else torch.tensor(a) for a in (X, y, h)]
     peers = {"eager": False, "compiled": True} if compiled else {"eager": False}
+    torch.compiler.reset()  # what was compiled for other cells counts to a limit
     for name, by_compiler in peers.items():
         peer = Autograd(bases[:n_bases], U, layers, SPARSITY, START, by_compiler)
         functions[name] = lambda peer=peer: peer.step(*tensors)
@@ -119,69 +130,79 @@ def _step(objective, update, parameters, samples):
     return step
 
 
-def measured(task, n_threads, cell, functions, n):
+def cells_of(task):
+    """Return the cells of a task."""
+    if task == "inference":
+        names, shapes = ("beta", "R", "F"), product((1, 2), (200, 2000), (257, 2313))
+    else:
+        depths = [(C, False) for C in (1, 2, 4, "all")] + [(C, True) for C in (4, "all")]
+        names = ("R", "F", "C", "tied")
+        shapes = (size + depth for size, depth in product(((200, 257), (100, 1809)), depths))
+    return [dict(zip(names, shape)) | {"batch": n} for shape, n in product(shapes, BATCHES)]
+
+
+def measured(task, n_threads, cell, compiled):
     """Return a row: the cell, frames per second of ours, and its ratios to all others."""
-    seconds = interleaved(functions, n_threads)
+    torch.set_num_threads(n_threads)
+    with threadpool_limits(n_threads, user_api="blas"), ExitStack() as objectives:
+        if task == "inference":
+            functions = inference(cell["beta"], cell["R"], cell["F"], cell["batch"])
+        else:
+            shape = (cell[name] for name in ("F", "R", "C", "tied", "batch"))
+            functions = training(*shape, objectives, compiled)
+        seconds = interleaved(functions, n_threads)
     ours = seconds.pop("ours")
-    row = {"task": task, "threads": n_threads, **cell, "batch": n, "kframes/s": n / ours / 1e3}
+    row = {"task": task, "threads": n_threads, **cell, "kframes/s": cell["batch"] / ours / 1e3}
     return row | {name: theirs / ours for name, theirs in seconds.items()}
-
-
-def rows_of_inference(n_threads):
-    """Yield the rows of all cells of inference."""
-    for beta, R, F, n in product((1, 2), (200, 2000), (257, 2313), BATCHES):
-        cell = {"beta": beta, "R": R, "F": F}
-        yield measured("inference", n_threads, cell, inference(beta, R, F, n), n)
-
-
-def rows_of_training(n_threads, compiled):
-    """Yield the rows of all cells of training."""
-    depths = [(C, False) for C in (1, 2, 4, "all")] + [(C, True) for C in (4, "all")]
-    for (R, F), (C, tied), n in product(((200, 257), (100, 1809)), depths, BATCHES):
-        with ExitStack() as objectives:
-            functions = training(F, R, C, tied, n, objectives, compiled and n == 1024)
-            cell = {"R": R, "F": F, "C": C, "tied": tied}
-            yield measured("training", n_threads, cell, functions, n)
 
 
 def main():
     """Measure all cells."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", default="throughput.json")
+    parser.add_argument("--out", type=Path, default=Path("throughput.json"))
     parser.add_argument("--markdown", type=Path, help="write a table of all cells here")
     parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--tasks", nargs="*", default=["inference", "training"])
+    parser.add_argument("--only", type=re.compile, default=re.compile(""))
     parser.add_argument("--no-compiled", dest="compiled", action="store_false")
     options = parser.parse_args()
-    rows = []
-    for n_threads, task in product(options.threads, options.tasks):
-        torch.set_num_threads(n_threads)
-        with threadpool_limits(n_threads, user_api="blas"):
-            found = (
-                rows_of_inference(n_threads)
-                if task == "inference"
-                else rows_of_training(n_threads, options.compiled)
-            )
-            for row in found:
-                rows.append(row)
-                print(
-                    *(f"{v:.2f}" if isinstance(v, float) else v for v in row.values()),
-                    flush=True,
-                )
-    lines = []
+    rows = json.loads(options.out.read_text())["rows"] if options.out.exists() else []
     for task, n_threads in product(options.tasks, options.threads):
+        for cell in cells_of(task):
+            named = {"threads": n_threads} | cell
+            if not options.only.search(
+                " ".join([task, *(f"{k}={v}" for k, v in named.items())])
+            ):
+                continue
+            compiled = options.compiled and cell["batch"] == COMPILED_BATCH
+            compiled = compiled and task == "training"
+            former = [r for r in rows if {"task": task, **named}.items() <= r.items()]
+            if former and ("compiled" in former[0] or not compiled):
+                continue
+            row = measured(task, n_threads, cell, compiled)
+            rows = [r for r in rows if r not in former] + [row]
+            print(
+                *(f"{v:.2f}" if isinstance(v, float) else v for v in row.values()), flush=True
+            )
+            write_json(options.out, torch=torch.__version__, rows=rows)
+    table = medians(rows)
+    print(table)
+    if options.markdown:
+        write_markdown(options.markdown, table, rows)
+
+
+def medians(rows):
+    """Return a table of the medians of each task and number of threads."""
+    names = ("bound", "plain", "tuned", "eager", "compiled", "mu")
+    lines = []
+    for task, n_threads in dict.fromkeys((r["task"], r["threads"]) for r in rows):
         some = [r for r in rows if (r["task"], r["threads"]) == (task, n_threads)]
-        line = {"task": task, "threads": n_threads}
-        for name in ("bound", "plain", "tuned", "eager", "compiled", "mu"):
+        line = {"task": task, "threads": n_threads, "cells": len(some)}
+        for name in names:
             if ratios := [r[name] for r in some if name in r]:
                 line[name] = summary(ratios)
         lines.append(line)
-    columns = ["task", "threads", "bound", "plain", "tuned", "eager", "compiled", "mu"]
-    table = markdown(lines, columns)
-    print(table)
-    write_json(options.out, torch=torch.__version__, rows=rows)
-    if options.markdown:
-        write_markdown(options.markdown, table, rows)
+    return markdown(lines, ["task", "threads", "cells", *names])
 
 
 def write_markdown(path, table, rows):

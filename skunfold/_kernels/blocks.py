@@ -154,13 +154,13 @@ def block_slices(n_samples, block_size):
     return [slice(a, b) for a, b in pairwise(bounds)]
 
 
-def block_size_for(n_samples, n_weights):
+def block_size_for(n_samples, n_weights, usual=256):
     """Return how many samples to carry through all layers at a time.
 
-    Few enough to stay in the caches; many enough to pay for packing weights of `n_weights`
-    elements in every product; and two blocks at least, for two threads, unless there is
-    little to do.
+    Few enough to stay in the caches, as a rule the `usual` number; many enough to pay for
+    packing weights of `n_weights` elements in every product; and two blocks at least, for two
+    threads, unless there is little to do.
     """
-    size = 256 if n_weights <= 500_000 else 1024
+    size = usual if n_weights <= 500_000 else 1024
     smallest = 64 if n_weights >= 50_000 else 128
     return max(min(size, -(-n_samples // 2)), min(smallest, n_samples), 1)

@@ -11,6 +11,7 @@ from skunfold._kernels.numerics import Parts, Workspace
 # threads, so neither does the result.
 MAX_SHARDS = 8
 SMALLEST_HALF = 32  # samples
+USUAL_BLOCK = 512  # samples: each block adds a gradient to the sum, so fewer than in inference
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,9 @@ class Objective:
         self.penalty = penalty or L2Penalty(0.0, ())
         self._threads = BlockThreads(n_threads)
         self._replica = PerThread(getattr(model, "with_workspace", lambda: model))
-        self._sums = [Workspace() for _ in range(MAX_SHARDS)]
+        # Arrays of a model without work space are new ones, which can take the sums.
+        reused = hasattr(model, "with_workspace")
+        self._sums = [Workspace() if reused else None for _ in range(MAX_SHARDS)]
 
     def __enter__(self):
         self._threads.__enter__()
@@ -63,20 +66,18 @@ class Objective:
 
     def gradient(self, parameters, samples, form="net"):
         """Return (mean loss with penalty, its gradient), a list like the parameters."""
-        loss, total = self.gradient_sums(parameters, samples, form)
         scale = 1 / samples.total_weight
-        for array in total:
-            array *= array.dtype.type(scale)
+        loss, total = self.gradient_sums(parameters, samples, form, scale)
         if form == "parts":
             return loss * scale, _as_parts(total)
         self.penalty.add_gradient(parameters, total)
         return loss * scale + self.penalty.value(parameters), total
 
-    def gradient_sums(self, parameters, samples, form):
-        """Return the sum of all losses and the arrays of its gradient, without penalty.
+    def gradient_sums(self, parameters, samples, form, scale):
+        """Return the sum of all losses and the arrays of `scale` times its gradient.
 
-        The arrays are used again by the next call; in the form of parts, there are two for
-        each parameter.
+        There is no penalty in them. The arrays are used again by the next call; in the form of
+        parts, there are two for each parameter.
         """
         shards = self._shards(parameters, samples)
         prepared = self._prepared(parameters, samples)
@@ -85,7 +86,7 @@ class Objective:
             loss, total = 0.0, None
             for rows in slices:
                 block_loss, arrays = _block_gradient(
-                    self._replica(), prepared, samples[rows].loaded(), form
+                    self._replica(), prepared, samples[rows].loaded(), form, scale
                 )
                 loss += block_loss
                 total = _added(total, arrays, sums)
@@ -139,30 +140,28 @@ class Objective:
             half = max(SMALLEST_HALF, -(-len(samples) // 2))  # two blocks, for two threads
             size = min(self.model.block_size(parameters), half)
         else:
-            size = block_size_for(len(samples), max(p.size for p in parameters))
+            n_weights = max(p.size for p in parameters)
+            size = block_size_for(len(samples), n_weights, USUAL_BLOCK)
         slices = block_slices(len(samples), size)
         return [slices[s] for s in block_slices(len(slices), -(-len(slices) // MAX_SHARDS))]
 
 
-def _block_gradient(model, prepared, block, form):
-    """Return the sum of the losses over a block of samples, and its gradient.
+def _block_gradient(model, prepared, block, form, scale):
+    """Return the sum of the losses over a block of samples, and its gradient times `scale`.
 
     The gradient is a list of arrays; in the form of parts, two for each parameter.
     """
     output, tape = model.forward(prepared, *block.inputs)
     losses = model.loss(output, block.y)
     loss = float(losses.sum() if block.weight is None else losses @ block.weight)
+    # The outputs are fewer than the parameters, so this is where to scale.
+    factor = scale if block.weight is None else scale * block.weight[:, None]
+    factor = np.asarray(factor, output.dtype)
     if form == "parts":
-        seed = model.loss_gradient_parts(output, block.y)
-        seed = Parts(*(_weighted(part, block.weight) for part in seed))
+        seed = Parts(*(factor * part for part in model.loss_gradient_parts(output, block.y)))
         parts = model.backward_parts(prepared, tape, seed)
         return loss, [part for pair in parts for part in pair]
-    g = _weighted(model.loss_gradient(output, block.y), block.weight)
-    return loss, model.backward(prepared, tape, g)
-
-
-def _weighted(a, weight):
-    return a if weight is None else a * weight[:, None]
+    return loss, model.backward(prepared, tape, factor * model.loss_gradient(output, block.y))
 
 
 def added_sums(results):
@@ -179,11 +178,14 @@ def _as_parts(arrays):
 
 
 def _added(total, arrays, sums=None):
-    """Add arrays to the total, in place; where there is none yet, begin it in `sums`.
+    """Add arrays to the total, in place; where there is none yet, they are it.
 
-    The arrays themselves are the model's, which uses them again for the next block.
+    Or, if there is a workspace `sums`, a copy of them there: then they are the model's, which
+    uses them again for the next block.
     """
     if total is None:
+        if sums is None:
+            return [np.ascontiguousarray(a) for a in arrays]
         total = [sums.array(i, a.shape, a.dtype) for i, a in enumerate(arrays)]
         for t, a in zip(total, arrays):
             np.copyto(t, a)

@@ -35,7 +35,10 @@ class UnfoldedModel(Protocol):
         ...
 
     def backward(self, parameters: Parameters, tape: Any, g: np.ndarray) -> Parameters:
-        """Return the gradient, like the parameters, for g like the output; sum over samples."""
+        """Return the gradient, like the parameters, for g like the output; sum over samples.
+
+        The arrays are new ones, if they are not those of a copy made by `with_workspace`.
+        """
         ...
 
 

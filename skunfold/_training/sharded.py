@@ -49,12 +49,12 @@ class ShardedObjective(Objective):
     def __exit__(self, *exception):
         self._context.__exit__(*exception)
 
-    def gradient_sums(self, parameters, samples, form):
-        """Return the sum of all losses and the arrays of its gradient, without penalty."""
+    def gradient_sums(self, parameters, samples, form, scale):
+        """Return the sum of all losses and the arrays of `scale` times its gradient."""
         if samples.y is not self._samples.y:
-            return super().gradient_sums(parameters, samples, form)
+            return super().gradient_sums(parameters, samples, form, scale)
         shards = self._shards_of_samples
-        return added_sums(shards.call("gradient_sums", samples, parameters, form))
+        return added_sums(shards.call("gradient_sums", samples, parameters, form, scale))
 
     def loss_sum(self, parameters, samples):
         """Return the sum of all losses, without penalty."""
@@ -133,10 +133,10 @@ class _Shard:
         self._objective = Objective(model, n_threads=n_threads)
         self._samples = samples
 
-    def gradient_sums(self, rows, parameters, form):
+    def gradient_sums(self, rows, parameters, form, scale):
         """Return the sums of the objective over some of the samples."""
         with self._objective as objective:
-            return objective.gradient_sums(parameters, self._samples[rows], form)
+            return objective.gradient_sums(parameters, self._samples[rows], form, scale)
 
     def loss_sum(self, rows, parameters):
         """Return the sum of the losses of some of the samples."""

@@ -81,7 +81,9 @@ class _Adam:
     def step(self, parameters, gradients):
         """Move the parameters by a list of arrays."""
         if not self._sums:
-            self._sums = [(np.zeros_like(g), np.zeros_like(g)) for g in gradients]
+            self._sums = [
+                tuple(np.zeros(g.shape, g.dtype) for _ in self.decay) for g in gradients
+            ]
         self._n_steps += 1
         b1, b2 = self.decay
         corrections = (1 - b**self._n_steps for b in (b1, b2))
@@ -93,10 +95,12 @@ class _Adam:
             # Gradients that are rounding errors beside the others must not move anything.
             rms = np.sqrt(np.vdot(g, g) / max(g.size, 1))
             floor = dtype(np.sqrt(np.finfo(W.dtype).eps) * rms) + smallest_of(W.dtype)
-            for w, d, m_part, s_part in _chunks(W, g, m, s):
+            scratch = np.empty(CHUNK, W.dtype)
+            for w, g_part, m_part, s_part in _chunks(W, g, m, s):
+                d = scratch[: len(w)]
                 m_part *= dtype(b1)
-                m_part += d
-                np.square(d, out=d)
+                m_part += g_part
+                np.square(g_part, out=d)
                 s_part *= dtype(b2)
                 s_part += d
                 np.sqrt(s_part, out=d)

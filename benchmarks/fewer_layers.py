@@ -1,0 +1,170 @@
+"""How few trained layers do what 200 iterations of sparse NMF do, and how much faster.
+
+    python benchmarks/fewer_layers.py --data DIR --out fewer_layers.json \
+        --markdown doc/results/fewer_layers.md
+
+Protocol and settings are those of `speech_enhancement.py`, with few draws of mixtures; scores
+are mean SI-SDR of the validation mixtures. All nets start from the bases of the sparse NMF
+that they are compared with. Times are those of `predict` on the frames of the validation
+mixtures, by turns, with one thread. Rows that are in the JSON file already are not computed
+again; fitted models are kept beside it.
+"""
+
+import argparse
+import copy
+import json
+from pathlib import Path
+
+import joblib
+import numpy as np
+from speech_enhancement import DEEP_NMF, fit
+from speech_protocol import N_CONTEXT, SAMPLE_RATE, masked, validation_mixtures
+from threadpoolctl import threadpool_limits
+from timing import interleaved, markdown, write_json, write_page
+
+from skunfold import DeepNMFRegressor
+from skunfold.audio import STFT, stack_context
+from skunfold.audio.features import recording_level
+from skunfold.metrics import si_sdr
+
+N_ITERATIONS = 200
+SOME_ITERATIONS = (1, 2, 4, 8, 25, 50, 100, N_ITERATIONS)
+DEPTHS = {"tied": (1, 2, 3, 4), "untied": (2, 3, 4)}  # of one layer both are the same
+N_FRAMES = 1024  # that are timed
+
+
+def kept(file, make):
+    """Return what a file holds, made first if there is none."""
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        joblib.dump(make(), file)
+    return joblib.load(file)
+
+
+def sparse_nmf(options):
+    """Return sparse NMF with all iterations, as an untrained network."""
+
+    def make():
+        settings = DEEP_NMF | {"n_layers": 1, "n_trained_layers": 0, "init": "sparse_nmf"}
+        return fit(DeepNMFRegressor(**settings), 1, 0, options.data)[0].regressor_
+
+    once = kept(options.models / "sparse.joblib", make)
+    network = copy.copy(once).set_params(n_layers=N_ITERATIONS)
+    network.bases_ = once.bases_ * N_ITERATIONS
+    return network
+
+
+def trained(n_layers, kind, options):
+    """Return a trained network."""
+
+    def make():
+        settings = DEEP_NMF | {
+            "n_layers": n_layers,
+            "tied": kind == "tied",
+            "init": sparse_nmf(options).bases_[0],
+            "max_iter": 1,
+            "learning_rate_decay": 0.75,
+        }
+        regressor = DeepNMFRegressor(**settings)
+        return fit(regressor, options.draws, 0, options.data)[0].regressor_
+
+    return kept(options.models / f"{kind} {n_layers}, {options.draws} draws.joblib", make)
+
+
+def mean_si_sdr(predict, mixtures):
+    """Return the mean SI-SDR of mixtures that a function of features enhances."""
+    pairs = zip(mixtures.clean, mixtures.noisy)
+    return float(np.mean([si_sdr(clean, masked(noisy, predict)) for clean, noisy in pairs]))
+
+
+def score_by_iteration(network, mixtures):
+    """Return the mean SI-SDR after some of the iterations of sparse NMF."""
+    scores: dict = {k: [] for k in SOME_ITERATIONS}
+    for clean, noisy in zip(mixtures.clean, mixtures.noisy):
+        stages: dict = {}
+
+        def predict(X, stages=stages):
+            for k, y in enumerate(network.staged_predict(X), 1):
+                if k in scores:
+                    stages[k] = y.copy()
+            return y
+
+        masked(noisy, predict)
+        for k, y in stages.items():
+            scores[k].append(si_sdr(clean, masked(noisy, lambda _, y=y: y)))
+    return {k: float(np.mean(values)) for k, values in scores.items()}
+
+
+def frames_of(mixtures):
+    """Return as many frames as are timed."""
+    magnitudes = [np.abs(STFT(SAMPLE_RATE).analyze(x)) for x in mixtures.noisy]
+    stacked = [stack_context(a, N_CONTEXT) / recording_level(a) for a in magnitudes]
+    return np.concatenate(stacked)[:N_FRAMES].astype(np.float32)
+
+
+def times_faster(few, many, X):
+    """Return the time of one network's prediction over that of another's."""
+    with threadpool_limits(1, user_api="blas"):
+        functions = {"few": lambda: few.predict(X), "many": lambda: many.predict(X)}
+        seconds = interleaved(functions, n_threads=1)
+    return seconds["many"] / seconds["few"]
+
+
+def main():
+    """Compute the rows that are not there yet."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of speech and noise")
+    parser.add_argument("--out", type=Path, default=Path("fewer_layers.json"))
+    parser.add_argument("--markdown", type=Path)
+    parser.add_argument("--draws", type=int, default=2, help="of 240 mixtures, to learn from")
+    parser.add_argument("--bases", nargs="*", default=list(DEPTHS), choices=list(DEPTHS))
+    parser.add_argument("--deepest", type=int, default=4)
+    options = parser.parse_args()
+    options.models = options.out.with_suffix(".models")
+    results = json.loads(options.out.read_text()) if options.out.exists() else {}
+    mixtures = validation_mixtures(options.data)
+    X = frames_of(mixtures)
+    sparse = sparse_nmf(options)
+    if "sparse" not in results:
+        results["sparse"] = score_by_iteration(sparse, mixtures)
+    rows = results.setdefault("rows", [])
+    depths = [(kind, k) for kind in options.bases for k in DEPTHS[kind]]
+    for kind, n_layers in depths:
+        if n_layers > options.deepest or any(
+            (row["bases"], row["K"]) == (kind, n_layers) for row in rows
+        ):
+            continue
+        network = trained(n_layers, kind, options)
+        row = {"bases": kind, "K": n_layers, "parameters": network.n_parameters_}
+        row["SI-SDR"] = mean_si_sdr(network.predict, mixtures)
+        row["times faster"] = times_faster(network, sparse, X)
+        rows.append(row)
+        print(row, flush=True)
+        write_json(options.out, **{k: v for k, v in results.items() if k != "blas"})
+    if options.markdown:
+        write_tables(results, options)
+
+
+def write_tables(results, options):
+    """Write the page of results."""
+    few = [{"iterations": k, "SI-SDR": v} for k, v in results["sparse"].items()]
+    best = max(few, key=lambda row: row["SI-SDR"])
+    text = (
+        f"Mean SI-SDR in dB of the 30 validation mixtures. Sparse NMF is best after "
+        f"{best['iterations']} of the iterations below; trained networks have seen "
+        f"{options.draws} draws of 240 mixtures, once each. Speed is that of `predict` on "
+        f"{N_FRAMES} frames with one thread, over that of {N_ITERATIONS} iterations."
+    )
+    columns = ["bases", "K", "parameters", "SI-SDR", "times faster"]
+    write_page(
+        options.markdown,
+        "Same quality, fewer layers",
+        "fewer_layers.py --data ../shared/data/dev",
+        text,
+        markdown(few, ["iterations", "SI-SDR"]),
+        markdown(results["rows"], columns),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+"""CPU time to a given validation loss: deep NMF against PyTorch.
+
+    python benchmarks/time_to_loss.py --data DIR --out time_to_loss.json \
+        --markdown doc/results/time_to_loss.md
+
+The net of the speech enhancement benchmark (9 stacked frames, 50 + 50 bases, 8 tied layers) on
+one fixed draw of its training mixtures, with its validation mixtures. Ours is exponentiated
+gradient; PyTorch's autograd and Adam train the logarithms of the bases. All learning rates of
+both start from the same bases and see the same batches, by turns, in one thread; validation,
+after the same numbers of updates, is not part of their times. Of each, the rate counts that
+ends with the lowest validation loss.
+"""
+
+import argparse
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from deep_nmf_peers import Autograd
+from speech_enhancement import DEEP_NMF
+from speech_protocol import N_CONTEXT, SAMPLE_RATE, SNRS, load, validation_mixtures
+from threadpoolctl import threadpool_limits
+from timing import markdown, write_json, write_page
+
+from skunfold import DeepNMFRegressor
+from skunfold._deep_nmf.architecture import Architecture
+from skunfold._kernels.outputs import MaskOutput
+from skunfold._training.objective import Objective
+from skunfold._training.protocol import Samples
+from skunfold._training.updates import ExponentiatedGradient
+from skunfold.audio import STFT, stack_context
+from skunfold.audio.features import recording_level
+from skunfold.datasets import make_mixtures
+
+N_LAYERS, N_BASES, SPARSITY = 8, DEEP_NMF["n_components"], DEEP_NMF["sparsity"]
+N_MIXTURES, N_VALID_FRAMES, N_FIRST_FRAMES = 40, 1024, 2000
+PARTS = (0.5, 0.75, 0.9, 1.0)  # of what the worse of the two gains
+
+
+def features_of(mixtures):
+    """Return the features (n, 1809) of mixtures, speech and noise, each mixture at level 1."""
+    stft = STFT(SAMPLE_RATE)
+    columns = []
+    for three in zip(mixtures.noisy, mixtures.clean, mixtures.noise):
+        magnitudes = [np.abs(stft.analyze(x)) for x in three]
+        level = recording_level(magnitudes[0])
+        columns.append([stack_context(a / level, N_CONTEXT) for a in magnitudes])
+    return [np.concatenate(a).astype(np.float32) for a in zip(*columns)]
+
+
+def some(rows, *arrays):
+    """Return as many rows of arrays, evenly spaced."""
+    places = np.linspace(0, len(arrays[0]) - 1, rows).astype(int)
+    return [a[places] for a in arrays]
+
+
+class Problem:
+    """Data, the bases to start from, and the network of ours."""
+
+    def __init__(self, folder):
+        drawn = make_mixtures(
+            *load(folder, "train"), snrs=SNRS, n_mixtures=N_MIXTURES, random_state=0
+        )
+        X, speech, noise = features_of(drawn)
+        width = X.shape[1] // N_CONTEXT
+        first = some(N_FIRST_FRAMES, X, speech[:, -width:], speech, noise)
+        settings = {"n_components": N_BASES, "output": "mask", "sparsity": SPARSITY}
+        start = DeepNMFRegressor(
+            n_layers=1, n_trained_layers=0, init="sparse_nmf", random_state=0, **settings
+        ).fit(first[0], first[1], sources=first[2:])
+        self.bases, self.U = start.bases_[0], start.output_bases_
+        self.start = start.initial_activation_
+        self.train = Samples((X,), speech[:, -width:])
+        X, speech, _ = features_of(validation_mixtures(folder))
+        X, y = some(N_VALID_FRAMES, X, speech[:, -width:])
+        self.valid = Samples((X,), y)
+        self.network = Architecture(
+            n_layers=N_LAYERS,
+            n_trained_layers=N_LAYERS + 1,
+            tied=True,
+            output=MaskOutput((N_BASES, N_BASES), 1),
+            sparsity=SPARSITY,
+            scale=1.0,
+            start=self.start,
+            beta=1.0,
+        )
+
+
+class Ours:
+    """Exponentiated gradient."""
+
+    def __init__(self, problem, rate):
+        self.objective = Objective(problem.network.network(2.0, cancel=True))
+        self.update = ExponentiatedGradient(rate)
+        self.parameters = [problem.bases.copy(), problem.U.copy()]
+
+    def step(self, batch):
+        """Do one update."""
+        with self.objective:
+            _, gradients = self.objective.gradient(self.parameters, batch)
+        self.update.step(self.parameters, gradients)
+
+    def validate(self, samples):
+        """Return the loss."""
+        with self.objective:
+            return float(self.objective.evaluate(self.parameters, samples))
+
+
+class Torch:
+    """Autograd and Adam on the logarithms of the bases, eager or compiled."""
+
+    def __init__(self, problem, rate, compiled=False):
+        layers = problem.network.parameter_of_layer
+        arguments = ([problem.bases], problem.U, layers, SPARSITY, problem.start)
+        self.net = Autograd(*arguments, compiled=compiled, learning_rate=rate)
+
+    def step(self, batch):
+        """Do one update."""
+        loaded = batch.loaded()
+        self.net.step(torch.from_numpy(loaded.inputs[0]), torch.from_numpy(loaded.y), None)
+
+    def validate(self, samples):
+        """Return the loss."""
+        return self.net.evaluate(*(torch.from_numpy(a) for a in (*samples.inputs, samples.y)))
+
+
+MAKERS = {
+    "ours": Ours,
+    "eager": Torch,
+    "compiled": lambda problem, rate: Torch(problem, rate, compiled=True),
+}
+
+
+def train_by_turns(problem, nets, n_updates, n_between, batch_size):
+    """Return the curve of each net: updates, CPU seconds and validation loss."""
+    curves = {
+        key: [{"updates": 0, "seconds": 0.0, "loss": net.validate(problem.valid)}]
+        for key, net in nets.items()
+    }
+    seconds = dict.fromkeys(nets, 0.0)
+    rng = np.random.default_rng(0)
+    for update in range(1, n_updates + 1):
+        batch = problem.train[rng.choice(len(problem.train), batch_size, replace=False)]
+        for key, net in nets.items():
+            began = time.process_time()
+            net.step(batch)
+            seconds[key] += time.process_time() - began
+            if update % n_between == 0:
+                point = {"updates": update, "seconds": seconds[key]}
+                curves[key].append(point | {"loss": net.validate(problem.valid)})
+        if update % n_between == 0:
+            print(
+                {key: round(curve[-1]["loss"], 3) for key, curve in curves.items()}, flush=True
+            )
+    return curves
+
+
+def seconds_to(curve, loss):
+    """Return when a curve is first at a loss or below, by linear interpolation."""
+    for before, after in pairwise(curve):
+        if after["loss"] <= loss:
+            part = (before["loss"] - loss) / (before["loss"] - after["loss"])
+            return before["seconds"] + part * (after["seconds"] - before["seconds"])
+    return float("nan")
+
+
+def rows_of(curves, peer):
+    """Return the best rates, and a row for each of some losses that ours and a peer reach."""
+    best = {
+        name: min(
+            (key for key in curves if key[0] == name), key=lambda key: curves[key][-1]["loss"]
+        )
+        for name in ("ours", peer)
+    }
+    ours, theirs = (curves[key] for key in best.values())
+    first, last = ours[0]["loss"], max(min(p["loss"] for p in c) for c in (ours, theirs))
+    rows = []
+    for part in PARTS:
+        loss = first - part * (first - last)
+        row = {"peer": peer, "loss": loss, "s, ours": seconds_to(ours, loss)}
+        row["s, peer"] = seconds_to(theirs, loss)
+        rows.append(row | {"times faster": row["s, peer"] / row["s, ours"]})
+    return {name: key[1] for name, key in best.items()}, rows
+
+
+def main():
+    """Train, and compare."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of speech and noise")
+    parser.add_argument("--out", default="time_to_loss.json")
+    parser.add_argument("--markdown", type=Path)
+    parser.add_argument("--rates", type=float, nargs="*", default=[0.01, 0.03, 0.1])
+    parser.add_argument("--peers", nargs="*", default=["eager"], choices=["eager", "compiled"])
+    parser.add_argument("--updates", type=int, default=200)
+    parser.add_argument("--between", type=int, default=10, help="updates between validations")
+    parser.add_argument("--batch-size", type=int, default=DEEP_NMF["batch_size"])
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    with threadpool_limits(1, user_api="blas"):
+        problem = Problem(options.data)
+        nets = {
+            (name, rate): MAKERS[name](problem, rate)
+            for name in ("ours", *options.peers)
+            for rate in options.rates
+        }
+        batches = (options.updates, options.between, options.batch_size)
+        curves = train_by_turns(problem, nets, *batches)
+    results = {peer: rows_of(curves, peer) for peer in options.peers}
+    rows = [row for _, some_rows in results.values() for row in some_rows]
+    table = markdown(rows, list(rows[0]))
+    print(table)
+    best = {name: rate for rates, _ in results.values() for name, rate in rates.items()}
+    write_json(
+        options.out,
+        batch_size=options.batch_size,
+        best_rates=best,
+        rows=rows,
+        curves=[
+            {"net": name, "rate": rate, "curve": curve}
+            for (name, rate), curve in curves.items()
+        ],
+    )
+    if options.markdown:
+        text = (
+            f"CPU seconds of training in one thread to a validation loss, at batches of "
+            f"{options.batch_size} frames, {options.updates} updates at most. Rates tried: "
+            f"{', '.join(map(str, options.rates))}; the best of each: {best}."
+        )
+        title = "Time to a given validation loss"
+        command = "time_to_loss.py --data ../shared/data/dev"
+        write_page(options.markdown, title, command, text, table)
+
+
+if __name__ == "__main__":
+    main()
