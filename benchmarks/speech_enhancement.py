@@ -25,6 +25,7 @@ from speech_protocol import (
     N_TRAIN,
     SAMPLE_RATE,
     SNRS,
+    any_name,
     ideal_ratio_mask,
     interval,
     load,
@@ -94,9 +95,9 @@ ROWS = {
 }
 
 
-def fit(regressor, n_draws, seed, folder):
+def fit(regressor, n_draws, seed, folder, keep=any_name):
     """Return an enhancer fitted by the protocol, and the seconds that its fit took."""
-    valid = validation_mixtures(folder)
+    valid = validation_mixtures(folder, keep)
     enhancer = SpeechEnhancer(
         regressor,
         sample_rate=SAMPLE_RATE,
@@ -107,7 +108,7 @@ def fit(regressor, n_draws, seed, folder):
         random_state=seed,
     )
     began = time.perf_counter()
-    enhancer.fit_sources(*load(folder, "train"), X_val=valid.noisy, y_val=valid.clean)
+    enhancer.fit_sources(*load(folder, "train", keep), X_val=valid.noisy, y_val=valid.clean)
     return enhancer, time.perf_counter() - began
 
 
@@ -177,11 +178,11 @@ def as_markdown(results, command):
             "# Speech enhancement\n",
             f"```bash\n{command}\n```\n",
             INTRODUCTION,
-            _table(columns, scores),
+            table(columns, scores),
             "Draw 1 by other metrics (gain over the mixture), and its SI-SDR at each SNR:\n",
-            _table(["row", "SDR", "gain", "STOI", "gain", *by_snr], others),
+            table(["row", "SDR", "gain", "STOI", "gain", *by_snr], others),
             "Differences in SI-SDR, mixture by mixture, over all draws:\n",
-            _table(["better by", "than", "dB"], _differences(rows, results.get("utterances"))),
+            table(["better by", "than", "dB"], _differences(rows, results.get("utterances"))),
         ]
     )
 
@@ -210,7 +211,8 @@ def _differences(rows, utterances):
     return lines
 
 
-def _table(columns, rows):
+def table(columns, rows):
+    """Return rows of cells as a table in Markdown."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 

@@ -27,17 +27,27 @@ TEST_SEEDS = (1, 2, 3, 4, 5, 6)
 N_BOOTSTRAP = 2000
 
 
-def load(folder, subset):
-    """Return the recordings of a subset as (speech, noise)."""
-    return tuple(
-        load_recordings(Path(folder) / kind / subset, sample_rate=SAMPLE_RATE).recordings
-        for kind in ("speech", "noise")
-    )
+def any_name(kind, name):
+    """Keep every recording."""
+    return True
 
 
-def validation_mixtures(folder):
+def load(folder, subset, keep=any_name):
+    """Return the recordings of a subset as (speech, noise).
+
+    Those for which ``keep(kind, name)`` is true: kind is "speech" or "noise", name its file's.
+    """
+    kept = []
+    for kind in ("speech", "noise"):
+        data = load_recordings(Path(folder) / kind / subset, sample_rate=SAMPLE_RATE)
+        pairs = zip(data.names, data.recordings)
+        kept.append([recording for name, recording in pairs if keep(kind, name)])
+    return tuple(kept)
+
+
+def validation_mixtures(folder, keep=any_name):
     """Return the mixtures that choices are made by."""
-    speech, noise = load(folder, "valid")
+    speech, noise = load(folder, "valid", keep)
     return make_mixtures(speech, noise, snrs=SNRS, n_mixtures=N_VALID, random_state=VALID_SEED)
 
 
