@@ -19,6 +19,7 @@ from typing import Any
 import joblib
 import numpy as np
 from mask_network import MaskNetwork
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from speech_protocol import (
     N_CONTEXT,
@@ -73,6 +74,25 @@ def deep_nmf(n_draws, start=None, seed=0, **params):
     return Row(DeepNMFRegressor(**DEEP_NMF | params), n_draws, start, seed)
 
 
+def last_layers(n_trained_layers):
+    """Return the row of deep NMF with 25 layers, of which so many are trained."""
+    return deep_nmf(
+        8,
+        n_layers=25,
+        n_trained_layers=n_trained_layers,
+        sparsity=5.0,
+        max_iter=2,
+        learning_rate_decay=0.9,
+    )
+
+
+def tied(n_draws, **params):
+    """Return the row of deep NMF with 8 tied layers."""
+    return deep_nmf(
+        n_draws, n_layers=8, tied=True, max_iter=1, **{"learning_rate_decay": 0.75} | params
+    )
+
+
 def network(n_draws, *hidden_layer_sizes, **params):
     return Row(MaskNetwork(hidden_layer_sizes, **NETWORK | params), n_draws)
 
@@ -80,18 +100,23 @@ def network(n_draws, *hidden_layer_sizes, **params):
 ROWS = {
     "sparse NMF (C=0), K=25": deep_nmf(1, n_layers=25, n_trained_layers=0),
     "sparse NMF (C=0), K=100": deep_nmf(1, n_layers=100, n_trained_layers=0),
-    "discriminative NMF (C=1), K=25": deep_nmf(
-        2, n_layers=25, n_trained_layers=1, max_iter=10, learning_rate_decay=0.9
-    ),
-    "deep NMF, untied, C=2, K=25": deep_nmf(
-        2, n_layers=25, n_trained_layers=2, max_iter=8, learning_rate_decay=0.9
-    ),
-    TIED: deep_nmf(8, n_layers=8, tied=True, max_iter=1, learning_rate_decay=0.75),
+    "sparse NMF (C=0), K=200": deep_nmf(1, n_layers=200, n_trained_layers=0),
+    "discriminative NMF (C=1), K=25": last_layers(1),
+    "deep NMF, untied, C=2, K=25": last_layers(2),
+    "deep NMF, untied, C=3, K=25": last_layers(3),
+    "deep NMF, untied, C=4, K=25": last_layers(4),
+    TIED: tied(8),
     UNTIED: deep_nmf(6, TIED, **UNTYING),
     f"{UNTIED}, 6 more draws": deep_nmf(6, UNTIED, seed=1, **UNTYING),
+    f"{TIED}, 100 bases a source": tied(8, n_components=100),
+    f"{TIED}, mu": tied(8, solver="mu", learning_rate_init=0.25),
+    f"{TIED}, naive mu": tied(8, solver="naive-mu", learning_rate_init=1.0),
     "network, 3x256 tanh": network(8, 256, 256, 256),
     "network, 1x1024 tanh": network(8, 1024),
+    "network, 1x1024 sigmoid": network(8, 1024, activation="logistic"),
     "network, 2x1024 ReLU": network(8, 1024, 1024, activation="relu"),
+    "network, 3x1024 ReLU": network(8, 1024, 1024, 1024, activation="relu"),
+    "network, 2x1536 ReLU": network(8, 1536, 1536, activation="relu"),
 }
 
 
@@ -121,7 +146,7 @@ def fitted(name, options):
     if row.start is not None:
         row.regressor.set_params(init=FrozenEstimator(fitted(row.start, options)[0]))
     elif isinstance(row.regressor, DeepNMFRegressor):
-        row.regressor.set_params(init=_first_bases(options))
+        row.regressor.set_params(init=_first_bases(row.regressor, options))
     enhancer, seconds = fit(row.regressor, options.draws or row.n_draws, row.seed, options.data)
     joblib.dump((enhancer.regressor_, seconds), file)
     return enhancer.regressor_, seconds
@@ -144,12 +169,14 @@ def run_row(name, options):
     } | measure(lambda mixture, *_: masked(mixture, regressor.predict), folder, subset)
 
 
-def _first_bases(options):
-    """Return the bases of sparse NMF that all deep NMF starts from."""
-    file = options.out.with_suffix(".models") / "bases.joblib"
+def _first_bases(regressor, options):
+    """Return the bases of sparse NMF that deep NMF of this sparsity and size starts from."""
+    sparsity, n_components = regressor.sparsity, regressor.n_components
+    name = f"bases, sparsity {sparsity:g}, {n_components} a source"
+    file = options.out.with_suffix(".models") / f"{name}.joblib"
     if not file.exists():
-        row = deep_nmf(1, n_layers=1, n_trained_layers=0, init="sparse_nmf")
-        joblib.dump(fit(row.regressor, 1, 0, options.data)[0].regressor_.bases_[0], file)
+        sparse = clone(regressor).set_params(n_layers=1, n_trained_layers=0, init="sparse_nmf")
+        joblib.dump(fit(sparse, 1, 0, options.data)[0].regressor_.bases_[0], file)
     return joblib.load(file)
 
 

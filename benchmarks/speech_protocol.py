@@ -83,13 +83,18 @@ def masked(mixture, magnitudes_of):
     magnitudes_of : callable
         From stacked magnitudes (n_frames, 9 * 201) at level 1 to magnitudes (n_frames, 201).
     """
+    return next(masked_stages(mixture, lambda X: [magnitudes_of(X)]))
+
+
+def masked_stages(mixture, stages_of):
+    """Yield a mixture with each of the magnitudes that `stages_of` makes, as `masked` does."""
     stft = STFT(SAMPLE_RATE)
     spectrum = stft.analyze(mixture)
     magnitudes = np.abs(spectrum)
     level = recording_level(magnitudes)
-    estimate = level * magnitudes_of(stack_context(magnitudes, N_CONTEXT) / level)
-    gain = estimate / np.maximum(magnitudes, np.finfo(magnitudes.dtype).tiny)
-    return stft.synthesize(spectrum * gain, len(mixture))
+    floored = np.maximum(magnitudes, np.finfo(magnitudes.dtype).tiny)
+    for estimate in stages_of(stack_context(magnitudes, N_CONTEXT) / level):
+        yield stft.synthesize(spectrum * (level * estimate / floored), len(mixture))
 
 
 def ideal_ratio_mask(mixture, speech, noise):
