@@ -52,12 +52,7 @@ DEEP_NMF = {
 }
 NETWORK = {"averaging": 0.995, "learning_rate_decay": 0.75, "max_iter": 1, "verbose": 1}
 TIED, UNTIED = (f"deep NMF, {kind}, all layers, K=8" for kind in ("tied", "untied"))
-UNTYING = {
-    "n_layers": 8,
-    "max_iter": 1,
-    "learning_rate_init": 0.05,
-    "learning_rate_decay": 0.75,
-}
+TIED_16, UNTIED_16 = (f"deep NMF, {kind}, all layers, K=16" for kind in ("tied", "untied"))
 
 
 @dataclass(frozen=True)
@@ -74,11 +69,11 @@ def deep_nmf(n_draws, start=None, seed=0, **params):
     return Row(DeepNMFRegressor(**DEEP_NMF | params), n_draws, start, seed)
 
 
-def last_layers(n_trained_layers):
-    """Return the row of deep NMF with 25 layers, of which so many are trained."""
+def last_layers(n_trained_layers, n_layers=25):
+    """Return the row of deep NMF of which the last layers are trained."""
     return deep_nmf(
         8,
-        n_layers=25,
+        n_layers=n_layers,
         n_trained_layers=n_trained_layers,
         sparsity=5.0,
         max_iter=2,
@@ -86,11 +81,16 @@ def last_layers(n_trained_layers):
     )
 
 
-def tied(n_draws, **params):
-    """Return the row of deep NMF with 8 tied layers."""
-    return deep_nmf(
-        n_draws, n_layers=8, tied=True, max_iter=1, **{"learning_rate_decay": 0.75} | params
-    )
+def tied(n_layers, n_draws=8, **params):
+    """Return the row of deep NMF with tied layers, all trained."""
+    tied = {"n_layers": n_layers, "tied": True, "max_iter": 1, "learning_rate_decay": 0.75}
+    return deep_nmf(n_draws, **tied | params)
+
+
+def untied(n_layers, start, seed=0):
+    """Return the row of deep NMF with untied layers, which goes on from another row."""
+    untied = {"n_layers": n_layers, "max_iter": 1, "learning_rate_init": 0.05}
+    return deep_nmf(6, start, seed, learning_rate_decay=0.75, **untied)
 
 
 def network(n_draws, *hidden_layer_sizes, **params):
@@ -102,15 +102,18 @@ ROWS = {
     "sparse NMF (C=0), K=100": deep_nmf(1, n_layers=100, n_trained_layers=0),
     "sparse NMF (C=0), K=200": deep_nmf(1, n_layers=200, n_trained_layers=0),
     "discriminative NMF (C=1), K=25": last_layers(1),
+    "discriminative NMF (C=1), K=50": last_layers(1, n_layers=50),
     "deep NMF, untied, C=2, K=25": last_layers(2),
     "deep NMF, untied, C=3, K=25": last_layers(3),
     "deep NMF, untied, C=4, K=25": last_layers(4),
     TIED: tied(8),
-    UNTIED: deep_nmf(6, TIED, **UNTYING),
-    f"{UNTIED}, 6 more draws": deep_nmf(6, UNTIED, seed=1, **UNTYING),
-    f"{TIED}, 100 bases a source": tied(8, n_components=100),
     f"{TIED}, mu": tied(8, solver="mu", learning_rate_init=0.25),
     f"{TIED}, naive mu": tied(8, solver="naive-mu", learning_rate_init=1.0),
+    f"{TIED}, 100 bases a source": tied(8, n_components=100),
+    UNTIED: untied(8, TIED),
+    f"{UNTIED}, 6 more draws": untied(8, UNTIED, seed=1),
+    TIED_16: tied(16),
+    UNTIED_16: untied(16, TIED_16),
     "network, 3x256 tanh": network(8, 256, 256, 256),
     "network, 1x1024 tanh": network(8, 1024),
     "network, 1x1024 sigmoid": network(8, 1024, activation="logistic"),
