@@ -39,18 +39,18 @@ def family(name):
 
 def parameters(results):
     """Draw SI-SDR against the number of parameters."""
-    figure, ax = plt.subplots(figsize=(8, 5), layout="constrained")
+    figure, ax = plt.subplots(figsize=(9, 5.5), layout="constrained")
     for label, marker in zip(FAMILIES.values(), "so^"):
         rows = {n: r for n, r in results.items() if family(n) == label}
         sizes = [row["n_parameters"] for row in rows.values()]
         means = [row["all"]["mean"] for row in rows.values()]
-        bars = np.abs(np.transpose([row["all"]["interval"] for row in rows.values()]) - means)
-        ax.errorbar(sizes, means, bars, fmt=marker, label=label, capsize=2, alpha=0.9)
+        ax.plot(sizes, means, marker, label=label)
         for name, size, mean in zip(rows, sizes, means):
             text = name.removeprefix(f"{label}, ").replace(", all layers", "")
-            ax.annotate(text, (size, mean), (5, 3), textcoords="offset points", fontsize=7)
-    ax.set(xscale="log", xlabel="parameters", ylabel="SI-SDR (dB)")
-    ax.set_title("360 test mixtures, with 95 % intervals over utterances", fontsize=10)
+            text = text.removeprefix("sparse NMF ").removeprefix("discriminative NMF ")
+            ax.annotate(text, (size, mean), (6, -3), textcoords="offset points", fontsize=8)
+    ax.set(xscale="log", xlabel="parameters", ylabel="SI-SDR (dB)", xlim=(1.5e5, 1.2e7))
+    ax.set_title("Means of 360 test mixtures", fontsize=10)
     ax.legend(loc="lower right")
     return figure
 
