@@ -19,12 +19,14 @@ from typing import Any
 import joblib
 import numpy as np
 from mask_network import MaskNetwork
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from speech_protocol import (
     N_CONTEXT,
     N_TRAIN,
     SAMPLE_RATE,
     SNRS,
+    any_name,
     ideal_ratio_mask,
     interval,
     load,
@@ -50,12 +52,7 @@ DEEP_NMF = {
 }
 NETWORK = {"averaging": 0.995, "learning_rate_decay": 0.75, "max_iter": 1, "verbose": 1}
 TIED, UNTIED = (f"deep NMF, {kind}, all layers, K=8" for kind in ("tied", "untied"))
-UNTYING = {
-    "n_layers": 8,
-    "max_iter": 1,
-    "learning_rate_init": 0.05,
-    "learning_rate_decay": 0.75,
-}
+TIED_16, UNTIED_16 = (f"deep NMF, {kind}, all layers, K=16" for kind in ("tied", "untied"))
 
 
 @dataclass(frozen=True)
@@ -72,6 +69,30 @@ def deep_nmf(n_draws, start=None, seed=0, **params):
     return Row(DeepNMFRegressor(**DEEP_NMF | params), n_draws, start, seed)
 
 
+def last_layers(n_trained_layers, n_layers=25):
+    """Return the row of deep NMF of which the last layers are trained."""
+    return deep_nmf(
+        8,
+        n_layers=n_layers,
+        n_trained_layers=n_trained_layers,
+        sparsity=5.0,
+        max_iter=2,
+        learning_rate_decay=0.9,
+    )
+
+
+def tied(n_layers, n_draws=8, **params):
+    """Return the row of deep NMF with tied layers, all trained."""
+    tied = {"n_layers": n_layers, "tied": True, "max_iter": 1, "learning_rate_decay": 0.75}
+    return deep_nmf(n_draws, **tied | params)
+
+
+def untied(n_layers, start, seed=0):
+    """Return the row of deep NMF with untied layers, which goes on from another row."""
+    untied = {"n_layers": n_layers, "max_iter": 1, "learning_rate_init": 0.05}
+    return deep_nmf(6, start, seed, learning_rate_decay=0.75, **untied)
+
+
 def network(n_draws, *hidden_layer_sizes, **params):
     return Row(MaskNetwork(hidden_layer_sizes, **NETWORK | params), n_draws)
 
@@ -79,24 +100,32 @@ def network(n_draws, *hidden_layer_sizes, **params):
 ROWS = {
     "sparse NMF (C=0), K=25": deep_nmf(1, n_layers=25, n_trained_layers=0),
     "sparse NMF (C=0), K=100": deep_nmf(1, n_layers=100, n_trained_layers=0),
-    "discriminative NMF (C=1), K=25": deep_nmf(
-        2, n_layers=25, n_trained_layers=1, max_iter=10, learning_rate_decay=0.9
-    ),
-    "deep NMF, untied, C=2, K=25": deep_nmf(
-        2, n_layers=25, n_trained_layers=2, max_iter=8, learning_rate_decay=0.9
-    ),
-    TIED: deep_nmf(8, n_layers=8, tied=True, max_iter=1, learning_rate_decay=0.75),
-    UNTIED: deep_nmf(6, TIED, **UNTYING),
-    f"{UNTIED}, 6 more draws": deep_nmf(6, UNTIED, seed=1, **UNTYING),
+    "sparse NMF (C=0), K=200": deep_nmf(1, n_layers=200, n_trained_layers=0),
+    "discriminative NMF (C=1), K=25": last_layers(1),
+    "discriminative NMF (C=1), K=50": last_layers(1, n_layers=50),
+    "deep NMF, untied, C=2, K=25": last_layers(2),
+    "deep NMF, untied, C=3, K=25": last_layers(3),
+    "deep NMF, untied, C=4, K=25": last_layers(4),
+    TIED: tied(8),
+    f"{TIED}, mu": tied(8, solver="mu", learning_rate_init=0.25),
+    f"{TIED}, naive mu": tied(8, solver="naive-mu", learning_rate_init=1.0),
+    f"{TIED}, 100 bases a source": tied(8, n_components=100),
+    UNTIED: untied(8, TIED),
+    f"{UNTIED}, 6 more draws": untied(8, UNTIED, seed=1),
+    TIED_16: tied(16),
+    UNTIED_16: untied(16, TIED_16),
     "network, 3x256 tanh": network(8, 256, 256, 256),
     "network, 1x1024 tanh": network(8, 1024),
+    "network, 1x1024 sigmoid": network(8, 1024, activation="logistic"),
     "network, 2x1024 ReLU": network(8, 1024, 1024, activation="relu"),
+    "network, 3x1024 ReLU": network(8, 1024, 1024, 1024, activation="relu"),
+    "network, 2x1536 ReLU": network(8, 1536, 1536, activation="relu"),
 }
 
 
-def fit(regressor, n_draws, seed, folder):
+def fit(regressor, n_draws, seed, folder, keep=any_name):
     """Return an enhancer fitted by the protocol, and the seconds that its fit took."""
-    valid = validation_mixtures(folder)
+    valid = validation_mixtures(folder, keep)
     enhancer = SpeechEnhancer(
         regressor,
         sample_rate=SAMPLE_RATE,
@@ -107,7 +136,7 @@ def fit(regressor, n_draws, seed, folder):
         random_state=seed,
     )
     began = time.perf_counter()
-    enhancer.fit_sources(*load(folder, "train"), X_val=valid.noisy, y_val=valid.clean)
+    enhancer.fit_sources(*load(folder, "train", keep), X_val=valid.noisy, y_val=valid.clean)
     return enhancer, time.perf_counter() - began
 
 
@@ -120,7 +149,7 @@ def fitted(name, options):
     if row.start is not None:
         row.regressor.set_params(init=FrozenEstimator(fitted(row.start, options)[0]))
     elif isinstance(row.regressor, DeepNMFRegressor):
-        row.regressor.set_params(init=_first_bases(options))
+        row.regressor.set_params(init=_first_bases(row.regressor, options))
     enhancer, seconds = fit(row.regressor, options.draws or row.n_draws, row.seed, options.data)
     joblib.dump((enhancer.regressor_, seconds), file)
     return enhancer.regressor_, seconds
@@ -143,12 +172,14 @@ def run_row(name, options):
     } | measure(lambda mixture, *_: masked(mixture, regressor.predict), folder, subset)
 
 
-def _first_bases(options):
-    """Return the bases of sparse NMF that all deep NMF starts from."""
-    file = options.out.with_suffix(".models") / "bases.joblib"
+def _first_bases(regressor, options):
+    """Return the bases of sparse NMF that deep NMF of this sparsity and size starts from."""
+    sparsity, n_components = regressor.sparsity, regressor.n_components
+    name = f"bases, sparsity {sparsity:g}, {n_components} a source"
+    file = options.out.with_suffix(".models") / f"{name}.joblib"
     if not file.exists():
-        row = deep_nmf(1, n_layers=1, n_trained_layers=0, init="sparse_nmf")
-        joblib.dump(fit(row.regressor, 1, 0, options.data)[0].regressor_.bases_[0], file)
+        sparse = clone(regressor).set_params(n_layers=1, n_trained_layers=0, init="sparse_nmf")
+        joblib.dump(fit(sparse, 1, 0, options.data)[0].regressor_.bases_[0], file)
     return joblib.load(file)
 
 
@@ -177,11 +208,11 @@ def as_markdown(results, command):
             "# Speech enhancement\n",
             f"```bash\n{command}\n```\n",
             INTRODUCTION,
-            _table(columns, scores),
+            table(columns, scores),
             "Draw 1 by other metrics (gain over the mixture), and its SI-SDR at each SNR:\n",
-            _table(["row", "SDR", "gain", "STOI", "gain", *by_snr], others),
+            table(["row", "SDR", "gain", "STOI", "gain", *by_snr], others),
             "Differences in SI-SDR, mixture by mixture, over all draws:\n",
-            _table(["better by", "than", "dB"], _differences(rows, results.get("utterances"))),
+            table(["better by", "than", "dB"], _differences(rows, results.get("utterances"))),
         ]
     )
 
@@ -210,7 +241,8 @@ def _differences(rows, utterances):
     return lines
 
 
-def _table(columns, rows):
+def table(columns, rows):
+    """Return rows of cells as a table in Markdown."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 

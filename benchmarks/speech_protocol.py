@@ -27,17 +27,27 @@ TEST_SEEDS = (1, 2, 3, 4, 5, 6)
 N_BOOTSTRAP = 2000
 
 
-def load(folder, subset):
-    """Return the recordings of a subset as (speech, noise)."""
-    return tuple(
-        load_recordings(Path(folder) / kind / subset, sample_rate=SAMPLE_RATE).recordings
-        for kind in ("speech", "noise")
-    )
+def any_name(kind, name):
+    """Keep every recording."""
+    return True
 
 
-def validation_mixtures(folder):
+def load(folder, subset, keep=any_name):
+    """Return the recordings of a subset as (speech, noise).
+
+    Those for which ``keep(kind, name)`` is true: kind is "speech" or "noise", name its file's.
+    """
+    kept = []
+    for kind in ("speech", "noise"):
+        data = load_recordings(Path(folder) / kind / subset, sample_rate=SAMPLE_RATE)
+        pairs = zip(data.names, data.recordings)
+        kept.append([recording for name, recording in pairs if keep(kind, name)])
+    return tuple(kept)
+
+
+def validation_mixtures(folder, keep=any_name):
     """Return the mixtures that choices are made by."""
-    speech, noise = load(folder, "valid")
+    speech, noise = load(folder, "valid", keep)
     return make_mixtures(speech, noise, snrs=SNRS, n_mixtures=N_VALID, random_state=VALID_SEED)
 
 
@@ -73,13 +83,18 @@ def masked(mixture, magnitudes_of):
     magnitudes_of : callable
         From stacked magnitudes (n_frames, 9 * 201) at level 1 to magnitudes (n_frames, 201).
     """
+    return next(masked_stages(mixture, lambda X: [magnitudes_of(X)]))
+
+
+def masked_stages(mixture, stages_of):
+    """Yield a mixture with each of the magnitudes that `stages_of` makes, as `masked` does."""
     stft = STFT(SAMPLE_RATE)
     spectrum = stft.analyze(mixture)
     magnitudes = np.abs(spectrum)
     level = recording_level(magnitudes)
-    estimate = level * magnitudes_of(stack_context(magnitudes, N_CONTEXT) / level)
-    gain = estimate / np.maximum(magnitudes, np.finfo(magnitudes.dtype).tiny)
-    return stft.synthesize(spectrum * gain, len(mixture))
+    floored = np.maximum(magnitudes, np.finfo(magnitudes.dtype).tiny)
+    for estimate in stages_of(stack_context(magnitudes, N_CONTEXT) / level):
+        yield stft.synthesize(spectrum * (level * estimate / floored), len(mixture))
 
 
 def ideal_ratio_mask(mixture, speech, noise):

@@ -1,0 +1,178 @@
+"""Draw the figures of the speech enhancement benchmark from its results and its models.
+
+    python benchmarks/speech_figures.py --data DIR --results results/speech_enhancement
+
+They stand beside the results: ``RESULTS_parameters.png``, ``_layers.png``, ``_bases.png``,
+``_spectrograms.png`` and ``_curves.png``. Layers are scored on validation mixtures.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import joblib
+import matplotlib.pyplot as plt
+import numpy as np
+from speech_enhancement import TIED, UNTIED
+from speech_protocol import (
+    N_CONTEXT,
+    SAMPLE_RATE,
+    check_mixtures,
+    masked,
+    masked_stages,
+    validation_mixtures,
+)
+
+from skunfold.audio import STFT
+from skunfold.metrics import si_sdr
+
+FAMILIES = {"sparse": "sparse NMF", "d": "deep NMF", "network": "network"}
+LONGEST = f"{UNTIED}, 6 more draws"
+SPARSE = "sparse NMF (C=0), K=25"
+N_BASES = 12  # shown of each source
+
+
+def family(name):
+    """Return which family of models a row belongs to, or None."""
+    return next((label for start, label in FAMILIES.items() if name.startswith(start)), None)
+
+
+def parameters(results):
+    """Draw SI-SDR against the number of parameters."""
+    figure, ax = plt.subplots(figsize=(9, 5.5), layout="constrained")
+    for label, marker in zip(FAMILIES.values(), "so^"):
+        rows = {n: r for n, r in results.items() if family(n) == label}
+        sizes = [row["n_parameters"] for row in rows.values()]
+        means = [row["all"]["mean"] for row in rows.values()]
+        ax.plot(sizes, means, marker, label=label)
+        for name, size, mean in zip(rows, sizes, means):
+            text = name.removeprefix(f"{label}, ").replace(", all layers", "")
+            text = text.removeprefix("sparse NMF ").removeprefix("discriminative NMF ")
+            ax.annotate(text, (size, mean), (6, -3), textcoords="offset points", fontsize=8)
+    ax.set(xscale="log", xlabel="parameters", ylabel="SI-SDR (dB)", xlim=(1.5e5, 1.2e7))
+    ax.set_title("Means of 360 test mixtures", fontsize=10)
+    ax.legend(loc="lower right")
+    return figure
+
+
+def layers(models, folder):
+    """Draw SI-SDR of the estimate after each layer."""
+    mixtures = validation_mixtures(folder)
+    figure, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    for name in [name for name in (SPARSE, TIED, LONGEST) if name in models]:
+        regressor = models[name]
+        scores = np.mean(
+            [
+                [si_sdr(speech, y) for y in masked_stages(mixture, regressor.staged_predict)]
+                for mixture, speech in zip(mixtures.noisy, mixtures.clean)
+            ],
+            axis=0,
+        )
+        ax.plot(np.arange(len(scores)) + 1, scores, ".-", label=name)
+    ax.set(xlabel="layer", ylabel="SI-SDR (dB), validation mixtures")
+    ax.set_title("The estimate after each layer, through the trained output layer", fontsize=10)
+    ax.legend(fontsize=8)
+    return figure
+
+
+def bases(before, after):
+    """Draw some bases of speech and noise, before and after training."""
+    n_components = len(before) // 2
+    figure, axes = plt.subplots(
+        4, N_BASES, figsize=(11, 7), sharex=True, sharey=True, layout="constrained"
+    )
+    for source, first in (("speech", 0), ("noise", n_components)):
+        moved = np.linalg.norm(after - before, axis=1)[first : first + n_components]
+        shown = first + np.sort(np.argsort(moved)[-N_BASES:])
+        for state, W in (("before", before), ("after", after)):
+            row = 2 * (source == "noise") + (state == "after")
+            for ax, w in zip(axes[row], W[shown]):
+                patch = w.reshape(N_CONTEXT, -1).T ** 0.5
+                ax.imshow(patch, origin="lower", aspect="auto", cmap="magma")
+                ax.set(xticks=[], yticks=[])
+            axes[row, 0].set_ylabel(f"{source}, {state}")
+    figure.suptitle(
+        f"The {N_BASES} bases of each source that training moved most: frequency against the "
+        f"{N_CONTEXT} frames of context",
+        fontsize=10,
+    )
+    return figure
+
+
+def spectrograms(models, folder, subset, snr=0):
+    """Draw the spectrograms of a mixture, of what models make of it, and of its speech."""
+    _, mixtures = next(check_mixtures(folder, subset))
+    index = int(np.flatnonzero(mixtures.snr == snr)[0])
+    mixture, speech = mixtures.noisy[index], mixtures.clean[index]
+    waveforms = {"noisy": mixture}
+    for name in [name for name in (SPARSE, TIED, LONGEST) if name in models]:
+        waveforms[name] = masked(mixture, models[name].predict)
+    waveforms["clean"] = speech
+    figure, axes = plt.subplots(
+        len(waveforms), 1, figsize=(8, 2 * len(waveforms)), sharex=True, layout="constrained"
+    )
+    stft = STFT(SAMPLE_RATE)
+    for ax, (name, waveform) in zip(axes, waveforms.items()):
+        decibels = 20 * np.log10(np.abs(stft.analyze(waveform)).T + 1e-6)
+        top = decibels.max()
+        extent = (0, len(waveform) / SAMPLE_RATE, 0, SAMPLE_RATE / 2000)
+        ax.imshow(
+            decibels,
+            vmin=top - 70,
+            vmax=top,
+            origin="lower",
+            aspect="auto",
+            cmap="magma",
+            extent=extent,
+        )
+        ax.set_ylabel("kHz")
+        score = "" if name == "clean" else f": {si_sdr(speech, waveform):.1f} dB"
+        ax.set_title(name + score, fontsize=9)
+    axes[-1].set_xlabel("time (s)")
+    return figure
+
+
+def curves(results):
+    """Draw the validation loss by draw, for the ways to train the same tied network."""
+    names = {
+        TIED: "exponentiated gradient",
+        f"{TIED}, mu": "multiplicative, parts cancelled in each layer",
+        f"{TIED}, naive mu": "multiplicative, naive parts",
+    }
+    figure, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    for name in [name for name in names if name in results]:
+        curve = results[name]["validation_loss_curve"]
+        ax.plot(np.arange(len(curve)) + 1, curve, ".-", label=names[name])
+    ax.set(xlabel="draws of 240 mixtures", ylabel="validation loss per frame")
+    ax.set_title(TIED, fontsize=10)
+    ax.legend()
+    return figure
+
+
+def main():
+    """Draw what there are results for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of speech and noise")
+    parser.add_argument("--results", type=Path, default=Path("doc/results/speech_enhancement"))
+    parser.add_argument("--subset", choices=["valid", "test"], default="test")
+    options = parser.parse_args()
+    results = json.loads(options.results.with_suffix(".json").read_text())
+    folder = options.results.with_suffix(".models")
+    models = {
+        name: joblib.load(folder / f"{name}.joblib")[0]
+        for name in (SPARSE, TIED, LONGEST)
+        if (folder / f"{name}.joblib").exists()
+    }
+    figures = {
+        "parameters": parameters(results),
+        "layers": layers(models, options.data),
+        "bases": bases(models[SPARSE].bases_[0], models[TIED].bases_[0]),
+        "spectrograms": spectrograms(models, options.data, options.subset),
+        "curves": curves(results),
+    }
+    for name, figure in figures.items():
+        figure.savefig(options.results.with_name(f"{options.results.name}_{name}.png"), dpi=100)
+
+
+if __name__ == "__main__":
+    main()
