@@ -85,6 +85,8 @@ gaps = np.array(gaps)
 # %%
 # Pictures of it
 # --------------
+# Below, each coupling of a hidden unit is multiplied by the standard deviation of its pixel:
+# that is how much it matters. Training leaves some units with a pixel or two to look at.
 import matplotlib.pyplot as plt
 
 figure = plt.figure(figsize=(9, 6.5), layout="constrained")
@@ -108,8 +110,9 @@ for panel, coefs, title in zip(
     ("hidden units of the Boltzmann machine", "after training as a classifier"),
 ):
     panel.suptitle(title, fontsize="medium")
-    limit = np.quantile(np.abs(coefs), 0.98)
-    for ax, unit in zip(panel.subplots(4, 6).flat, coefs.T):
+    effects = coefs.T * X.std(axis=0)
+    for ax, unit in zip(panel.subplots(4, 6).flat, effects):
+        limit = np.abs(unit).max()
         ax.imshow(unit.reshape(8, 8), cmap="PuOr_r", vmin=-limit, vmax=limit)
         ax.axis("off")
 plt.show()
