@@ -49,9 +49,10 @@ def deep_nmfs(draw, **fixed):
 
 
 def fit(model, X, y):
-    """Fit a model; gradients may overflow only where a divergence is infinite at zero."""
+    """Fit a model; it may overflow where a divergence is infinite at zero, or by huge steps."""
+    betas = beta_of(model.beta_loss), beta_of(model.training_loss)
     with warnings.catch_warnings():
-        if min(beta_of(model.beta_loss), beta_of(model.training_loss)) < 1:
+        if min(betas) < 1 or model.learning_rate_init == 1:
             warnings.simplefilter("ignore", RuntimeWarning)
         return model.fit(X, y)
 
