@@ -147,6 +147,10 @@ class Autograd:
         with torch.no_grad():
             return training_loss(self.logs, self.log_U, X, y, None, *self.network).item()
 
+    def warm_up(self, X, y):
+        """Compute a gradient for nothing, and so compile."""
+        self.loss(self.logs, self.log_U, X, y, None, *self.network).backward()
+
     def step(self, X, y, h):
         """Do one training step and return the loss before it."""
         self.optimizer.zero_grad()
