@@ -238,7 +238,8 @@ def main():
         text = (
             f"CPU seconds of training in one thread to a validation loss, at batches of "
             f"{options.batch_size} frames, {options.updates} updates at most. Rates tried: "
-            f"{', '.join(map(str, options.rates))}; the best of each: {best}."
+            f"{', '.join(map(str, options.rates))}; the best: "
+            f"{', '.join(f'{name} {rate}' for name, rate in best.items())}."
         )
         title = "Time to a given validation loss"
         command = "time_to_loss.py --data ../shared/data/dev"
