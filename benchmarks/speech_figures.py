@@ -2,8 +2,8 @@
 
     python benchmarks/speech_figures.py --data DIR --results results/speech_enhancement
 
-They stand beside the results: ``RESULTS_parameters.png``, ``_layers.png``, ``_bases.png``,
-``_spectrograms.png`` and ``_curves.png``. Layers are scored on validation mixtures.
+They stand beside the results: ``RESULTS_parameters.png``, ``_layers.png`` and ``_curves.png``,
+``_bases.jpg`` and ``_spectrograms.jpg``. Layers are scored on validation mixtures.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 import joblib
 import matplotlib.pyplot as plt
 import numpy as np
-from speech_enhancement import TIED, UNTIED
+from speech_enhancement import TIED, TIED_16, UNTIED
 from speech_protocol import (
     N_CONTEXT,
     SAMPLE_RATE,
@@ -29,6 +29,7 @@ from skunfold.metrics import si_sdr
 FAMILIES = {"sparse": "sparse NMF", "d": "deep NMF", "network": "network"}
 LONGEST = f"{UNTIED}, 6 more draws"
 SPARSE = "sparse NMF (C=0), K=25"
+SHOWN = (SPARSE, TIED, TIED_16, LONGEST)
 N_BASES = 12  # shown of each source
 
 
@@ -59,7 +60,7 @@ def layers(models, folder):
     """Draw SI-SDR of the estimate after each layer."""
     mixtures = validation_mixtures(folder)
     figure, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
-    for name in [name for name in (SPARSE, TIED, LONGEST) if name in models]:
+    for name in SHOWN:
         regressor = models[name]
         scores = np.mean(
             [
@@ -105,7 +106,7 @@ def spectrograms(models, folder, subset, snr=0):
     index = int(np.flatnonzero(mixtures.snr == snr)[0])
     mixture, speech = mixtures.noisy[index], mixtures.clean[index]
     waveforms = {"noisy": mixture}
-    for name in [name for name in (SPARSE, TIED, LONGEST) if name in models]:
+    for name in SHOWN:
         waveforms[name] = masked(mixture, models[name].predict)
     waveforms["clean"] = speech
     figure, axes = plt.subplots(
@@ -158,11 +159,7 @@ def main():
     options = parser.parse_args()
     results = json.loads(options.results.with_suffix(".json").read_text())
     folder = options.results.with_suffix(".models")
-    models = {
-        name: joblib.load(folder / f"{name}.joblib")[0]
-        for name in (SPARSE, TIED, LONGEST)
-        if (folder / f"{name}.joblib").exists()
-    }
+    models = {name: joblib.load(folder / f"{name}.joblib")[0] for name in SHOWN}
     figures = {
         "parameters": parameters(results),
         "layers": layers(models, options.data),
@@ -171,7 +168,10 @@ def main():
         "curves": curves(results),
     }
     for name, figure in figures.items():
-        figure.savefig(options.results.with_name(f"{options.results.name}_{name}.png"), dpi=100)
+        suffix = "jpg" if name in ("bases", "spectrograms") else "png"
+        figure.savefig(
+            options.results.with_name(f"{options.results.name}_{name}.{suffix}"), dpi=100
+        )
 
 
 if __name__ == "__main__":
