@@ -21,9 +21,8 @@ __all__ = ["read_audio", "resample", "write_audio"]
 FloatArray = NDArray[np.floating]
 
 _PEAK = 0.99  # what a recording that would clip is scaled to
-_BLOCK = (
-    65536  # samples written at once: libsndfile's Vorbis encoder keeps a block on the stack
-)
+# Samples written at once: libsndfile's Vorbis encoder keeps a block on the stack.
+_BLOCK = 65536
 _MAX_AT_ONCE = 1 << 26  # numbers that a file's head is trusted to hold
 _MAX_FACTOR = 100_000  # of a resampling's two; its filter has twenty times as many taps
 _MAX_UPSAMPLING = 1000
@@ -365,9 +364,8 @@ class _Sink:
         rest = memoryview(data)
         while len(rest) and self.error is None:
             n_written = self._try(self._file.write, rest)
-            rest = rest[
-                len(rest) if n_written is None else n_written :
-            ]  # raw files take a part
+            # Raw files may take a part; some file-like objects do not say how much they took.
+            rest = rest[len(rest) if n_written is None else n_written :]
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
