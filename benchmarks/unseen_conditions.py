@@ -86,51 +86,46 @@ def scores(models, condition, folder):
 
 
 def as_markdown(results, command, n_draws):
-    """Return the tables: each condition, then what models lose compared with each other."""
-    conditions, losses = [], {}
+    """Return the tables: each condition, and what models lose over all those of a kind."""
+    conditions, overall = [], []
     for kind, names in CONDITIONS.items():
         there = [name for name in names if name in results]
+        if not there:
+            continue
+        seen = {m: [results[ALL][name][m] for name in there] for m in MODELS}
+        unseen = {m: [results[name][m] for name in there] for m in MODELS}
+        for model in MODELS:
+            for name, before, after in zip(there, seen[model], unseen[model]):
+                means = np.mean([results[name]["noisy"], before, after], axis=1)
+                loss = _with_interval(np.subtract(before, after), results[name]["utterance"])
+                conditions.append([name, model, *(f"{mean:.2f}" for mean in means), loss])
         # The utterances of two voices are different ones, those in two kinds of noise are not.
         index = [
             1000 * i * (kind == "speech") + utterance
             for i, name in enumerate(there)
             for utterance in results[name]["utterance"]
         ]
+        seen, unseen = ({m: np.ravel(scores[m]) for m in MODELS} for scores in (seen, unseen))
         for model in MODELS:
-            by_condition = [
-                np.subtract(results[ALL][name][model], results[name][model]) for name in there
+            loss = seen[model] - unseen[model]
+            differences = [
+                loss,
+                loss - (seen[TIED] - unseen[TIED]),
+                unseen[model] - unseen[TIED],
             ]
-            if there:
-                losses[kind, model] = np.concatenate(by_condition), index
-            for name, loss in zip(there, by_condition):
-                means = [
-                    np.mean(values)
-                    for values in (
-                        results[name]["noisy"],
-                        results[ALL][name][model],
-                        results[name][model],
-                    )
-                ]
-                cells = [f"{mean:.2f}" for mean in means]
-                cells.append(_with_interval(loss, results[name]["utterance"]))
-                conditions.append([name, model, *cells])
-    overall = [
-        [
-            kind,
-            model,
-            _with_interval(loss, index),
-            _with_interval(loss - losses[kind, TIED][0], index),
-        ]
-        for (kind, model), (loss, index) in losses.items()
-    ]
+            overall.append(
+                [kind, model, f"{unseen[model].mean():.2f}"]
+                + [_with_interval(difference, index) for difference in differences]
+            )
+    columns = ["kind", "model", "unseen", "loss", "loss less tied's", "unseen less tied's"]
     return "\n".join(
         [
             "# Unseen voices and noise\n",
             f"```bash\n{command}\n```\n",
             INTRODUCTION.format(n_draws=n_draws),
             table(["condition", "model", "noisy", "seen", "unseen", "loss"], conditions),
-            "Over all conditions of a kind:\n",
-            table(["kind", "model", "loss", "more than tied deep NMF's by"], overall),
+            "Over all conditions of a kind, and differences from tied deep NMF:\n",
+            table(columns, overall),
         ]
     )
 

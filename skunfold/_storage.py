@@ -1,5 +1,6 @@
 """Files: arrays that may be larger than memory, and outputs that appear whole or not at all."""
 
+import math
 import os
 import secrets
 import tempfile
@@ -21,7 +22,7 @@ def large_array(shape, dtype):
 
     The file is gone as soon as the array is.
     """
-    if np.prod(shape) * np.dtype(dtype).itemsize <= working_memory():
+    if math.prod(shape) * np.dtype(dtype).itemsize <= working_memory():
         return np.empty(shape, dtype)
     with tempfile.TemporaryFile(prefix="skunfold-") as file:
         return np.memmap(file, dtype, "w+", shape=shape)

@@ -79,13 +79,14 @@ class _DaskShards:
         client = self._backend.client
         # Inside a task of Dask, such as one of a grid search, its thread is given away while
         # the actors start, which may need it.
-        with self._backend.retrieval_context():
+        with self._backend.retrieval_context(), ExitStack() as undo:
             effective_n_jobs(-1)  # waits for workers
             threads = client.nthreads()
             bounds = np.cumsum([0, *threads.values()]) * len(self._samples.y)
             bounds //= sum(threads.values())
             self._slices = [slice(*b) for b in zip(bounds[:-1].tolist(), bounds[1:].tolist())]
-            self._futures = []
+            self._futures: list = []
+            undo.callback(client.cancel, self._futures)
             for rows, (worker, n_threads) in zip(self._slices, threads.items()):
                 part = _part(self._samples, rows)
                 part = client.scatter(part, workers=[worker], hash=False)
@@ -93,6 +94,7 @@ class _DaskShards:
                 actor = client.submit(_Shard, self._model, part, n_threads, **options)
                 self._futures.append(actor)
             self._actors = client.gather(self._futures)
+            undo.pop_all()
         self._here: dict = {}
         return self
 

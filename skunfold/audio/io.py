@@ -364,6 +364,8 @@ class _Sink:
         rest = memoryview(data)
         while len(rest) and self.error is None:
             n_written = self._try(self._file.write, rest)
+            if n_written == 0 and self.error is None:
+                self.error = OSError("the file that the waveform is written to takes no data")
             # Raw files may take a part; some file-like objects do not say how much they took.
             rest = rest[len(rest) if n_written is None else n_written :]
         return len(data)

@@ -222,3 +222,12 @@ def test_rates_that_would_take_gigabytes_are_refused(tmp_path, rate):
         ValueError, match=r"odd\.wav has an unusual sample rate: cannot resample"
     ):
         read_audio(tmp_path / "odd.wav", 16000)
+
+
+def test_a_file_that_takes_no_data_is_an_error():
+    class Full(io.BytesIO):
+        def write(self, data):
+            return 0
+
+    with pytest.raises(OSError, match="takes no data"):
+        write_audio(Full(), np.zeros(8000), 8000)
