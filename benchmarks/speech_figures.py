@@ -48,6 +48,7 @@ def parameters(results):
         ax.plot(sizes, means, marker, label=label)
         for name, size, mean in zip(rows, sizes, means):
             text = name.removeprefix(f"{label}, ").replace(", all layers", "")
+            text = text.replace(", 6 more draws", ", longer")
             text = text.removeprefix("sparse NMF ").removeprefix("discriminative NMF ")
             ax.annotate(text, (size, mean), (6, -3), textcoords="offset points", fontsize=8)
     ax.set(xscale="log", xlabel="parameters", ylabel="SI-SDR (dB)", xlim=(1.5e5, 1.2e7))
@@ -145,8 +146,9 @@ def curves(results):
         curve = results[name]["validation_loss_curve"]
         ax.plot(np.arange(len(curve)) + 1, curve, ".-", label=names[name])
     ax.set(xlabel="draws of 240 mixtures", ylabel="validation loss per frame")
+    ax.margins(y=0.3)
     ax.set_title(TIED, fontsize=10)
-    ax.legend()
+    ax.legend(loc="upper right")
     return figure
 
 

@@ -165,8 +165,9 @@ def _check_targets(tasks: list[Task], may_exist: bool) -> None:
             )
     existing = [task.target for task in tasks if task.target.exists()]
     if existing and not may_exist:
-        more = f", and {len(existing) - 1} more of the outputs," if len(existing) > 1 else ""
+        n_more = len(existing) - 1
+        more = f", like {n_more} more of the outputs" if n_more else ""
         raise FileExistsError(
-            f"{existing[0]}{more} exists; choose another output, or give --overwrite or "
+            f"{existing[0]} exists{more}; choose another output, or give --overwrite or "
             "--skip-existing."
         )
