@@ -354,7 +354,7 @@ def test_the_form_of_a_label_graph_makes_no_difference(chains, coupling):
         (np.array([7.0, 2, 7, 2, 7, 0] * 2), (np.append(i, j), np.append(j, i)))
     )
     parts = KINDS.tocoo()
-    halves = sparse.coo_array((np.tile(parts.data / 2, 2), np.tile(parts.coords, 2)))
+    halves = sparse.coo_array((np.tile(parts.data / 2, 2), np.tile([parts.row, parts.col], 2)))
     expected = None
     for graph in (KINDS, KINDS.toarray(), KINDS.toarray().tolist(), with_zero, halves):
         model = UnfoldedBPClassifier(

@@ -111,7 +111,8 @@ class _DaskShards:
         return [self._ended(call, *task) for call, task in zip(calls, tasks)]
 
     def _begun(self, i, method, *arguments):
-        with suppress(RuntimeError):  # Dask knows that the worker is lost
+        # Dask knows that the worker is lost; older versions say so by a ValueError.
+        with suppress(RuntimeError, ValueError):
             return getattr(self._actors[i], method)(*arguments)
 
     def _ended(self, call, i, method, *arguments):

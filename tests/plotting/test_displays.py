@@ -233,7 +233,8 @@ def test_beliefs_about_classes(field, iris):
     for k, ax in enumerate(display.axes_.flat):
         assert_array_equal(ax.get_images()[0].get_array(), sweeps[:, k].T)
         [frame] = ax.patches
-        assert frame.get_bbox().y0 == k - 0.5  # the classes are in order
+        box = frame.get_window_extent().transformed(ax.transData.inverted())
+        assert_allclose([box.ymin, box.ymax], [k - 0.5, k + 0.5])  # the classes are in order
     names = [tick.get_text() for tick in display.axes_[0, 0].get_yticklabels()]
     assert names == ["setosa", "versicolor", "virginica"]
     assert not BeliefsDisplay.from_estimator(field, X).axes_[0, 0].patches
