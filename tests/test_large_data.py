@@ -190,6 +190,24 @@ def test_what_a_lost_dask_worker_had_to_do_is_done_here(mixtures, dask_cluster, 
     assert_same_fit(make_model().fit(*mixtures), shared, rtol=1e-9)
 
 
+@pytest.mark.filterwarnings("default")
+def test_a_failed_start_leaves_nothing_on_the_dask_workers(mixtures, dask_cluster, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+
+    def fail(client, futures):
+        distributed.wait(futures)
+        raise RuntimeError("no answer")
+
+    monkeypatch.setattr(distributed.Client, "gather", fail)
+    with pytest.raises(RuntimeError, match="no answer") as error:  # holds on to all frames
+        make_model(n_jobs=-1).fit(*mixtures)
+    assert error.tb is not None
+    deadline = time.monotonic() + 10
+    while any(worker.state.actors for worker in dask_cluster.workers.values()):
+        assert time.monotonic() < deadline, "the shards are still there"
+        time.sleep(0.01)
+
+
 # What Dask itself warns of is not ours.
 @pytest.mark.filterwarnings("default")
 def test_a_dask_cluster_changes_nothing_but_rounding(mixtures):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skunfold import DeepNMFRegressor
-from skunfold.audio import SpeechEnhancer
+from skunfold.audio import SpeechEnhancer, write_audio
 from skunfold.datasets import load_bundled_recordings, make_mixtures
 from skunfold.metrics import si_sdr
 
@@ -60,6 +60,27 @@ def test_intervals_hold_utterances_together(speech_protocol):
     assert (high - low) / (2 * 1.96 * standard_error) == pytest.approx(1, abs=0.1)
     repeated = speech_protocol.interval(np.tile(values, 3), np.tile(np.arange(2000), 3))
     np.testing.assert_allclose(repeated, [low, high], atol=2e-3)
+
+
+def test_recordings_can_be_left_out(speech_protocol, tmp_path):
+    for kind, name in (
+        ("speech", "ann_0"),
+        ("speech", "ann_1"),
+        ("speech", "anna_0"),
+        ("noise", "ann_0"),
+    ):
+        folder = tmp_path / kind / "train"
+        folder.mkdir(parents=True, exist_ok=True)
+        write_audio(folder / f"{name}.wav", np.full(1600, 0.1), 16000)
+    unseen_conditions = pytest.importorskip("unseen_conditions")
+
+    def keep(kind, name):
+        return kind != "speech" or not unseen_conditions.is_of("ann", name)
+
+    speech, noise = speech_protocol.load(tmp_path, "train", keep)
+    assert (len(speech), len(noise)) == (1, 1)
+    speech, noise = speech_protocol.load(tmp_path, "train")
+    assert (len(speech), len(noise)) == (3, 1)
 
 
 def test_mask_network_learns_and_goes_on(mask_network, mixtures):

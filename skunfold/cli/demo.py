@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
+from skunfold._storage import replacing
 from skunfold.audio import SpeechEnhancer, write_audio
-from skunfold.cli.files import make_folder, replacing
+from skunfold.cli.files import make_folder
 from skunfold.cli.progress import Progress
 from skunfold.cli.workbench import (
     SNRS,
@@ -193,5 +194,5 @@ def _draw_picture(
     waveforms = [version[index] for version in versions.values()]
     figure = plot_spectrograms(waveforms, sample_rate, titles, figure=Figure(dpi=120))
     with replacing(folder / "spectrograms.png") as file:
-        figure.savefig(file)
+        figure.savefig(file, format="png")
     return []

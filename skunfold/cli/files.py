@@ -1,10 +1,8 @@
 """What the commands may read and write: checks that come before any work."""
 
 import os
-import secrets
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,17 +97,6 @@ def check_writable(folder: Path) -> None:
         raise FileNotFoundError(f"There is no folder {folder}; make it first.")
     if not os.access(folder, os.W_OK):
         raise PermissionError(f"The folder {folder} cannot be written to; choose another.")
-
-
-@contextmanager
-def replacing(file: Path) -> Iterator[Path]:
-    """Give a file beside another one, to be written, that then takes its place."""
-    beside = file.with_name(f".{file.stem}-{secrets.token_hex(4)}{file.suffix}")
-    try:
-        yield beside
-        os.replace(beside, file)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def is_audio_name(file: Path) -> bool:

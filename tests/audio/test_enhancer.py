@@ -438,7 +438,10 @@ def test_deep_nmf_grid_search():
 def test_default_regressor():
     noisy, clean = make_recordings(1, n_samples=3000)
     enhancer = SpeechEnhancer(n_context=1, random_state=0).fit(noisy, clean)
+    chosen = {"n_layers": 16, "tied": True, "sparsity": 2.0, "averaging": 0.995}
     assert isinstance(enhancer.regressor_, DeepNMFRegressor)
+    assert chosen.items() <= enhancer.regressor_.get_params().items()
+    assert len(enhancer.regressor_.bases_) == 16
     assert enhancer.regressor is None
     again = clone(enhancer).fit(noisy, clean)
     np.testing.assert_array_equal(again.enhance(noisy[0]), enhancer.enhance(noisy[0]))
