@@ -158,9 +158,12 @@ def block_size_for(n_samples, n_weights, usual=256):
     """Return how many samples to carry through all layers at a time.
 
     Few enough to stay in the caches, as a rule the `usual` number; many enough to pay for
-    packing weights of `n_weights` elements in every product; and two blocks at least, for two
-    threads, unless there is little to do.
+    packing weights of `n_weights` elements in every product; and as `for_two_threads` says.
     """
     size = usual if n_weights <= 500_000 else 1024
-    smallest = 64 if n_weights >= 50_000 else 128
-    return max(min(size, -(-n_samples // 2)), min(smallest, n_samples), 1)
+    return for_two_threads(size, n_samples, smallest=64 if n_weights >= 50_000 else 128)
+
+
+def for_two_threads(block_size, n_samples, smallest=32):
+    """Return a block size of which the samples are two blocks, unless these would be small."""
+    return max(min(block_size, -(-n_samples // 2)), min(smallest, n_samples, block_size), 1)

@@ -4,13 +4,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skunfold._kernels.blocks import BlockThreads, PerThread, block_size_for, block_slices
+from skunfold._kernels.blocks import (
+    BlockThreads,
+    PerThread,
+    block_size_for,
+    block_slices,
+    for_two_threads,
+)
 from skunfold._kernels.numerics import Parts, Workspace
 
 # Each shard of a batch adds up its own gradient. Their number does not depend on that of the
 # threads, so neither does the result.
 MAX_SHARDS = 8
-SMALLEST_HALF = 32  # samples
 USUAL_BLOCK = 512  # samples: each block adds a gradient to the sum, so fewer than in inference
 
 
@@ -137,8 +142,7 @@ class Objective:
     def _shards(self, parameters, samples):
         """Return at most MAX_SHARDS lists of slices of consecutive samples."""
         if hasattr(self.model, "block_size"):
-            half = max(SMALLEST_HALF, -(-len(samples) // 2))  # two blocks, for two threads
-            size = min(self.model.block_size(parameters), half)
+            size = for_two_threads(self.model.block_size(parameters), len(samples))
         else:
             n_weights = max(p.size for p in parameters)
             size = block_size_for(len(samples), n_weights, USUAL_BLOCK)

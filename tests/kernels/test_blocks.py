@@ -12,6 +12,7 @@ from skunfold._kernels.blocks import (
     BlockThreads,
     block_size_for,
     block_slices,
+    for_two_threads,
     map_samples,
 )
 
@@ -26,6 +27,14 @@ def test_slices_cover_all_samples_once(n_samples, n_weights):
     slices = block_slices(n_samples, block_size_for(n_samples, n_weights))
     rows = np.concatenate([np.arange(n_samples)[s] for s in slices])
     np.testing.assert_array_equal(rows, np.arange(n_samples))
+
+
+@pytest.mark.parametrize(
+    ("block_size", "n_samples", "expected"),
+    [(256, 1000, 256), (256, 256, 128), (256, 65, 33), (256, 40, 32), (256, 10, 10), (4, 9, 4)],
+)
+def test_there_is_work_for_two_threads(block_size, n_samples, expected):
+    assert for_two_threads(block_size, n_samples) == expected
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
