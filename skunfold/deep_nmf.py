@@ -60,6 +60,11 @@ default="frobenius"
         Weight of the L1 penalty on the activations within inference, 0 or more, in units of
         ``X ** (beta - 1)``; it supposes bases of about unit norm (``init="sparse_nmf"``).
 
+    relaxation : float, default=1.0
+        Exponent of the multiplicative updates of all layers but the first, from 1 (plain
+        updates) to 2. Above 1 updates are over-relaxed: each layer does the work of up to that
+        many plain ones, at no cost.
+
     init : {"nmf", "sparse_nmf", "random"}, estimator, array-like, or list of these, \
 default="nmf"
         The bases that training starts from. "nmf": :class:`sklearn.decomposition.NMF` of each
@@ -209,6 +214,10 @@ default="nmf"
 
     J. Le Roux, J. R. Hershey and F. Weninger, "Deep NMF for speech separation", ICASSP 2015.
 
+    R. Badeau, N. Bertin and E. Vincent, "Stability analysis of multiplicative update algorithms
+    and application to nonnegative matrix factorization", IEEE Transactions on Neural Networks
+    21 (2010), for `relaxation`.
+
     Examples
     --------
     >>> import numpy as np
@@ -237,6 +246,7 @@ default="nmf"
         "beta_loss": [StrOptions(set(BETA)), Interval(Real, 0, None, closed="left")],
         "training_loss": [StrOptions(set(BETA)), Interval(Real, 0, None, closed="left")],
         "sparsity": [Interval(Real, 0, None, closed="left")],
+        "relaxation": [Interval(Real, 1, 2, closed="both")],
         "init": [
             StrOptions({"nmf", "sparse_nmf", "random"}),
             HasMethods(["fit", "transform"]),
@@ -280,6 +290,7 @@ default="nmf"
         beta_loss: str | float = "kullback-leibler",
         training_loss: str | float = "frobenius",
         sparsity: float = 0.0,
+        relaxation: float = 1.0,
         init: Any = "nmf",
         solver: Literal["eg", "mu", "naive-mu"] = "eg",
         learning_rate_init: float | Literal["auto"] = "auto",
@@ -307,6 +318,7 @@ default="nmf"
         self.beta_loss = beta_loss
         self.training_loss = training_loss
         self.sparsity = sparsity
+        self.relaxation = relaxation
         self.init = init
         self.solver = solver
         self.learning_rate_init = learning_rate_init

@@ -21,6 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 from skunfold import DeepNMFRegressor, SparseNMF
+from skunfold._kernels.divergences import divergence
 
 
 @pytest.fixture
@@ -51,6 +52,7 @@ CONFIGURATIONS = {
     "mask": {"output": "mask"},
     "tied": {"output": "mask", "tied": True},
     "untrained": {"output": "mask", "n_trained_layers": 0},
+    "relaxed": {"output": "mask", "tied": True, "relaxation": 2.0},
     "last-two": {"output": "mask", "n_trained_layers": 2},
     "mu": {"output": "mask", "solver": "mu"},
     "naive-mu": {"output": "mask", "solver": "naive-mu"},
@@ -81,6 +83,20 @@ def test_untrained_inference_is_that_of_scikit_learn(mixtures, beta, l1, depth):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         assert_allclose(model.transform(X), nmf.transform(X), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("beta", [1.0, 1.5, 2.0])
+def test_relaxed_layers_do_the_work_of_more_plain_ones(mixtures, beta):
+    X, y = mixtures
+
+    def divergence_after(n_layers, relaxation):
+        model = make_model(
+            n_layers=n_layers, n_trained_layers=0, relaxation=relaxation, beta_loss=beta
+        ).fit(X, y)
+        return divergence(X, model.transform(X) @ model.bases_[0], beta).mean()
+
+    assert divergence_after(8, 1.8) < divergence_after(12, 1.0) < divergence_after(8, 1.0)
+    assert_allclose(divergence_after(200, 1.8), divergence_after(360, 1.0), rtol=1e-3)
 
 
 def test_without_trained_layers_fit_is_nmf_of_each_source(mixtures):

@@ -28,6 +28,7 @@ class Architecture:
     sparsity: float
     scale: float
     start: float  # the activation that inference begins with
+    relaxation: float = 1.0  # the exponent of all updates but the first
 
     @property
     def n_frozen(self):
@@ -44,6 +45,15 @@ class Architecture:
         """Return X in the units of the computation."""
         out = work.array("scaled", X.shape, X.dtype)
         return np.multiply(X, X.dtype.type(1 / self.scale), out=out)
+
+    @property
+    def exponents(self):
+        """The exponent of each layer's update.
+
+        That of the first is one: it brings the activations to the level of the data, about
+        which an exponent of two would swing for ever.
+        """
+        return (1.0,) + (self.relaxation,) * (self.n_layers - 1)
 
     def _layers(self, bases, n_samples):
         return layers_of(bases, self.beta, self.scaled_sparsity, n_samples)
@@ -65,7 +75,7 @@ class Architecture:
         layers, start = self._layers(bases, len(X)), self._start(len(bases[0]), X.dtype)
 
         def fill(out, work, X):
-            *_, h = infer(self.scaled(X, work), layers, start, work)
+            *_, h = infer(self.scaled(X, work), layers, start, work, self.exponents)
             np.multiply(h, X.dtype.type(self.scale), out=out)
 
         if out is None:
@@ -78,7 +88,7 @@ class Architecture:
 
         def fill(out, work, X):
             X = self.scaled(X, work)
-            *_, h = infer(X, layers, start, work)
+            *_, h = infer(X, layers, start, work, self.exponents)
             self._write_output(out, X, h, U, work)
 
         out = np.empty((len(X), n_outputs), X.dtype)
@@ -87,11 +97,11 @@ class Architecture:
     def staged_predictions(self, X, bases, U, n_outputs):
         """Yield the outputs after each layer."""
         H = np.full((len(X), len(U)), self.start / self.scale, X.dtype)
-        for layer in self._layers(bases, len(X)):
+        for layer, exponent in zip(self._layers(bases, len(X)), self.exponents):
 
-            def fill(out, work, X, h, layer=layer):
+            def fill(out, work, X, h, layer=layer, exponent=exponent):
                 X = self.scaled(X, work)
-                for h_next in infer(X, [layer], h, work):
+                for h_next in infer(X, [layer], h, work, [exponent]):
                     h[:] = h_next
                 self._write_output(out, X, h, U, work)
 
@@ -106,6 +116,7 @@ class Architecture:
         """Return the trained part, as the training loop sees it."""
         return DeepNMF(
             layers=self.parameter_of_layer,
+            exponents=self.exponents[self.n_frozen :],
             output=self.output,
             beta=self.beta,
             training_beta=training_beta,

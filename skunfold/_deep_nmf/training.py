@@ -136,6 +136,7 @@ class DeepNMFTraining(TrainedEstimator):
             sparsity=self.sparsity,
             scale=self.data_scale_ if scale is None else scale,
             start=self.initial_activation_ if start is None else start,
+            relaxation=self.relaxation,
         )
 
     def _train(self, samples, valid, callbacks):

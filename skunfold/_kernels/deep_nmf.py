@@ -27,6 +27,7 @@ class DeepNMF:
     """A deep NMF network as the training loop sees it (`skunfold._training.protocol`)."""
 
     layers: tuple  # for each trained layer, the index of its bases in the parameters
+    exponents: tuple  # of each trained layer, see `skunfold._kernels.nmf`
     output: LinearOutput | MaskOutput
     beta: float = 1.0
     training_beta: float = 2.0
@@ -51,11 +52,11 @@ class DeepNMF:
         if h is None:
             h = constant_activations(self.start, U.shape[0], X.dtype)
         tapes, previous, data = [], None, None
-        for k, layer in enumerate(layers):
+        for k, (layer, exponent) in enumerate(zip(layers, self.exponents)):
             work = self.work.scope(k)
             if layer is not previous:
                 previous, data = layer, layer.data(X, work)
-            h, tape = layer.forward(data, h, work)
+            h, tape = layer.forward(data, h, work, exponent)
             tapes.append(tape)
         y_hat, output_tape = self.output.forward(X, h, U, self.work.scope("output"))
         return y_hat, (tapes, output_tape)

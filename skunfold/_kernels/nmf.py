@@ -5,14 +5,17 @@ where every sample starts alike. With the reconstruction v = h W::
 
     A = X v^(beta-2)         B = v^(beta-1)
     num = A W^T              den = B W^T + sparsity
-    h' = h num / den
+    h' = h (num / den)^exponent                 an exponent of 1, unless updates are over-relaxed
 
 For beta = 1, B is one, and den the row sums of W plus the sparsity: divided into the rows of
 W once for all samples, they cost no product and no pass. For beta = 2, num = X W^T is the same
 in every layer of the same bases, and den = h (W W^T) + sparsity where that is less work than
 v W^T. This is the update of Lee and Seung (2001), for any beta of Févotte and Idier (2011),
 with the L1 penalty of Le Roux, Weninger and Hershey (MERL TR2015-023, section 3); as a layer:
-Hershey, Le Roux and Weninger (arXiv 1409.2574, section 4).
+Hershey, Le Roux and Weninger (arXiv 1409.2574, section 4). Exponents up to 2 are stable, and
+those above 1 get further in as many updates: Badeau, Bertin and Vincent, "Stability analysis of
+multiplicative update algorithms and application to nonnegative matrix factorization" (IEEE
+Transactions on Neural Networks, 2010).
 
 The adjoint (transposed derivative) is a linear map of x = dE/dh'. It comes as two maps that
 are non-negative for non-negative x: what *rises* and what *falls* with the outputs. So::
@@ -20,10 +23,11 @@ are non-negative for non-negative x: what *rises* and what *falls* with the outp
     net gradient     rise(g) - fall(g)
     parts            pos = rise(p) + fall(n),  neg = rise(n) + fall(p)        g = p - n
 
-(arXiv 1409.2574, section 4.2, where only the parts are carried). With N = x h / den and
-D = x h' / den, the terms are::
+(arXiv 1409.2574, section 4.2, where only the parts are carried). With D = exponent x h' / den
+and N = D den / num, the terms are::
 
-    through num      rises     dE/dW: N^T A                  dE/dh: x num / den
+    through h        rises                                   dE/dh: x (num / den)^exponent
+    through num      rises     dE/dW: N^T A
     through den      falls     dE/dW: D^T B
     through A        N W (beta-2) A / v     rises with v for beta > 2, falls for beta < 2
     through B        D W (1-beta) B / v     rises with v for beta < 1, falls for beta > 1
@@ -35,6 +39,7 @@ Floors are added, not taken as a maximum: that is faster, and the gradient is ex
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,7 +53,7 @@ class LayerTape(NamedTuple):
     data: Any  # what `data` made of the samples
     h: np.ndarray  # (n, R) or (1, R), the activations that came in
     ratio: np.ndarray  # (n, R), num / den
-    h_next: np.ndarray  # (n, R)
+    exponent: float
     terms: Any  # what else the kind of layer needs
 
 
@@ -91,18 +96,18 @@ def _layer_of(W, beta, sparsity, n_samples, uses):
     return BetaLayer(W, sparsity, beta)
 
 
-def infer(X, layers, h, work=FRESH):
+def infer(X, layers, h, work=FRESH, exponents=repeat(1.0)):
     """Yield the activations (n, R) after each layer, from h.
 
     It is one array, which the next layer changes.
     """
     out = work.array("h", (X.shape[0], h.shape[1]), X.dtype)
     previous, data = None, None
-    for layer in layers:
+    for layer, exponent in zip(layers, exponents):
         if layer is not previous:
             previous, data = layer, layer.data(X, work)
         ratio, _ = layer.growth(data, h, work)
-        h = _grown(h, ratio, out)
+        h = _grown(h, power(ratio, exponent, out=ratio), out)
         yield h
 
 
@@ -120,9 +125,9 @@ def reconstruction(X, h, W, beta, work):
     return Reconstruction(v, np.multiply(X, A[: len(B)], out=A), B)
 
 
-def _grown(h, ratio, out):
-    """Return h * ratio, kept clear of denormal numbers."""
-    np.multiply(h, ratio, out=out)
+def _grown(h, factor, out):
+    """Return h * factor, kept clear of denormal numbers."""
+    np.multiply(h, factor, out=out)
     out += smallest_of(out.dtype)
     return out
 
@@ -146,11 +151,12 @@ class _Layer:
         """Return the Parts of dE/dW, what goes on to dE/dh by a product, and its factor."""
         raise NotImplementedError
 
-    def forward(self, data, h, work=FRESH):
+    def forward(self, data, h, work=FRESH, exponent=1.0):
         """Return (h', LayerTape)."""
         ratio, terms = self.growth(data, h, work)
-        h_next = _grown(h, ratio, out=work.array("h_next", ratio.shape, ratio.dtype))
-        return h_next, LayerTape(data, h, ratio, h_next, terms)
+        h_next = work.array("h_next", ratio.shape, ratio.dtype)
+        _grown(h, power(ratio, exponent, out=h_next), out=h_next)
+        return h_next, LayerTape(data, h, ratio, exponent, terms)
 
     def adjoint(self, x, tape, work=FRESH, kept=FRESH, need_h=True):
         """Return (Parts of dE/dh, Parts of dE/dW): what rises and what falls, linear in x.
@@ -161,7 +167,8 @@ class _Layer:
         dW, (rise, fall), factor = self._adjoint_of_bases(x, tape, work, kept)
         if not need_h:
             return None, dW
-        rise_h = np.multiply(x, tape.ratio, out=work.array("rise_h", x.shape, x.dtype))
+        rise_h = work.array("rise_h", x.shape, x.dtype)
+        np.multiply(x, power(tape.ratio, tape.exponent, out=rise_h), out=rise_h)
         fall_h, product = None, work.array("product", x.shape, x.dtype)
         if rise is not None:
             rise_h += np.matmul(rise, factor, out=product)
@@ -195,14 +202,15 @@ class KullbackLeiblerLayer(_Layer):
     def _adjoint_of_bases(self, x, tape, work, kept):
         terms, dtype = tape.terms, x.dtype
         rise_W, fall_W, _ = self._arrays_of_bases(work, kept, dtype)
-        N = np.multiply(x, tape.h, out=work.array("N", x.shape, dtype))
+        N = _through_ratio(x, tape, work)
+        fall_by_den = np.einsum("nr,nr->r", N, tape.ratio)[:, None]
         N /= self.den.T
         np.matmul(N.T, terms.A, out=rise_W)
         fall_v = np.matmul(N, self.W, out=work.array("fall_v", terms.A.shape, dtype))
         fall_v *= terms.A
         fall_v /= terms.v
         np.matmul(tape.h.T, _like_rows(fall_v, tape.h), out=fall_W)
-        fall_W += np.einsum("nr,nr->r", x, tape.h_next)[:, None] / self.den
+        fall_W += fall_by_den / self.den
         return Parts(rise_W, fall_W), (None, fall_v), self.W.T
 
 
@@ -292,9 +300,20 @@ class BetaLayer(_Layer):
         return through_A, through_B
 
 
+def _through_ratio(x, tape, work):
+    """Return dE/d(num / den), (n, R): it rises with the outputs."""
+    out = work.array("N", x.shape, x.dtype)
+    if tape.exponent == 1:
+        return np.multiply(x, tape.h, out=out)
+    np.multiply(power(tape.ratio, tape.exponent - 1, out=out), tape.h, out=out)
+    out *= x
+    out *= x.dtype.type(tape.exponent)
+    return out
+
+
 def _through_fraction(x, tape, den, work):
-    """Return N = x h / den and D = x h' / den, (n, R) each."""
-    N = np.multiply(x, tape.h, out=work.array("N", x.shape, x.dtype))
+    """Return N = dE/dnum and D = -dE/dden, (n, R) each."""
+    N = _through_ratio(x, tape, work)
     N /= den
     return N, np.multiply(N, tape.ratio, out=work.array("D", x.shape, x.dtype))
 

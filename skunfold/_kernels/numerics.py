@@ -28,7 +28,12 @@ def smallest_of(dtype):
 
 
 def power(x, exponent, out=None):
-    """Return x ** exponent, by multiplication, division or square root where these do."""
+    """Return x ** exponent, by multiplication, division or square root where these do.
+
+    It is x itself for an exponent of 1, else `out`, or a new array.
+    """
+    if exponent == 1:
+        return x
     if exponent == 2:
         return np.multiply(x, x, out=out)
     if exponent == 0.5:

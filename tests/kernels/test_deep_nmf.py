@@ -1,5 +1,7 @@
 """Gradients against finite differences, and the invariants of their parts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -19,12 +21,17 @@ OUTPUTS = {
 N_COMPONENTS, N_FEATURES, N_OUTPUTS = 5, 8, 4
 
 
-def make_problem(output, layers, beta=1.0, dtype=np.float64, n=7, seed=0, **kwargs):
+def make_problem(
+    output, layers, beta=1.0, dtype=np.float64, n=7, seed=0, exponent=1.0, **kwargs
+):
     """Return a network, its parameters, and (X, h, y), all random and positive."""
     rng = np.random.default_rng(seed)
     n_bases = max(layers, default=-1) + 1
     width = N_OUTPUTS // OUTPUTS[output].n_targets if output != "linear" else N_OUTPUTS
-    network = DeepNMF(layers, OUTPUTS[output], beta=beta, sparsity=0.1, start=0.7, **kwargs)
+    exponents = (exponent,) * len(layers)
+    network = DeepNMF(
+        layers, exponents, OUTPUTS[output], beta=beta, sparsity=0.1, start=0.7, **kwargs
+    )
     parameters = [rng.uniform(0.2, 1, (N_COMPONENTS, N_FEATURES)) for _ in range(n_bases)]
     parameters.append(rng.uniform(0.2, 1, (N_COMPONENTS, width)))
     data = (
@@ -79,6 +86,25 @@ def test_gradients_match_finite_differences(beta, output, layers, prefix):
         assert_allclose(pos - neg, n, atol=1e-6 * scale, rtol=1e-6)
         assert pos.min() >= 0
         assert neg.min() >= 0
+
+
+@pytest.mark.parametrize("exponent", [1.5, 2.0])
+@pytest.mark.parametrize("beta", BETAS)
+@pytest.mark.parametrize(
+    ("layers", "prefix"), [((0, 1, 2), True), ((0, 0, 0), False)], ids=str
+)
+def test_gradients_of_relaxed_updates(beta, exponent, layers, prefix):
+    network, parameters, (X, h, y) = make_problem("mask", layers, beta, exponent=exponent)
+    inputs = (X, h) if prefix else (X,)
+    numeric = finite_differences(network, parameters, inputs, y)
+    for solver in (network, replace(network, cancel=False)):
+        net, parts = gradients_of(solver, parameters, inputs, y)
+        for n, g, (pos, neg) in zip(numeric, net, parts):
+            scale = np.abs(n).max()
+            assert_allclose(g, n, atol=1e-6 * scale, rtol=1e-6)
+            assert_allclose(pos - neg, n, atol=1e-6 * scale, rtol=1e-6)
+            assert pos.min() >= 0
+            assert neg.min() >= 0
 
 
 @pytest.mark.parametrize("layers", [(0, 1, 2), (0, 0, 0)], ids=["untied", "tied"])
