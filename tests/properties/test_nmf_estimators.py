@@ -52,8 +52,9 @@ def deep_nmfs(draw, **fixed):
 def fit(model, X, y):
     """Fit a model; it may overflow where a divergence is infinite at zero, or by huge steps."""
     betas = beta_of(model.beta_loss), beta_of(model.training_loss)
+    huge_steps = model.learning_rate_init == 1 or (model.relaxation > 1 and model.solver == "mu")
     with warnings.catch_warnings():
-        if min(betas) < 1 or model.learning_rate_init == 1:
+        if min(betas) < 1 or huge_steps:
             warnings.simplefilter("ignore", RuntimeWarning)
         return model.fit(X, y)
 
@@ -94,8 +95,12 @@ def test_deep_nmf_predicts_rows_whatever_their_order_in_memory(model, X, seed, o
     assert_allclose(one_by_one, predicted, rtol=1e-3, atol=1e-4 * float(predicted.max()))
 
 
+# Steps that leave bases of reasonable size: those of any size meet the floors.
 @given(
-    deep_nmfs(beta_loss="kullback-leibler"), non_negative(N_SAMPLES), SEEDS, st.integers(-8, 8)
+    deep_nmfs(beta_loss="kullback-leibler", learning_rate_init=0.01),
+    non_negative(N_SAMPLES),
+    SEEDS,
+    st.integers(-8, 8),
 )
 def test_deep_nmf_scales_with_the_data(model, X, seed, exponent):
     X = X.astype(np.float64)  # whose floors are far below the data
