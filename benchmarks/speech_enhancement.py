@@ -53,6 +53,7 @@ DEEP_NMF = {
 NETWORK = {"averaging": 0.995, "learning_rate_decay": 0.75, "max_iter": 1, "verbose": 1}
 TIED, UNTIED = (f"deep NMF, {kind}, all layers, K=8" for kind in ("tied", "untied"))
 TIED_16, UNTIED_16 = (f"deep NMF, {kind}, all layers, K=16" for kind in ("tied", "untied"))
+LARGER = f"{TIED_16}, relaxed, 100 bases a source"
 
 
 @dataclass(frozen=True)
@@ -87,10 +88,10 @@ def tied(n_layers, n_draws=8, **params):
     return deep_nmf(n_draws, **tied | params)
 
 
-def untied(n_layers, start, seed=0):
+def untied(n_layers, start, seed=0, **params):
     """Return the row of deep NMF with untied layers, which goes on from another row."""
     untied = {"n_layers": n_layers, "max_iter": 1, "learning_rate_init": 0.05}
-    return deep_nmf(6, start, seed, learning_rate_decay=0.75, **untied)
+    return deep_nmf(6, start, seed, learning_rate_decay=0.75, **untied | params)
 
 
 def network(n_draws, *hidden_layer_sizes, **params):
@@ -109,11 +110,17 @@ ROWS = {
     TIED: tied(8),
     f"{TIED}, mu": tied(8, solver="mu", learning_rate_init=0.25),
     f"{TIED}, naive mu": tied(8, solver="naive-mu", learning_rate_init=1.0),
-    f"{TIED}, 100 bases a source": tied(8, n_components=100),
     UNTIED: untied(8, TIED),
     f"{UNTIED}, 6 more draws": untied(8, UNTIED, seed=1),
     TIED_16: tied(16),
     UNTIED_16: untied(16, TIED_16),
+    f"{TIED}, relaxed": tied(8, relaxation=2.0),
+    f"{TIED_16}, relaxed": tied(16, relaxation=2.0),
+    LARGER: tied(16, relaxation=2.0, n_components=100),
+    f"{TIED_16}, relaxed, 200 bases a source": tied(16, relaxation=2.0, n_components=200),
+    f"{UNTIED_16}, relaxed, 100 bases a source": untied(
+        16, LARGER, relaxation=2.0, n_components=100
+    ),
     "network, 3x256 tanh": network(8, 256, 256, 256),
     "network, 1x1024 tanh": network(8, 1024),
     "network, 1x1024 sigmoid": network(8, 1024, activation="logistic"),
