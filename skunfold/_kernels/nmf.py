@@ -167,9 +167,10 @@ class _Layer:
         dW, (rise, fall), factor = self._adjoint_of_bases(x, tape, work, kept)
         if not need_h:
             return None, dW
-        rise_h = work.array("rise_h", x.shape, x.dtype)
-        np.multiply(x, power(tape.ratio, tape.exponent, out=rise_h), out=rise_h)
         fall_h, product = None, work.array("product", x.shape, x.dtype)
+        factor_h = power(tape.ratio, tape.exponent, out=product)
+        rise_h = work.array("rise_h", x.shape, x.dtype)  # which x may be, from the layer above
+        np.multiply(x, factor_h, out=rise_h)
         if rise is not None:
             rise_h += np.matmul(rise, factor, out=product)
         if fall is not None:

@@ -97,7 +97,7 @@ def test_gradients_of_relaxed_updates(beta, exponent, layers, prefix):
     network, parameters, (X, h, y) = make_problem("mask", layers, beta, exponent=exponent)
     inputs = (X, h) if prefix else (X,)
     numeric = finite_differences(network, parameters, inputs, y)
-    for solver in (network, replace(network, cancel=False)):
+    for solver in (network, network.with_workspace(), replace(network, cancel=False)):
         net, parts = gradients_of(solver, parameters, inputs, y)
         for n, g, (pos, neg) in zip(numeric, net, parts):
             scale = np.abs(n).max()
