@@ -150,7 +150,9 @@ class Architecture:
         *trained, U = parameters
         frozen = bases[: self.n_frozen]
         trained = [trained[i] for i in self.parameter_of_layer]
-        return [*frozen, *trained], U / U.dtype.type(self.output_unit(y_scale))
+        with np.errstate(over="ignore"):  # targets of any size, predicted from next to nothing
+            U = np.minimum(U / U.dtype.type(self.output_unit(y_scale)), np.finfo(U.dtype).max)
+        return [*frozen, *trained], U
 
     def output_unit(self, y_scale):
         """Return the factor that brings output bases to the units of the computation."""

@@ -50,9 +50,12 @@ def deep_nmfs(draw, **fixed):
 
 
 def fit(model, X, y):
-    """Fit a model; it may overflow where a divergence is infinite at zero, or by huge steps."""
+    """Fit a model; it may overflow where a divergence is infinite at zero, or by huge steps.
+
+    Those of multiplicative updates can be huge where a batch is a single sample.
+    """
     betas = beta_of(model.beta_loss), beta_of(model.training_loss)
-    huge_steps = model.learning_rate_init == 1 or (model.relaxation > 1 and model.solver == "mu")
+    huge_steps = model.learning_rate_init == 1 or model.solver != "eg"
     with warnings.catch_warnings():
         if min(betas) < 1 or huge_steps:
             warnings.simplefilter("ignore", RuntimeWarning)
