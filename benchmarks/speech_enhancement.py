@@ -54,6 +54,7 @@ NETWORK = {"averaging": 0.995, "learning_rate_decay": 0.75, "max_iter": 1, "verb
 TIED, UNTIED = (f"deep NMF, {kind}, all layers, K=8" for kind in ("tied", "untied"))
 TIED_16, UNTIED_16 = (f"deep NMF, {kind}, all layers, K=16" for kind in ("tied", "untied"))
 LARGER = f"{TIED_16}, relaxed, 100 bases a source"
+LONGER = 0.75**0.5  # the decay for twice as many draws
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,9 @@ ROWS = {
     f"{TIED}, relaxed": tied(8, relaxation=2.0),
     f"{TIED_16}, relaxed": tied(16, relaxation=2.0),
     LARGER: tied(16, relaxation=2.0, n_components=100),
+    f"{LARGER}, 16 draws": tied(
+        16, 16, relaxation=2.0, n_components=100, learning_rate_decay=LONGER
+    ),
     f"{TIED_16}, relaxed, 200 bases a source": tied(16, relaxation=2.0, n_components=200),
     f"{UNTIED_16}, relaxed, 100 bases a source": untied(
         16, LARGER, relaxation=2.0, n_components=100
@@ -126,6 +130,9 @@ ROWS = {
     "network, 1x1024 sigmoid": network(8, 1024, activation="logistic"),
     "network, 2x1024 ReLU": network(8, 1024, 1024, activation="relu"),
     "network, 3x1024 ReLU": network(8, 1024, 1024, 1024, activation="relu"),
+    "network, 3x1024 ReLU, 16 draws": network(
+        16, 1024, 1024, 1024, activation="relu", learning_rate_decay=LONGER
+    ),
     "network, 2x1536 ReLU": network(8, 1536, 1536, activation="relu"),
 }
 
