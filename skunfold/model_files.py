@@ -57,7 +57,8 @@ def save_model(
         Any of its classes, usually fitted.  Estimators among its parameters and attributes must
         be of these classes too.
     file : str or path-like
-        Where to write.  Any name will do; nothing is appended to it.
+        Where to write.  Any name will do; nothing is appended to it.  A model file that is
+        there is replaced.
     training_state : bool, default=False
         Whether to store what training is made of between two epochs, too: parameters, step
         size, running averages, random numbers.  The loaded model's `fit` with
@@ -72,7 +73,7 @@ def save_model(
     ValueError
         If its lists, dictionaries and strings take more than 16 MiB.  Nothing is written.
     OSError
-        If the file cannot be written.
+        If the file cannot be written, or is there already and no model file.
 
     See Also
     --------
@@ -93,7 +94,7 @@ def save_model(
     >>> load_model(file).n_components
     3
     """
-    target = _checked_target(file)
+    target = check_model_target(file)
     text, arrays = _encoded(estimator, training_state)
     with replacing(target) as temporary, open(temporary, "xb") as stream:
         _write_archive(stream, text, arrays)
@@ -138,6 +139,10 @@ def load_model(file: str | os.PathLike) -> Any:
         ...
     ValueError: ...notes.txt is damaged or is not a skunfold model file: File is not a zip file.
     """
+    if not os.path.exists(file):
+        raise FileNotFoundError(f"There is no file {os.fspath(file)}; check the path.")
+    if os.path.isdir(file):
+        raise IsADirectoryError(f"{os.fspath(file)} is a folder; name the model's file.")
     with open(file, "rb") as stream:
         try:
             return _read_archive(stream, os.fstat(stream.fileno()).st_size)
@@ -174,7 +179,8 @@ class Checkpoint:
         From `fit`, before training begins, if the estimator holds something that a model file
         cannot, such as a ``RandomState`` or a cache (`memory`).
     OSError
-        From `fit`, before training begins, if there is no folder for the file.
+        From `fit`, before training begins, if there is no folder for the file, or it is there
+        already and no model file.
 
     Warns
     -----
@@ -216,7 +222,7 @@ class Checkpoint:
 
     def setup(self, estimator: Any, context: Any) -> None:
         """Check, before a fit begins, that it can be saved."""
-        _checked_target(self.file)
+        check_model_target(self.file)
         _encoded(_without_callbacks(estimator), training_state=True)
 
     def teardown(self, estimator: Any, context: Any) -> None:
@@ -238,18 +244,33 @@ class Checkpoint:
             )
 
 
-class _NewerFormatError(Exception):
-    """The file is sound, but newer than this code."""
-
-
-def _checked_target(file: str | os.PathLike) -> Path:
-    """Return where a file is to be written, with links followed, if it can stand there."""
+def check_model_target(file: str | os.PathLike) -> Path:
+    """Return where a model is to be written, with links followed, if it can stand there."""
     target = Path(os.path.realpath(file))
     if target.is_dir():
         raise IsADirectoryError(f"{file} is a folder; name a file for the model.")
     if not target.parent.is_dir():
-        raise FileNotFoundError(f"The folder {target.parent} does not exist; make it first.")
+        raise FileNotFoundError(f"There is no folder {target.parent}; make it first.")
+    if target.exists() and not _may_be_replaced(target):
+        raise FileExistsError(f"{file} exists and is no model; choose another name.")
     return target
+
+
+def _may_be_replaced(file: Path) -> bool:
+    """Return whether a file is a model, or empty, so that nothing of the user's is lost."""
+    if not file.is_file():
+        return False
+    if file.stat().st_size == 0:
+        return True
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return _DOCUMENT in archive.namelist()
+    except (zipfile.BadZipFile, NotImplementedError):
+        return False
+
+
+class _NewerFormatError(Exception):
+    """The file is sound, but newer than this code."""
 
 
 def _without_callbacks(estimator: Any) -> Any:

@@ -45,6 +45,26 @@ def test_no_jobs():
         DeepNMFRegressor(2, n_layers=2, n_jobs=0).fit(X, X)
 
 
+def test_a_classifier_in_place_of_a_regressor():
+    waveforms = list(RNG.uniform(-1, 1, (2, 2000)))
+    with pytest.raises(TypeError, match="regressor is a classifier, UnfoldedBPClassifier"):
+        SpeechEnhancer(UnfoldedBPClassifier()).fit(waveforms[:1], waveforms[1:])
+
+
+@pytest.mark.parametrize(
+    ("output", "advice"),
+    [("linear", "give an int of at least 1[.]"), ("mask", "or 2 of them, targets first")],
+)
+def test_components_that_do_not_fit_the_groups(output, advice):
+    with pytest.raises(ValueError, match=rf"n_components=\(2, 0, 3\) does not fit .* {advice}"):
+        DeepNMFRegressor((2, 0, 3), output=output, n_layers=2).fit(X, X)
+
+
+def test_groups_of_another_number_of_samples():
+    with pytest.raises(ValueError, match=r"groups has the shape \(2,\).* the 30 samples"):
+        DeepNMFRegressor(2, n_layers=2).fit(X, X, groups=[0, 1])
+
+
 def test_names_of_files_instead_of_waveforms():
     with pytest.raises(ValueError, match=r"X\[0\] must hold samples, got 'a.wav'; read_audio"):
         SpeechEnhancer().fit(["a.wav"], ["b.wav"])

@@ -162,7 +162,7 @@ def test_refused_estimators(tmp_path):
 def test_places_that_cannot_be_written(tmp_path):
     with pytest.raises(IsADirectoryError, match="is a folder"):
         save_model(Tiny(), tmp_path)
-    with pytest.raises(FileNotFoundError, match="does not exist"):
+    with pytest.raises(FileNotFoundError, match="There is no folder"):
         save_model(Tiny(), tmp_path / "missing" / "model")
     with pytest.raises(FileNotFoundError):
         load_model(tmp_path / "missing")
@@ -418,3 +418,32 @@ def test_speech_enhancer(tmp_path):
     loaded = round_trip(enhancer, tmp_path)
     np.testing.assert_array_equal(loaded.enhance(speech[0]), enhancer.enhance(speech[0]))
     assert isinstance(loaded.regressor, DeepNMFRegressor)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "archive.zip"])
+def test_a_file_that_is_no_model_is_not_replaced(tmp_path, name):
+    file = tmp_path / name
+    if name == "archive.zip":
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("thesis.txt", "all of it")
+    else:
+        file.write_text("all of it")
+    before = file.read_bytes()
+    with pytest.raises(FileExistsError, match=f"{name} exists and is no model; choose"):
+        save_model(SparseNMF(2), file)
+    assert file.read_bytes() == before
+
+
+def test_a_model_or_an_empty_file_is_replaced(tmp_path):
+    file = tmp_path / "model"
+    file.touch()
+    for n_components in (2, 3):
+        save_model(SparseNMF(n_components), file)
+        assert load_model(file).n_components == n_components
+
+
+def test_a_missing_model_and_a_folder_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"There is no file .*nowhere; check the path"):
+        load_model(tmp_path / "nowhere")
+    with pytest.raises(IsADirectoryError, match="is a folder; name the model's file"):
+        load_model(tmp_path)

@@ -15,7 +15,6 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import (
     _check_sample_weight,
-    check_consistent_length,
     check_is_fitted,
     check_non_negative,
     validate_data,
@@ -220,8 +219,12 @@ class DeepNMFBase(
             self._check_structure()
         X, y, weight = self._checked(X, y, sample_weight, self.n_outputs_ if going_on else None)
         if groups is not None:
-            check_consistent_length(X, groups)
             groups = np.asarray(groups)
+            if groups.shape != (len(X),):
+                raise ValueError(
+                    f"groups has the shape {groups.shape}; give one for each of the {len(X)} "
+                    "samples."
+                )
         if weight is None or weight.all():
             return X, y, weight, groups
         used = weight > 0

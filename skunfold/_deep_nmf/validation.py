@@ -13,10 +13,12 @@ def group_sizes(n_components, output, n_targets):
     needed = sizes[:n_targets] if output == "mask" else sizes
     whole = all(isinstance(size, Integral) and int(size) >= 0 for size in sizes)
     if len(sizes) != n_groups or not whole or min(needed, default=0) < 1:
+        several = (
+            f", or {n_groups} of them, targets first (the last one, the residual, may be 0)"
+        )
         raise ValueError(
-            f"n_components={n_components!r} does not fit output={output!r}: give an int, or "
-            f"{n_groups} int, one a source group (only the residual, the last one for mask "
-            "output, may be 0)."
+            f"n_components={n_components!r} does not fit output={output!r}: give an int of at "
+            f"least 1{several if output == 'mask' else ''}."
         )
     return tuple(int(size) for size in sizes)
 

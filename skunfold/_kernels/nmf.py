@@ -5,7 +5,7 @@ where every sample starts alike. With the reconstruction v = h W::
 
     A = X v^(beta-2)         B = v^(beta-1)
     num = A W^T              den = B W^T + sparsity
-    h' = h (num / den)^exponent                 an exponent of 1, unless updates are over-relaxed
+    h' = h (num / den)^exponent              an exponent of 1, unless updates are over-relaxed
 
 For beta = 1, B is one, and den the row sums of W plus the sparsity: divided into the rows of
 W once for all samples, they cost no product and no pass. For beta = 2, num = X W^T is the same
@@ -96,14 +96,14 @@ def _layer_of(W, beta, sparsity, n_samples, uses):
     return BetaLayer(W, sparsity, beta)
 
 
-def infer(X, layers, h, work=FRESH, exponents=repeat(1.0)):
+def infer(X, layers, h, work=FRESH, exponents=None):
     """Yield the activations (n, R) after each layer, from h.
 
     It is one array, which the next layer changes.
     """
     out = work.array("h", (X.shape[0], h.shape[1]), X.dtype)
     previous, data = None, None
-    for layer, exponent in zip(layers, exponents):
+    for layer, exponent in zip(layers, exponents or repeat(1.0)):
         if layer is not previous:
             previous, data = layer, layer.data(X, work)
         ratio, _ = layer.growth(data, h, work)

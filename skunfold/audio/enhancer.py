@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, _fit_context, clone
+from sklearn.base import BaseEstimator, _fit_context, clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
@@ -200,6 +200,8 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
             or lengths of recordings differ, a waveform is empty, not 1-D, not floating point
             or not finite, all of ``X`` or of ``y`` is silent, or ``X`` equals ``y``; likewise
             for ``X_val`` and ``y_val``, of which the regressor must have a use.
+        TypeError
+            If the regressor is a classifier.
         """
         noisy, clean = check_pairs(X, y)
         check_separable(noisy, clean)
@@ -240,6 +242,8 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
             or a waveform is empty, silent, not 1-D, not floating point or not finite;
             for ``X_val`` and ``y_val`` as in `fit`. If ``n_draws`` is above 1 and the regressor
             cannot go on from a fit, or would hold out a part of each draw.
+        TypeError
+            If the regressor is a classifier.
 
         See Also
         --------
@@ -418,6 +422,11 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         regressor = _default_regressor(rng) if self.regressor is None else clone(self.regressor)
         if self.warm_start and hasattr(self, "regressor_"):
             regressor = self.regressor_
+        if is_classifier(regressor):
+            raise TypeError(
+                f"regressor is a classifier, {type(regressor).__name__}; magnitudes need a "
+                "regressor, such as DeepNMFRegressor(output='mask')"
+            )
         known = self._validation_frames(regressor, *validation)
         if n_draws > 1:
             check_goes_on(regressor, n_draws, bool(known))

@@ -89,8 +89,12 @@ def read_audio(
     if isinstance(file, str | os.PathLike):
         if not os.path.exists(file):
             raise FileNotFoundError(f"there is no audio file {os.fspath(file)}; check the path")
-        with open(file, "rb"):  # a folder or a lack of permission is the system's error
+        if os.path.isdir(file):
+            raise IsADirectoryError(f"{os.fspath(file)} is a folder; name an audio file")
+        with open(file, "rb"):  # a lack of permission is the system's error
             pass
+        if os.path.getsize(file) == 0 and os.path.isfile(file):
+            raise ValueError(f"{os.fspath(file)} is empty: it holds no bytes")
     name = _name(file)
     try:
         with soundfile.SoundFile(file) as source:

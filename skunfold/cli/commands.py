@@ -8,7 +8,7 @@ from sklearn.utils import Bunch
 from skunfold.cli import web_page
 from skunfold.cli.demo import N_STAGES, check_demo_folder, run_demo
 from skunfold.cli.enhance import enhance
-from skunfold.cli.files import check_model_target, load_enhancer
+from skunfold.cli.files import check_new_model, load_enhancer
 from skunfold.cli.progress import open_progress
 from skunfold.cli.workbench import (
     SNRS,
@@ -39,7 +39,7 @@ def demo(options: argparse.Namespace) -> int:
 
 def train(options: argparse.Namespace) -> int:
     """Train an enhancer on two folders, and write it to a model file."""
-    check_model_target(options.output, options.overwrite)
+    check_new_model(options.output, options.overwrite)
     enhancer = make_enhancer(
         options.seed,
         n_context=options.context,

@@ -1,7 +1,6 @@
 """What the commands may read and write: checks that come before any work."""
 
 import os
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import soundfile
 
 from skunfold.audio import SpeechEnhancer
-from skunfold.model_files import load_model
+from skunfold.model_files import check_model_target, load_model
 
 STREAM = Path("-")  # stdin or stdout
 
@@ -24,12 +23,13 @@ class Task:
 
 def load_enhancer(file: Path) -> SpeechEnhancer:
     """Read a model and check that it is a fitted enhancer."""
-    if not file.is_file():
+    if not file.exists():
         raise FileNotFoundError(f"There is no model {file}; `skunfold train` makes one.")
     model = load_model(file)
     if not isinstance(model, SpeechEnhancer) or not hasattr(model, "regressor_"):
         raise ValueError(
-            f"{file} holds a {type(model).__name__}, not a fitted SpeechEnhancer; "
+            f"The model in {file} is of class {type(model).__name__}, not a fitted "
+            "SpeechEnhancer; "
             "`skunfold train` makes one."
         )
     return model
@@ -72,12 +72,9 @@ def plan_tasks(inputs: list[str], output: str, may_exist: bool) -> list[Task]:
     return tasks
 
 
-def check_model_target(file: Path, overwrite: bool) -> None:
+def check_new_model(file: Path, overwrite: bool) -> None:
     """Raise unless a model may be written there."""
-    if file.is_dir():
-        raise IsADirectoryError(f"{file} is a folder; name a file for the model.")
-    if file.exists() and not zipfile.is_zipfile(file):
-        raise FileExistsError(f"{file} exists and is no model; choose another name.")
+    check_model_target(file)
     if file.exists() and not overwrite:
         raise FileExistsError(f"{file} exists; choose another name, or give --overwrite.")
     check_writable(file.parent)

@@ -140,8 +140,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the options, or exit with code 2 if they make no sense."""
-    parser = build_parser()
-    options = parser.parse_args(argv)
+    options = build_parser().parse_args(argv)
+    parser = options.parser
     if options.command == "train":
         largest = options.layers + 1
         if options.trained_layers != "all" and options.trained_layers > largest:
@@ -247,13 +247,15 @@ def _add_app(commands: Any) -> None:
 def _add_command(
     commands: Any, name: str, summary: str, text: str, epilogue: str
 ) -> argparse.ArgumentParser:
-    return commands.add_parser(
+    command = commands.add_parser(
         name,
         help=summary,
         description=text,
         epilog=epilogue,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    command.set_defaults(parser=command)
+    return command
 
 
 def _add_recordings(command: argparse.ArgumentParser) -> None:

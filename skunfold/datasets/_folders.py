@@ -35,6 +35,8 @@ def load_recordings(folder: str | os.PathLike[str], *, sample_rate: int = 16000)
     ------
     FileNotFoundError
         If there is no such folder.
+    NotADirectoryError
+        If it is a file.
     ValueError
         If the folder holds no such file, a file cannot be read, is empty or holds NaN or
         infinity, or `sample_rate` is no positive integer.
@@ -58,6 +60,8 @@ def load_recordings(folder: str | os.PathLike[str], *, sample_rate: int = 16000)
     """
     check_rate("sample_rate", sample_rate)
     root = Path(folder)
+    if root.is_file():
+        raise NotADirectoryError(f"{root} is a file; name the folder that it is in")
     if not root.is_dir():
         raise FileNotFoundError(f"there is no folder {root}; check the path")
     files = {

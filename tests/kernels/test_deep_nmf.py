@@ -90,9 +90,7 @@ def test_gradients_match_finite_differences(beta, output, layers, prefix):
 
 @pytest.mark.parametrize("exponent", [1.5, 2.0])
 @pytest.mark.parametrize("beta", BETAS)
-@pytest.mark.parametrize(
-    ("layers", "prefix"), [((0, 1, 2), True), ((0, 0, 0), False)], ids=str
-)
+@pytest.mark.parametrize(("layers", "prefix"), [((0, 1, 2), True), ((0, 0, 0), False)], ids=str)
 def test_gradients_of_relaxed_updates(beta, exponent, layers, prefix):
     network, parameters, (X, h, y) = make_problem("mask", layers, beta, exponent=exponent)
     inputs = (X, h) if prefix else (X,)
