@@ -89,7 +89,10 @@ def _random_state(values):
 def _average(values, parameters):
     if values is None:
         return None
-    average = RunningAverage(_number(values["decay"]), _arrays(values["values"], parameters))
+    decay = _number(values["decay"])
+    if not 0 <= decay < 1:
+        raise ValueError("the decay of its running average is not between 0 and 1")
+    average = RunningAverage(decay, _arrays(values["values"], parameters))
     average._n_updates = _count(values["_n_updates"])
     return average
 
@@ -120,6 +123,6 @@ def _count(value):
 
 
 def _of_kind(value, kind):
-    if not isinstance(value, kind):
+    if not isinstance(value, kind) or isinstance(value, bool):  # a bool is an int to Python
         raise ValueError(f"its training holds a {type(value).__name__} where that cannot stand")
     return value

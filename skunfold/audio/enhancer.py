@@ -44,7 +44,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
     regressor : estimator, default=None
         Learns speech magnitudes of shape (n_frames, n_bins) from stacked mixture magnitudes of
         shape (n_frames, n_context * n_bins), the current frame last. None: a
-        `skunfold.DeepNMFRegressor` with ``output="mask"``, 16 tied layers, 50 components a
+        `skunfold.DeepNMFRegressor` with ``output="mask"``, 16 tied layers, 100 components a
         source and the settings of ``benchmarks/speech_enhancement.py``. Any other
         multi-output regressor will do; what it predicts below zero counts as zero. To search
         over its parameters give it here, and name them ``regressor__n_layers``.
@@ -474,13 +474,14 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
 def _default_regressor(rng: np.random.RandomState) -> Any:
     """Return the regressor of an enhancer that was given none."""
     return DeepNMFRegressor(
-        n_components=50,
+        n_components=100,
         n_layers=16,
         n_trained_layers="all",
         tied=True,
         output="mask",
         init="sparse_nmf",
         sparsity=2.0,
+        relaxation=2.0,
         learning_rate_init=0.1,
         averaging=0.995,
         batch_size=256,

@@ -31,6 +31,7 @@ def make_enhancer(
         "init": "sparse_nmf",
         "solver": "eg",
         "sparsity": SPARSITY,
+        "relaxation": 2.0,
         "early_stopping": True,
         "random_state": seed,
     }

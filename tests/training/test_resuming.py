@@ -48,6 +48,7 @@ def changed(data, path, value):
 
 BAD = {
     "a negative count": (["n_worse"], -1, "negative"),
+    "a truth value for a count": (["n_worse"], True, "a bool where"),
     "text for a count": (["n_no_change"], "1", "a str where"),
     "text for a loss": (["best_loss"], "low", "a str where"),
     "an unknown status": (["status"], "hacked", "status of its training is unknown"),
@@ -69,6 +70,7 @@ BAD = {
     "no random words": (["random_state", "state", "key"], np.ones(624), "Mersenne twister"),
     "a place outside": (["random_state", "state", "pos"], 10**6, "Mersenne twister"),
     "another generator": (["random_state", "bit_generator"], "PCG64", "MT19937"),
+    "an average of more than all": (["average", "decay"], 1.5, "not between 0 and 1"),
     "an average of nothing": (["average", "values"], [], "not shaped like"),
 }
 
