@@ -54,6 +54,7 @@ NETWORK = {"averaging": 0.995, "learning_rate_decay": 0.75, "max_iter": 1, "verb
 TIED, UNTIED = (f"deep NMF, {kind}, all layers, K=8" for kind in ("tied", "untied"))
 TIED_16, UNTIED_16 = (f"deep NMF, {kind}, all layers, K=16" for kind in ("tied", "untied"))
 LARGER = f"{TIED_16}, relaxed, 100 bases a source"
+LARGEST = f"{TIED_16}, relaxed, 200 bases a source"
 LONGER = 0.75**0.5  # the decay for twice as many draws
 
 
@@ -83,10 +84,10 @@ def last_layers(n_trained_layers, n_layers=25):
     )
 
 
-def tied(n_layers, n_draws=8, **params):
+def tied(n_layers, n_draws=8, start=None, seed=0, **params):
     """Return the row of deep NMF with tied layers, all trained."""
     tied = {"n_layers": n_layers, "tied": True, "max_iter": 1, "learning_rate_decay": 0.75}
-    return deep_nmf(n_draws, **tied | params)
+    return deep_nmf(n_draws, start, seed, **tied | params)
 
 
 def untied(n_layers, start, seed=0, **params):
@@ -121,7 +122,15 @@ ROWS = {
     f"{LARGER}, 16 draws": tied(
         16, 16, relaxation=2.0, n_components=100, learning_rate_decay=LONGER
     ),
-    f"{TIED_16}, relaxed, 200 bases a source": tied(16, relaxation=2.0, n_components=200),
+    LARGEST: tied(16, relaxation=2.0, n_components=200),
+    f"{LARGEST}, 8 more draws": tied(
+        16,
+        start=LARGEST,
+        seed=1,
+        relaxation=2.0,
+        n_components=200,
+        learning_rate_init=0.05,
+    ),
     f"{UNTIED_16}, relaxed, 100 bases a source": untied(
         16, LARGER, relaxation=2.0, n_components=100
     ),
