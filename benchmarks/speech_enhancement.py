@@ -54,7 +54,6 @@ NETWORK = {"averaging": 0.995, "learning_rate_decay": 0.75, "max_iter": 1, "verb
 TIED, UNTIED = (f"deep NMF, {kind}, all layers, K=8" for kind in ("tied", "untied"))
 TIED_16, UNTIED_16 = (f"deep NMF, {kind}, all layers, K=16" for kind in ("tied", "untied"))
 LARGER = f"{TIED_16}, relaxed, 100 bases a source"
-LARGEST = f"{TIED_16}, relaxed, 200 bases a source"
 LONGER = 0.75**0.5  # the decay for twice as many draws
 
 
@@ -66,10 +65,11 @@ class Row:
     n_draws: int
     start: str | None = None  # the row it goes on from; None: sparse NMF
     seed: int = 0  # of the draws
+    context_bands: int | None = None  # of the frames before the current one
 
 
-def deep_nmf(n_draws, start=None, seed=0, **params):
-    return Row(DeepNMFRegressor(**DEEP_NMF | params), n_draws, start, seed)
+def deep_nmf(n_draws, start=None, seed=0, context_bands=None, **params):
+    return Row(DeepNMFRegressor(**DEEP_NMF | params), n_draws, start, seed, context_bands)
 
 
 def last_layers(n_trained_layers, n_layers=25):
@@ -84,10 +84,10 @@ def last_layers(n_trained_layers, n_layers=25):
     )
 
 
-def tied(n_layers, n_draws=8, start=None, seed=0, **params):
+def tied(n_layers, n_draws=8, **params):
     """Return the row of deep NMF with tied layers, all trained."""
     tied = {"n_layers": n_layers, "tied": True, "max_iter": 1, "learning_rate_decay": 0.75}
-    return deep_nmf(n_draws, start, seed, **tied | params)
+    return deep_nmf(n_draws, **tied | params)
 
 
 def untied(n_layers, start, seed=0, **params):
@@ -119,18 +119,22 @@ ROWS = {
     f"{TIED}, relaxed": tied(8, relaxation=2.0),
     f"{TIED_16}, relaxed": tied(16, relaxation=2.0),
     LARGER: tied(16, relaxation=2.0, n_components=100),
-    f"{LARGER}, 16 draws": tied(
-        16, 16, relaxation=2.0, n_components=100, learning_rate_decay=LONGER
-    ),
-    LARGEST: tied(16, relaxation=2.0, n_components=200),
-    f"{LARGEST}, 8 more draws": tied(
-        16,
-        start=LARGEST,
-        seed=1,
-        relaxation=2.0,
-        n_components=200,
-        learning_rate_init=0.05,
-    ),
+    f"{TIED_16}, relaxed, 200 bases a source": tied(16, relaxation=2.0, n_components=200),
+    **{
+        f"{TIED_16}, relaxed, {n_components} bases a source, 40 bands{longer}": tied(
+            16,
+            n_draws,
+            relaxation=2.0,
+            n_components=n_components,
+            context_bands=40,
+            learning_rate_decay=decay,
+        )
+        for n_components, n_draws, decay, longer in (
+            (200, 8, 0.75, ""),
+            (200, 16, LONGER, ", 16 draws"),
+            (280, 16, LONGER, ", 16 draws"),
+        )
+    },
     f"{UNTIED_16}, relaxed, 100 bases a source": untied(
         16, LARGER, relaxation=2.0, n_components=100
     ),
@@ -146,13 +150,14 @@ ROWS = {
 }
 
 
-def fit(regressor, n_draws, seed, folder, keep=any_name):
+def fit(regressor, n_draws, seed, folder, keep=any_name, context_bands=None):
     """Return an enhancer fitted by the protocol, and the seconds that its fit took."""
     valid = validation_mixtures(folder, keep)
     enhancer = SpeechEnhancer(
         regressor,
         sample_rate=SAMPLE_RATE,
         n_context=N_CONTEXT,
+        context_bands=context_bands,
         snrs=SNRS,
         n_mixtures=N_TRAIN,
         n_draws=n_draws,
@@ -172,8 +177,11 @@ def fitted(name, options):
     if row.start is not None:
         row.regressor.set_params(init=FrozenEstimator(fitted(row.start, options)[0]))
     elif isinstance(row.regressor, DeepNMFRegressor):
-        row.regressor.set_params(init=_first_bases(row.regressor, options))
-    enhancer, seconds = fit(row.regressor, options.draws or row.n_draws, row.seed, options.data)
+        row.regressor.set_params(init=_first_bases(row, options))
+    n_draws = options.draws or row.n_draws
+    enhancer, seconds = fit(
+        row.regressor, n_draws, row.seed, options.data, context_bands=row.context_bands
+    )
     joblib.dump((enhancer.regressor_, seconds), file)
     return enhancer.regressor_, seconds
 
@@ -186,23 +194,26 @@ def run_row(name, options):
     if name == "ideal ratio mask":
         return measure(ideal_ratio_mask, folder, subset)
     regressor, seconds = fitted(name, options)
+    bands = ROWS[name].context_bands
     curve = regressor.validation_loss_curve_
     return {
         "n_parameters": regressor.n_parameters_,
         "n_epochs": len(curve) if curve else 0,
         "validation_loss_curve": curve and [round(loss, 3) for loss in curve],
         "fit_seconds": round(seconds, 1),
-    } | measure(lambda mixture, *_: masked(mixture, regressor.predict), folder, subset)
+    } | measure(lambda mixture, *_: masked(mixture, regressor.predict, bands), folder, subset)
 
 
-def _first_bases(regressor, options):
+def _first_bases(row, options):
     """Return the bases of sparse NMF that deep NMF of this sparsity and size starts from."""
-    sparsity, n_components = regressor.sparsity, regressor.n_components
-    name = f"bases, sparsity {sparsity:g}, {n_components} a source"
+    regressor, bands = row.regressor, row.context_bands
+    name = f"bases, sparsity {regressor.sparsity:g}, {regressor.n_components} a source"
+    name += f", {bands} bands" if bands else ""
     file = options.out.with_suffix(".models") / f"{name}.joblib"
     if not file.exists():
         sparse = clone(regressor).set_params(n_layers=1, n_trained_layers=0, init="sparse_nmf")
-        joblib.dump(fit(sparse, 1, 0, options.data)[0].regressor_.bases_[0], file)
+        enhancer, _ = fit(sparse, 1, 0, options.data, context_bands=bands)
+        joblib.dump(enhancer.regressor_.bases_[0], file)
     return joblib.load(file)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from pystoi import stoi
 from sklearn.utils import Bunch
 
-from skunfold.audio import STFT, stack_context
+from skunfold.audio import STFT, mel_bands, stack_context
 from skunfold.audio.features import recording_level
 from skunfold.datasets import load_recordings, make_mixtures
 from skunfold.metrics import sdr, si_sdr
@@ -70,7 +70,7 @@ def utterances_of(folder, subset):
     return [int(i) for _, mixtures in draws for i in mixtures.speech_index]
 
 
-def masked(mixture, magnitudes_of):
+def masked(mixture, magnitudes_of, context_bands=None):
     """Return a mixture with other magnitudes.
 
     As `SpeechEnhancer.enhance`, but at the level of the whole recording, as in training: deep
@@ -81,19 +81,23 @@ def masked(mixture, magnitudes_of):
     mixture : ndarray of shape (n_samples,)
         The waveform.
     magnitudes_of : callable
-        From stacked magnitudes (n_frames, 9 * 201) at level 1 to magnitudes (n_frames, 201).
+        From stacked magnitudes (n_frames, n_features) at level 1 to magnitudes
+        (n_frames, 201).
+    context_bands : int, default=None
+        Number of mel bands that the frames before the current one are gathered into.
     """
-    return next(masked_stages(mixture, lambda X: [magnitudes_of(X)]))
+    return next(masked_stages(mixture, lambda X: [magnitudes_of(X)], context_bands))
 
 
-def masked_stages(mixture, stages_of):
+def masked_stages(mixture, stages_of, context_bands=None):
     """Yield a mixture with each of the magnitudes that `stages_of` makes, as `masked` does."""
     stft = STFT(SAMPLE_RATE)
     spectrum = stft.analyze(mixture)
     magnitudes = np.abs(spectrum)
     level = recording_level(magnitudes)
     floored = np.maximum(magnitudes, np.finfo(magnitudes.dtype).tiny)
-    for estimate in stages_of(stack_context(magnitudes, N_CONTEXT) / level):
+    bands = context_bands and mel_bands(stft.n_bins, context_bands, SAMPLE_RATE)
+    for estimate in stages_of(stack_context(magnitudes, N_CONTEXT, bands=bands) / level):
         yield stft.synthesize(spectrum * (level * estimate / floored), len(mixture))
 
 

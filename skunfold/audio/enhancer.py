@@ -21,7 +21,7 @@ from skunfold.audio._checks import (
     check_recordings,
     check_separable,
 )
-from skunfold.audio.features import training_frames
+from skunfold.audio.features import context_bands_of, training_frames
 from skunfold.audio.io import FloatArray, check_waveform, read_audio, resample, write_audio
 from skunfold.audio.stft import STFT
 from skunfold.audio.streaming import EnhancementStream
@@ -43,7 +43,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
     ----------
     regressor : estimator, default=None
         Learns speech magnitudes of shape (n_frames, n_bins) from stacked mixture magnitudes of
-        shape (n_frames, n_context * n_bins), the current frame last. None: a
+        shape (n_frames, n_features), the current frame last. None: a
         `skunfold.DeepNMFRegressor` with ``output="mask"``, 16 tied layers, 100 components a
         source and the settings of ``benchmarks/speech_enhancement.py``. Any other
         multi-output regressor will do; what it predicts below zero counts as zero. To search
@@ -56,6 +56,10 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         Time between frames in seconds, between 1 sample and half the window.
     n_context : int, default=9
         Frames that the regressor is shown, the current one included; at least 1.
+    context_bands : int or None, default=None
+        Number of mel bands, at least 2, that the frames before the current one are gathered
+        into (`skunfold.audio.mel_bands`), which leaves the regressor fewer parameters and less
+        to compute. None: they are shown bin by bin.
     snrs : sequence of float, default=(-6, -3, 0, 3, 6, 9)
         Signal-to-noise ratios in dB at which `fit_sources` mixes; `fit` ignores them.
     n_mixtures : int or None, default=None
@@ -98,9 +102,9 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
     give the same samples. A `DeepNMFRegressor` with ``beta_loss="kullback-leibler"`` gives the
     same result whatever the level; other regressors depend on it.
 
-    The stacked magnitudes take ``4 * n_context * n_bins`` bytes a frame (100 frames a second)
-    for float32 waveforms, 0.9 GB for 20 minutes at the default settings; twice that for
-    float64.
+    The stacked magnitudes take 4 bytes a frame (100 frames a second) and feature for float32
+    waveforms, 0.9 GB for 20 minutes at the default settings; twice that for float64. There are
+    ``n_context * n_bins`` features, or ``(n_context - 1) * context_bands + n_bins``.
 
     References
     ----------
@@ -132,6 +136,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         "window_length": [Interval(Real, 0, None, closed="neither")],
         "hop_length": [Interval(Real, 0, None, closed="neither")],
         "n_context": [Interval(Integral, 1, None, closed="left")],
+        "context_bands": [Interval(Integral, 2, None, closed="left"), None],
         "snrs": ["array-like"],
         "n_mixtures": [Interval(Integral, 1, None, closed="left"), None],
         "n_draws": [Interval(Integral, 1, None, closed="left")],
@@ -147,6 +152,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         window_length: float = 0.025,
         hop_length: float = 0.010,
         n_context: int = 9,
+        context_bands: int | None = None,
         snrs: Sequence[float] = (-6, -3, 0, 3, 6, 9),
         n_mixtures: int | None = None,
         n_draws: int = 1,
@@ -158,6 +164,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         self.window_length = window_length
         self.hop_length = hop_length
         self.n_context = n_context
+        self.context_bands = context_bands
         self.snrs = snrs
         self.n_mixtures = n_mixtures
         self.n_draws = n_draws
@@ -400,7 +407,13 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
             If ``n_channels`` is below 1.
         """
         check_is_fitted(self)
-        return EnhancementStream(self.regressor_, self._stft(), self.n_context, n_channels)
+        return EnhancementStream(
+            self.regressor_,
+            self._stft(),
+            self.n_context,
+            n_channels,
+            context_bands=self.context_bands,
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -451,6 +464,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
             clean,
             stft=self._stft(),
             n_context=self.n_context,
+            bands=context_bands_of(self._stft(), self.context_bands),
             max_source_frames=_MAX_SOURCE_FRAMES,
             random_state=rng,
         )

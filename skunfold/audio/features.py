@@ -1,5 +1,8 @@
 """Features of a spectrogram: stacked context frames, and the level they are divided by.
 
+The frames before the current one say how it came about; they may be gathered into a few mel
+bands, which leaves regressors fewer parameters.
+
 The level is the root mean square of the magnitudes over frames and bins. With the unit-energy
 window of `skunfold.audio.STFT` that is the RMS of the waveform, within a few per cent for
 sounds of many frames without much energy at 0 Hz (which counts twice).
@@ -18,7 +21,62 @@ from skunfold.audio.io import FloatArray
 from skunfold.audio.stft import STFT
 
 
-def stack_context(frames: ArrayLike, n_context: int, past: ArrayLike | None = None) -> NDArray:
+def mel_bands(n_bins: int, n_bands: int, sample_rate: int = 16000) -> NDArray:
+    """Return the weights by which bands gather the bins of a spectrum.
+
+    Triangles, equally spaced on the mel scale from 0 Hz to half the sample rate, each from
+    the centre of one neighbour to that of the other: the weights of each bin add up to one.
+
+    Parameters
+    ----------
+    n_bins : int
+        Number of bins, at least 2, equally spaced from 0 Hz to half the sample rate.
+    n_bands : int
+        Number of bands, at least 2.
+    sample_rate : int, default=16000
+        In Hz.
+
+    Returns
+    -------
+    ndarray of shape (n_bins, n_bands)
+        The weights, between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two bands, or so many that one holds no bin.
+
+    Notes
+    -----
+    The scale is that of O'Shaughnessy, "Speech communication: human and machine" (1987):
+    2595 log10(1 + f / 700 Hz).
+
+    Examples
+    --------
+    >>> from skunfold.audio import mel_bands
+    >>> mel_bands(5, 3, sample_rate=8000).round(2)
+    array([[1.  , 0.  , 0.  ],
+           [0.17, 0.83, 0.  ],
+           [0.  , 0.68, 0.32],
+           [0.  , 0.3 , 0.7 ],
+           [0.  , 0.  , 1.  ]])
+    """
+    if n_bands < 2:
+        raise ValueError(f"n_bands must be at least 2, got {n_bands}")
+    mel = 2595 * np.log10(1 + np.linspace(0, sample_rate / 2, n_bins) / 700)
+    centres, distance = np.linspace(0, mel[-1], n_bands, retstep=True)
+    weights = np.maximum(0, 1 - np.abs(mel[:, None] - centres) / distance)
+    if not weights.any(axis=0).all():
+        raise ValueError(f"n_bands={n_bands} are too many for {n_bins} bins; give fewer")
+    return weights
+
+
+def stack_context(
+    frames: ArrayLike,
+    n_context: int,
+    past: ArrayLike | None = None,
+    bands: ArrayLike | None = None,
+) -> NDArray:
     """Put the frames before each frame in front of it.
 
     Parameters
@@ -29,16 +87,21 @@ def stack_context(frames: ArrayLike, n_context: int, past: ArrayLike | None = No
         Number of frames stacked, the current one included; at least 1.
     past : array-like of shape (n_context - 1, n_bins), default=None
         The frames before the first. None: zeros.
+    bands : array-like of shape (n_bins, n_bands), default=None
+        Weights that gather the bins of the frames before the current one into bands, see
+        `mel_bands`. None: they stay as they are.
 
     Returns
     -------
-    ndarray of shape (n_frames, n_context * n_bins)
+    ndarray of shape (n_frames, (n_context - 1) * n_bands + n_bins)
         The oldest frame first, the current frame last; a new array of the frames' dtype.
+        Without bands its width is ``n_context * n_bins``.
 
     Raises
     ------
     ValueError
-        If ``frames`` is not 2-D, ``n_context`` is below 1 or ``past`` has another shape.
+        If ``frames`` is not 2-D, ``n_context`` is below 1, or ``past`` or ``bands`` have
+        another shape.
 
     Notes
     -----
@@ -62,8 +125,21 @@ def stack_context(frames: ArrayLike, n_context: int, past: ArrayLike | None = No
     past = np.zeros(expected, frames.dtype) if past is None else np.asarray(past)
     if past.shape != expected:
         raise ValueError(f"past must be of shape {expected}, got {past.shape}")
-    both = np.concatenate([past.astype(frames.dtype, copy=False), frames])
-    return np.concatenate([both[i : i + len(frames)] for i in range(n_context)], axis=1)
+    before = np.concatenate([past.astype(frames.dtype, copy=False), frames])
+    if bands is not None:
+        weights = np.asarray(bands, dtype=np.result_type(frames, np.float32))
+        if weights.ndim != 2 or len(weights) != frames.shape[1]:
+            raise ValueError(
+                f"bands must be of shape ({frames.shape[1]}, n_bands), got {weights.shape}"
+            )
+        before = before @ weights
+    stacked = [before[i : i + len(frames)] for i in range(n_context - 1)]
+    return np.concatenate([*stacked, frames], axis=1)
+
+
+def context_bands_of(stft: STFT, n_bands: int | None) -> NDArray | None:
+    """Return the weights of mel bands for a transform's bins, or None for no bands."""
+    return None if n_bands is None else mel_bands(stft.n_bins, n_bands, stft.sample_rate)
 
 
 class RunningLevel:
@@ -137,6 +213,7 @@ def training_frames(
     *,
     stft: STFT,
     n_context: int,
+    bands: NDArray | None,
     max_source_frames: int,
     random_state: np.random.RandomState,
 ) -> tuple[NDArray, NDArray, list[NDArray], NDArray]:
@@ -152,6 +229,8 @@ def training_frames(
         The transform.
     n_context : int
         Number of frames stacked, at least 1.
+    bands : ndarray of shape (n_bins, n_bands) or None
+        What the frames before the current one are gathered by, see `stack_context`.
     max_source_frames : int
         Most frames of each source returned, at least 1.
     random_state : RandomState
@@ -159,18 +238,19 @@ def training_frames(
 
     Returns
     -------
-    X : ndarray of shape (n_frames, n_context * n_bins)
+    X : ndarray of shape (n_frames, n_features)
         Stacked magnitudes of the mixtures; float32 if all waveforms are.
     y : ndarray of shape (n_frames, n_bins)
         Magnitudes of the speech.
-    sources : list of 2 ndarrays of shape (n_source_frames, n_context * n_bins)
+    sources : list of 2 ndarrays of shape (n_source_frames, n_features)
         Stacked magnitudes of the speech, and of the rest of the mixture, in the same frames.
     recording : ndarray of int of shape (n_frames,)
         Which recording each frame is from.
     """
     n_frames = sum(stft.n_frames(len(waveform)) for waveform in noisy)
     dtype = np.result_type(*{waveform.dtype for waveform in noisy + clean})
-    X = np.empty((n_frames, n_context * stft.n_bins), dtype=dtype)
+    width = stft.n_bins if bands is None else bands.shape[1]
+    X = np.empty((n_frames, (n_context - 1) * width + stft.n_bins), dtype=dtype)
     y = np.empty((n_frames, stft.n_bins), dtype=dtype)
     drawn = np.zeros(n_frames, dtype=bool)
     n_drawn = min(n_frames, max_source_frames)
@@ -181,7 +261,7 @@ def training_frames(
     for i, (mixture, speech) in enumerate(zip(noisy, clean)):
         magnitudes = [np.abs(stft.analyze(x)) for x in (mixture, speech, mixture - speech)]
         level = recording_level(magnitudes[0])
-        stacked = [stack_context(m, n_context) / level for m in magnitudes]
+        stacked = [stack_context(m, n_context, bands=bands) / level for m in magnitudes]
         sounding = np.asarray(magnitudes[0].any(axis=1))
         rows = slice(n_kept, n_kept + int(sounding.sum()))
         X[rows] = stacked[0][sounding]

@@ -3,9 +3,9 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from skunfold.audio.features import RunningLevel, stack_context
+from skunfold.audio.features import RunningLevel, context_bands_of, stack_context
 from skunfold.audio.io import FloatArray, check_waveform
 from skunfold.audio.stft import STFT, AnalysisStream, ComplexArray, SynthesisStream
 
@@ -20,9 +20,8 @@ class EnhancementStream:
     Parameters
     ----------
     regressor : object
-        Its ``predict`` turns stacked magnitudes of shape (n_frames, n_context * n_bins),
-        divided by the level so far, into magnitudes of shape (n_frames, n_bins). Negative
-        ones count as zero.
+        Its ``predict`` turns stacked magnitudes, as `stack_context` makes them, divided by the
+        level so far, into magnitudes of shape (n_frames, n_bins). Negative ones count as zero.
     stft : STFT
         The transform that the regressor was trained with.
     n_context : int
@@ -30,6 +29,9 @@ class EnhancementStream:
     n_channels : int or None, default=None
         None: blocks of shape (n_samples,). A number, at least 1: blocks of shape
         (n_samples, n_channels), each channel enhanced by itself.
+    context_bands : int or None, default=None
+        Number of `mel_bands` that the frames before the current one are gathered into. None:
+        they stay as they are.
 
     Attributes
     ----------
@@ -39,7 +41,7 @@ class EnhancementStream:
     Raises
     ------
     ValueError
-        If ``n_channels`` is below 1.
+        If ``n_channels`` is below 1, or ``context_bands`` does not suit the bins.
 
     See Also
     --------
@@ -64,7 +66,13 @@ class EnhancementStream:
     """
 
     def __init__(
-        self, regressor: Any, stft: STFT, n_context: int, n_channels: int | None = None
+        self,
+        regressor: Any,
+        stft: STFT,
+        n_context: int,
+        n_channels: int | None = None,
+        *,
+        context_bands: int | None = None,
     ) -> None:
         if n_channels is not None and n_channels < 1:
             raise ValueError(f"n_channels must be at least 1 or None, got {n_channels!r}")
@@ -72,6 +80,8 @@ class EnhancementStream:
         self.stft = stft
         self.n_context = n_context
         self.n_channels = n_channels
+        self.context_bands = context_bands
+        self._bands = context_bands_of(stft, context_bands)
         self._restart()
 
     @property
@@ -81,7 +91,7 @@ class EnhancementStream:
 
     def _restart(self) -> None:
         self._channels = [
-            _Channel(self.regressor, self.stft, self.n_context)
+            _Channel(self.regressor, self.stft, self.n_context, self._bands)
             for _ in range(self.n_channels or 1)
         ]
 
@@ -132,9 +142,12 @@ class EnhancementStream:
 class _Channel:
     """One channel of a stream: analysis, level, context, regressor, synthesis."""
 
-    def __init__(self, regressor: Any, stft: STFT, n_context: int) -> None:
+    def __init__(
+        self, regressor: Any, stft: STFT, n_context: int, bands: NDArray | None
+    ) -> None:
         self.regressor = regressor
         self.n_context = n_context
+        self.bands = bands
         self.analysis = AnalysisStream(stft)
         self.synthesis = SynthesisStream(stft)
         self.level = RunningLevel()
@@ -154,7 +167,7 @@ class _Channel:
         magnitudes = np.abs(spectra)
         if len(spectra):
             level = self.level.update(magnitudes)[:, None]
-            stacked = stack_context(magnitudes, self.n_context, self.past)
+            stacked = stack_context(magnitudes, self.n_context, self.past, self.bands)
             recent = np.concatenate([self.past, magnitudes])
             self.past = recent[len(recent) - len(self.past) :]
             stacked /= level

@@ -418,6 +418,20 @@ def test_deep_nmf_streams(network):
     np.testing.assert_allclose(output, network.enhance(noisy), rtol=0, atol=1e-5)
 
 
+def test_the_context_in_bands(network):
+    data, noisy = load_bundled_recordings("train"), load_bundled_recordings("test").speech[0]
+    enhancer = SpeechEnhancer(
+        small_network(), n_context=3, context_bands=20, n_mixtures=4, random_state=0
+    ).fit_sources([s[:32000] for s in data.speech], data.noise)
+    assert enhancer.regressor_.n_features_in_ == 2 * 20 + 201
+    assert enhancer.regressor_.n_parameters_ < network.regressor_.n_parameters_
+    stream = enhancer.stream()
+    output = np.concatenate([*map(stream.process, split(noisy[:8000], [333])), stream.flush()])
+    np.testing.assert_allclose(output, enhancer.enhance(noisy[:8000]), rtol=0, atol=1e-5)
+    with pytest.raises(ValueError, match="n_bands=300 are too many for 201 bins"):
+        enhancer.set_params(context_bands=300).fit_sources(data.speech, data.noise)
+
+
 def test_deep_nmf_does_not_depend_on_the_level(network):
     noisy = load_bundled_recordings("test").speech[0][:8000]
     quiet = network.enhance(noisy / 1024)
@@ -438,7 +452,7 @@ def test_deep_nmf_grid_search():
 def test_default_regressor():
     noisy, clean = make_recordings(1, n_samples=3000)
     enhancer = SpeechEnhancer(n_context=1, random_state=0).fit(noisy, clean)
-    chosen = {"n_layers": 16, "tied": True, "sparsity": 2.0, "averaging": 0.995}
+    chosen = {"n_layers": 16, "tied": True, "sparsity": 2.0, "relaxation": 2.0}
     assert isinstance(enhancer.regressor_, DeepNMFRegressor)
     assert chosen.items() <= enhancer.regressor_.get_params().items()
     assert len(enhancer.regressor_.bases_) == 16
