@@ -678,7 +678,7 @@ def test_one_target_gives_a_flat_prediction(spectra):
     [
         ({"n_trained_layers": 6}, "n_trained_layers=6 .* at most 5, or 'all'"),
         ({"n_components": (3, 2)}, r"n_components=\(3, 2\) does not fit output='linear'"),
-        ({"n_components": (0, 2), "output": "mask"}, "only the residual"),
+        ({"n_components": (0, 2), "output": "mask"}, "the residual, may be 0"),
         ({"output": "mask", "n_targets": 5}, "y has 12 columns; with output='mask'"),
         ({"init": np.ones((3, 12))}, r"init gives bases of shape \(3, 12\)"),
         ({"init": np.full((4, 12), -1.0)}, "Negative values"),

@@ -56,9 +56,9 @@ def mel_bands(n_bins: int, n_bands: int, sample_rate: int = 16000) -> NDArray:
     >>> from skunfold.audio import mel_bands
     >>> mel_bands(5, 3, sample_rate=8000).round(2)
     array([[1.  , 0.  , 0.  ],
-           [0.17, 0.83, 0.  ],
-           [0.  , 0.68, 0.32],
-           [0.  , 0.3 , 0.7 ],
+           [0.07, 0.93, 0.  ],
+           [0.  , 0.58, 0.42],
+           [0.  , 0.25, 0.75],
            [0.  , 0.  , 1.  ]])
     """
     if n_bands < 2:
