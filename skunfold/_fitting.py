@@ -1,5 +1,6 @@
 """What the `fit` methods of all estimators share."""
 
+import copy
 import warnings
 from contextlib import contextmanager
 
@@ -43,15 +44,16 @@ class TrainedEstimator(DocumentedEstimator, BaseEstimator):
         )
 
     def _state(self):
-        """Return the state of training: the last fit's, unless something else was trained."""
-        trained = self._trained_settings()
+        """Return the state of training: the last fit's, unless something else was trained.
+
+        It is a copy: should this fit fail, the last one stays as it was.
+        """
         known, state = self._training_state or (None, None)
-        if known != trained:
-            parameters = copies(self._parameters_to_train())
-            random_state = check_random_state(self.random_state)
-            state = TrainingState(parameters, self._update_rule(), random_state)
-            self._training_state = (trained, state)
-        return state
+        if known == self._trained_settings():
+            return copy.deepcopy(state)
+        parameters = copies(self._parameters_to_train())
+        random_state = check_random_state(self.random_state)
+        return TrainingState(parameters, self._update_rule(), random_state)
 
     def _set_results(self, state):
         """Set the attributes that training changes."""
@@ -67,6 +69,7 @@ class TrainedEstimator(DocumentedEstimator, BaseEstimator):
         scores = [e["validation_score"] for e in scored]
         finite_scores = [score for score in scores if score == score]  # of epochs in bounds
         return self._fitted_parameters(state) | {
+            "_training_state": (self._trained_settings(), state),
             "history_": history,
             "n_iter_": max(len(history), 1),
             "loss_": loss,
@@ -88,6 +91,12 @@ class TrainedEstimator(DocumentedEstimator, BaseEstimator):
                 "increase max_iter or tol.",
                 ConvergenceWarning,
             )
+
+
+def was_interrupted(estimator):
+    """Return whether Ctrl-C ended the last fit of an estimator, which then kept its best."""
+    _, state = getattr(estimator, "_training_state", None) or (None, None)
+    return state is not None and state.status == "interrupted"
 
 
 @contextmanager

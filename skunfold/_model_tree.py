@@ -220,6 +220,7 @@ class TreeReader:
         if "training" in node:
             training = self._decode_items(node["training"], depth)
             estimator._training_state = resuming.from_data(training)
+            resuming.check_parameters(estimator)
         return estimator
 
     def _decode(self, node: Any, depth: int) -> Any:

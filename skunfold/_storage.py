@@ -3,6 +3,7 @@
 import math
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,12 +34,15 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield the path of a new file in the same folder, which takes the place of the target.
 
     It does so once the block ends and all is on the disk. If the block fails, what was written
-    is removed, and a file that stood there before stays as it was. Links are followed.
+    is removed, and a file that stood there before stays as it was. Links are followed, and who
+    may read the file stays as it was.
     """
     target = Path(os.path.realpath(target))
     temporary = target.with_name(f".skunfold-{secrets.token_hex(8)}.tmp")
     try:
         yield temporary
+        if target.exists():
+            shutil.copymode(target, temporary)
         _flush_to_disk(temporary)
         os.replace(temporary, target)
     finally:

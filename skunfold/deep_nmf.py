@@ -137,13 +137,13 @@ default="nmf"
         processors. They are threads, or what ``joblib.parallel_config`` says: processes, or
         a Dask cluster, all workers of which are then used. Samples are sent to them once. Each
         computes with one thread, those of Dask with their own number; the result is the same
-        for any number, up to rounding. None: no workers; this process uses as many threads as
-        its BLAS would.
+        for any number, up to rounding. None, or a single one: no workers; this process uses as
+        many threads as its BLAS would.
 
     memory : str, object with the interface of joblib.Memory, or None, default=None
         Where to cache the initialisation, so that fits that differ in depth, solver or other
         matters of training (as in a grid search) compute it once; a str is the path of a
-        folder. It is found again only if `random_state` is an int.
+        folder. Used only if `random_state` is an int.
 
     Attributes
     ----------
@@ -169,7 +169,8 @@ default="nmf"
     loss_curve_ : list of float
         Training loss per sample of each epoch, each batch measured before its update.
     best_loss_ : float or None
-        Lowest training loss at the end of an epoch; None with `early_stopping`.
+        Lowest training loss at the end of an epoch; None if `early_stopping` has held out
+        samples.
     validation_loss_curve_ : list of float or None
         Loss of the held-out samples after each epoch; None without `early_stopping`.
     validation_scores_ : list of float or None

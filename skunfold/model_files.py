@@ -215,7 +215,7 @@ class Checkpoint:
     """
 
     def __init__(self, file: str | os.PathLike, *, every: int = 1) -> None:
-        if not isinstance(every, int) or every < 1:
+        if isinstance(every, bool) or not isinstance(every, int | np.integer) or every < 1:
             raise ValueError(f"every must be a positive integer, got {every!r}; 1 is usual")
         self.file = Path(file)
         self.every = every

@@ -93,7 +93,7 @@ default=None
     tol : float, default=1e-4
         Training stops when the monitored loss has not fallen by this part of itself for
         `n_iter_no_change` epochs in a row; "lbfgs" stops when no element of the gradient is
-        larger. 0 or more.
+        larger, or when the loss falls by less than scipy's ``ftol``. 0 or more.
 
     shuffle : bool, default=True
         Whether to shuffle the samples before each epoch. Ignored by "lbfgs".
@@ -338,7 +338,7 @@ default=None
     tol : float, default=1e-4
         Training stops when the monitored loss has not fallen by this part of itself for
         `n_iter_no_change` epochs in a row; "lbfgs" stops when no element of the gradient is
-        larger. 0 or more.
+        larger, or when the loss falls by less than scipy's ``ftol``. 0 or more.
 
     shuffle : bool, default=True
         Whether to shuffle the samples before each epoch. Ignored by "lbfgs".

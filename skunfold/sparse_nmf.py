@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from skunfold._deep_nmf.architecture import Architecture
 from skunfold._deep_nmf.initialization import random_start
 from skunfold._documentation import DocumentedEstimator
+from skunfold._fitting import restored_on_failure
 from skunfold._kernels import sparse_nmf
 from skunfold._kernels.divergences import BETA, beta_of
 from skunfold._kernels.outputs import LinearOutput
@@ -159,6 +160,12 @@ default="kullback-leibler"
         TypeError
             If X is sparse.
         """
+        with restored_on_failure(self):
+            self._fit(X)
+        return self
+
+    def _fit(self, X):
+        """Learn the bases, and set the fitted attributes."""
         data: NDArray = validate_data(
             self, X, dtype=[np.float64, np.float32], ensure_non_negative=True
         )
@@ -192,7 +199,6 @@ default="kullback-leibler"
         self.n_iter_ = self.max_iter
         if converged:
             self.n_iter_ = (len(losses) - 1) * sparse_nmf.CHECK_EVERY
-        return self
 
     def transform(self, X: ArrayLike) -> NDArray:
         """Return the activations of new data after `max_iter` updates.

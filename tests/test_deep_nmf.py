@@ -1,5 +1,6 @@
 """DeepNMFRegressor: oracles, invariants, training, and the scikit-learn API."""
 
+import copy
 import io
 import pickle
 import signal
@@ -22,6 +23,7 @@ from sklearn.preprocessing import MinMaxScaler
 
 from skunfold import DeepNMFRegressor, SparseNMF
 from skunfold._kernels.divergences import divergence
+from skunfold._training import loop
 
 
 @pytest.fixture
@@ -293,13 +295,21 @@ def test_partial_fit_without_trained_layers(mixtures):
 
 
 @pytest.mark.parametrize(
-    "changed", [{"n_components": 5}, {"output": "linear"}, {"n_targets": 2}], ids=str
+    "changed",
+    [
+        {"n_components": 5},
+        {"output": "linear"},
+        {"n_targets": 2},
+        {"n_layers": 3},
+        {"n_layers": 9},
+    ],
+    ids=str,
 )
 def test_the_structure_of_a_fitted_network_cannot_change(mixtures, changed):
     X, y = mixtures
     model = make_model(output="mask", warm_start=True).fit(X, y).set_params(**changed)
     for method in (model.fit, model.partial_fit):
-        with pytest.raises(ValueError, match=r"but the model was fitted with .*fit it anew"):
+        with pytest.raises(ValueError, match=r"but the model was fitted with .* anew"):
             method(X, y)
     with pytest.raises(ValueError, match="but the model was fitted with"):
         model.predict(X)
@@ -314,6 +324,60 @@ def test_a_failed_fit_leaves_the_former_one(mixtures):
     with pytest.raises(ValueError, match="init gives bases"):
         model.set_params(init=np.ones((3, 5))).fit(X[:, :5], y[:, :5])
     assert_array_equal(model.predict(X), expected)
+
+
+@pytest.mark.parametrize("again", ["fit", "partial_fit"])
+def test_a_failed_fit_leaves_the_training_where_it_was(mixtures, again, monkeypatch):
+    model = make_model(output="mask", max_iter=3, tol=0, warm_start=True, batch_size=20)
+    failing, undisturbed = clone(model).fit(*mixtures), clone(model).fit(*mixtures)
+
+    def fail(state, settings, entry, seconds):
+        raise RuntimeError("no more")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "write_history", fail)
+        with pytest.raises(RuntimeError, match="no more"):
+            getattr(failing, again)(*mixtures)
+    for one in (failing, undisturbed):
+        getattr(one, again)(*mixtures)
+    assert failing.loss_curve_ == undisturbed.loss_curve_
+    assert_array_equal(failing.predict(mixtures[0]), undisturbed.predict(mixtures[0]))
+
+
+def test_a_copy_trains_by_itself(mixtures):
+    model = make_model(output="mask", max_iter=2, tol=0, warm_start=True).fit(*mixtures)
+    twin = copy.copy(model).fit(*mixtures)
+    assert (model.n_iter_, twin.n_iter_) == (2, 4)
+    assert model.fit(*mixtures).loss_curve_ == twin.loss_curve_
+
+
+def test_ctrl_c_does_not_part_a_loss_from_its_parameters(mixtures, monkeypatch):
+    model = make_model(output="mask", max_iter=5, tol=0)
+    copied, copies = [], loop.copies
+
+    def interrupt(parameters):
+        copied.append(parameters)
+        if len(copied) == 4:
+            raise KeyboardInterrupt
+        return copies(parameters)
+
+    monkeypatch.setattr(loop, "copies", interrupt)
+    with pytest.warns(UserWarning, match="interrupted after 2 epochs"):
+        model.fit(*mixtures)
+    y_hat = model.predict(mixtures[0])
+    expected = divergence(mixtures[1], y_hat, 2.0).mean()
+    assert_allclose(model.loss_, expected, rtol=1e-9)
+
+
+def test_a_generator_and_a_cache_of_initialisations(mixtures, tmp_path):
+    losses = []
+    for _ in range(2):
+        model = make_model(
+            output="mask", init="random", memory=str(tmp_path), max_iter=2, batch_size=20
+        )
+        model.set_params(random_state=np.random.RandomState(0)).fit(*mixtures)
+        losses.append(model.loss_)
+    assert losses[0] == losses[1]
 
 
 def test_held_out_samples_do_not_initialise(mixtures):
@@ -682,6 +746,7 @@ def test_one_target_gives_a_flat_prediction(spectra):
         ({"output": "mask", "n_targets": 5}, "y has 12 columns; with output='mask'"),
         ({"init": np.ones((3, 12))}, r"init gives bases of shape \(3, 12\)"),
         ({"init": np.full((4, 12), -1.0)}, "Negative values"),
+        ({"init": []}, "init, a list, holds no usable bases"),
         ({"n_layers": 0}, "The 'n_layers' parameter"),
         ({"solver": "adam"}, "The 'solver' parameter"),
     ],
@@ -710,5 +775,5 @@ def test_bad_data_is_named(mixtures):
     model = make_model(warm_start=True).fit(X, y)
     with pytest.raises(ValueError, match="this model was fitted with 12"):
         model.fit(X, y[:, :2])
-    with pytest.raises(ValueError, match="goes on from a fit with 4 layers"):
+    with pytest.raises(ValueError, match=r"n_layers=5, but the model was fitted with 4 layers"):
         model.set_params(n_layers=5).fit(X, y)

@@ -94,3 +94,11 @@ def test_the_command_line(enhancer, tmp_path, capsys):
     assert "too large" in capsys.readouterr().err
     assert read_audio(tmp_path / "out.wav")[0].shape == (999,)
     assert sorted(os.listdir(tmp_path)) == names
+
+
+def test_who_may_read_a_file_stays_as_it_was(tmp_path):
+    file = tmp_path / "private.wav"
+    write_audio(file, SAMPLES, 16000)
+    file.chmod(0o600)
+    write_audio(file, SAMPLES / 2, 16000)
+    assert file.stat().st_mode & 0o777 == 0o600

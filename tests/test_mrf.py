@@ -191,6 +191,15 @@ def test_damping_keeps_tied_sweeps_from_overfitting(cls, less):
     assert losses[1] < less * losses[0]
 
 
+@both
+def test_early_stopping_with_sparse_labels(iris, cls):
+    X, y = iris
+    labels = (y[:, None] == np.unique(y)).astype(int)
+    model = cls(4, early_stopping=True, max_iter=3, random_state=0)
+    dense, sparse_ = clone(model).fit(X, labels), model.fit(X, sparse.csr_array(labels))
+    assert_array_equal(sparse_.predict_proba(X), dense.predict_proba(X))
+
+
 def test_early_stopping_keeps_what_was_best_on_held_out_samples(iris):
     X, y = iris
     model = make_model("BP, early stopping", max_iter=60).fit(X, y)
@@ -518,6 +527,8 @@ def test_beliefs_of_hidden_units(iris, cls):
     ("params", "match"),
     [
         ({"hidden_layer_sizes": (3, 0)}, r"hidden_layer_sizes=\(3, 0\) holds something else"),
+        ({"hidden_layer_sizes": (3, None)}, r"hidden_layer_sizes=\(3, None\) holds something"),
+        ({"hidden_layer_sizes": ["a"]}, r"hidden_layer_sizes=\['a'\] holds something else"),
         ({"hidden_layer_sizes": 0}, "The 'hidden_layer_sizes' parameter"),
         ({"n_layers": 0}, "The 'n_layers' parameter"),
         ({"damping": 1.0}, "The 'damping' parameter"),
@@ -558,6 +569,9 @@ def test_bad_data_is_named(iris, cls):
         model.partial_fit(X, np.where(y == "setosa", "rose", y))
     with pytest.raises(ValueError, match="was fitted with one column of classes"):
         model.partial_fit(X, np.eye(3, dtype=int)[np.arange(len(X)) % 3])
+    for weight in (-1.0, float("nan")):
+        with pytest.raises(ValueError, match=r"class_weight=.* finite weights of 0 or more"):
+            cls(class_weight={0: weight}).fit(X, np.arange(len(X)) % 3)
     with pytest.raises(ValueError, match="class_weight='balanced' is for classes"):
         cls(class_weight="balanced").fit(X, np.eye(3, dtype=int)[np.arange(len(X)) % 3])
 

@@ -10,6 +10,7 @@ from sklearn.preprocessing import scale
 from skunfold import UnfoldedBPClassifier, UnfoldedMeanFieldClassifier
 from skunfold._kernels.layered_mrf import LayeredMRF
 from skunfold._training import loop
+from skunfold._training.objective import Objective
 
 both = pytest.mark.parametrize("cls", [UnfoldedMeanFieldClassifier, UnfoldedBPClassifier])
 
@@ -43,6 +44,43 @@ def make_model(name, **params):
 
 
 # Going on
+
+
+@on_batches
+def test_a_failed_fit_leaves_the_training_where_it_was(iris, name, monkeypatch):
+    model = make_model(name, max_iter=2, tol=0, warm_start=True, batch_size=20)
+    failing, undisturbed = clone(model).fit(*iris), clone(model).fit(*iris)
+
+    def fail(state, settings, entry, seconds):
+        raise RuntimeError("no more")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "write_history", fail)
+        with pytest.raises(RuntimeError, match="no more"):
+            failing.fit(*iris)
+    assert failing.fit(*iris).loss_curve_ == undisturbed.fit(*iris).loss_curve_
+
+
+@both
+def test_classes_cannot_change_in_a_stream(iris, cls):
+    X, y = iris
+    model = cls(4, random_state=0).partial_fit(X, y, classes=np.unique(y))
+    model.partial_fit(X, y, classes=np.unique(y))
+    with pytest.raises(ValueError, match="classes"):
+        model.partial_fit(X, y, classes=["setosa", "other"])
+
+
+@pytest.mark.parametrize("name", ["mean field, lbfgs", "BP, lbfgs"])
+def test_ctrl_c_before_the_first_iteration_of_lbfgs(iris, name, monkeypatch):
+    model = make_model(name)
+
+    def interrupt(self, parameters, samples):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Objective, "evaluate", interrupt)
+    with pytest.warns(UserWarning, match="interrupted after 0 epochs"):
+        model.fit(*iris)
+    assert model.predict(iris[0]).shape == iris[1].shape
 
 
 @pytest.mark.parametrize("n_first", [1, 2, 3])

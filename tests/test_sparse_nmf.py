@@ -98,3 +98,11 @@ def test_inverse_transform_checks_the_width(X):
 def test_bad_parameters_are_named(X, params, match):
     with pytest.raises(ValueError, match=match):
         SparseNMF(5, **params).fit(X)
+
+
+def test_a_failed_fit_leaves_the_former_one(X):
+    model = SparseNMF(3, max_iter=10, tol=0, random_state=0).fit(X)
+    expected = model.transform(X)
+    with pytest.raises(ValueError, match="fixed_components"):
+        model.set_params(fixed_components=np.ones((1, 2))).fit(X[:, :-1])
+    assert_allclose(model.transform(X), expected)

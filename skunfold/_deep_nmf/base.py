@@ -213,7 +213,7 @@ class DeepNMFBase(
 
     def _validated(self, X, y, sample_weight, groups, going_on):
         """Check everything before any work; return X, y (n, n_outputs), weights and groups."""
-        check_depth(self.n_layers, self._n_trained, self.bases_ if going_on else None)
+        check_depth(self.n_layers, self._n_trained)
         self._group_sizes()
         if going_on:
             self._check_structure()
@@ -273,6 +273,11 @@ class DeepNMFBase(
 
     def _check_structure(self):
         """Check that what shapes the network is as it was in the fit."""
+        if self.n_layers != len(self.bases_):
+            raise ValueError(
+                f"n_layers={self.n_layers}, but the model was fitted with {len(self.bases_)} "
+                "layers; set it back, or fit anew with warm_start=False."
+            )
         if self._group_sizes() != tuple(self.group_sizes_):
             raise ValueError(
                 f"n_components={self.n_components!r}, output={self.output!r} and n_targets="

@@ -132,7 +132,7 @@ class WarmStart:
 
     def _from_given(self, X, y, width, scale):
         """Take bases from fitted NMFs or arrays; find output bases where they have none."""
-        several = isinstance(self.init, list | tuple) and not _is_row(self.init[0])
+        several = isinstance(self.init, list | tuple) and not any(map(_is_row, self.init))
         given = list(self.init) if several else [self.init]
         try:
             W = np.ascontiguousarray(

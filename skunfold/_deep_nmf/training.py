@@ -1,6 +1,7 @@
 """How a deep NMF regressor is initialised and trained, from checked data to its attributes."""
 
 from dataclasses import replace
+from numbers import Integral
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -86,7 +87,9 @@ class DeepNMFTraining(TrainedEstimator):
         if sources is not None:
             sources = [architecture.scaled(source) for source in sources]
         targets = y * y.dtype.type(1 / y_scale)
-        initialise = check_memory(self.memory).cache(initial_bases)
+        # From a cache, a generator would not be left as it is after computing.
+        memory = self.memory if isinstance(self.random_state, Integral) else None
+        initialise = check_memory(memory).cache(initial_bases)
         W, U = initialise(warm_start, architecture.scaled(X), targets, sources, weight)
         self.n_outputs_ = y.shape[1]
         self.group_sizes_ = sizes

@@ -23,17 +23,12 @@ def group_sizes(n_components, output, n_targets):
     return tuple(int(size) for size in sizes)
 
 
-def check_depth(n_layers, n_trained, fitted_bases):
-    """Check the number of trained layers, and that a warm start keeps the depth."""
+def check_depth(n_layers, n_trained):
+    """Check the number of trained layers."""
     if n_trained > n_layers + 1:
         raise ValueError(
             f"n_trained_layers={n_trained} is more than there are; with n_layers={n_layers} "
             f"give at most {n_layers + 1}, or 'all'."
-        )
-    if fitted_bases is not None and len(fitted_bases) != n_layers:
-        raise ValueError(
-            f"n_layers={n_layers}, but training goes on from a fit with {len(fitted_bases)} "
-            "layers; call fit with warm_start=False to start anew."
         )
 
 

@@ -107,7 +107,7 @@ class UnfoldedMRFClassifier(
             As in `fit`.
         classes : array-like of shape (n_classes,), default=None
             All classes that will ever come; needed in the first call, unless y is a label
-            indicator matrix, and only there.
+            indicator matrix. Later they may be left out, but not change.
 
         Returns
         -------
@@ -116,8 +116,9 @@ class UnfoldedMRFClassifier(
         first = not hasattr(self, "potentials_")
         with restored_on_failure(self):
             X, y, weight = self._validated(X, y, sample_weight, reset=first)
-            if first and np.ndim(y) == 1:
+            if np.ndim(y) == 1:
                 _check_partial_fit_first_call(self, classes)
+            if first and np.ndim(y) == 1:
                 self._initialise(X, Targets.of_classes(self.classes_))
             elif first:
                 self._initialise(X, Targets.of(y))

@@ -1,5 +1,7 @@
 """The potentials that training starts from, and checks of what was given for them."""
 
+from numbers import Integral
+
 import numpy as np
 from sklearn.neural_network import BernoulliRBM
 from sklearn.utils.validation import check_is_fitted
@@ -91,7 +93,7 @@ def layer_sizes(hidden_layer_sizes):
     """Return the sizes of the hidden layers as a tuple of int, checked."""
     one = np.ndim(hidden_layer_sizes) == 0
     sizes = (hidden_layer_sizes,) if one else tuple(hidden_layer_sizes)
-    if any(int(size) != size or size < 1 for size in sizes):
+    if not all(isinstance(size, Integral) and int(size) >= 1 for size in sizes):
         raise ValueError(
             f"hidden_layer_sizes={hidden_layer_sizes!r} holds something else than whole "
             "numbers of 1 or more; give one for each hidden layer, or ()."

@@ -27,7 +27,13 @@ def class_weights(class_weight, y, weight):
         factors = np.where(with_weight, weight.sum() / with_weight.sum(), 0)
         factors = np.divide(factors, sums, out=factors, where=with_weight)
         return weight * factors[index].astype(weight.dtype)
-    return weight * compute_sample_weight(class_weight, y).astype(weight.dtype)
+    factors = compute_sample_weight(class_weight, y)
+    if not (np.isfinite(factors).all() and factors.min() >= 0):
+        raise ValueError(
+            f"class_weight={class_weight!r} holds something else than finite weights of 0 or "
+            "more; mend it, or use 'balanced'."
+        )
+    return weight * factors.astype(weight.dtype)
 
 
 @dataclass(frozen=True)

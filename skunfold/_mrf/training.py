@@ -69,10 +69,10 @@ class MRFTraining(TrainedEstimator):
         self.out_activation_ = "softmax" if targets.class_node else "logistic"
         graph = self._architecture().label_graph
         self.label_edges_ = None if graph is None else np.stack([graph.i, graph.j])
-        self._training_state = None
         parameters = self._architecture().parameters(potentials)
         state = TrainingState(parameters, None, np.random.RandomState(), parameters)
         self._set_results(state)
+        self._training_state = None  # nothing was trained yet
 
     def _train(self, X, y, weight):
         """Train from where the potentials stand, and set the results."""
@@ -134,4 +134,4 @@ class MRFTraining(TrainedEstimator):
         if not self.early_stopping or self.solver == "lbfgs":
             return slice(None), None
         splitter = ShuffleSplit if y.ndim == 2 else StratifiedShuffleSplit
-        return split_rows(self, splitter, len(y), y)
+        return split_rows(self, splitter, y.shape[0], y)

@@ -18,7 +18,6 @@ def fit_lbfgs(objective, state, train, settings, callbacks=None):
     callbacks = callbacks or NoCallbacks()
     state.status = "running"
     state.best_parameters = state.parameters
-    state.best_loss = objective.evaluate(state.parameters, train)
     began = [time.perf_counter()]
 
     def value(x):
@@ -39,6 +38,7 @@ def fit_lbfgs(objective, state, train, settings, callbacks=None):
             raise StopIteration
 
     try:
+        state.best_loss = objective.evaluate(state.parameters, train)
         result = minimize(
             value,
             _packed(state.parameters),

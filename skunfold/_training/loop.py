@@ -186,8 +186,8 @@ def _judge(state, monitored, settings, patience):
     enough = state.best_loss - monitored > settings.tol * abs(state.best_loss)
     state.n_no_change = 0 if enough else state.n_no_change + 1
     if monitored < state.best_loss:
-        state.best_loss, state.n_worse = monitored, 0
-        state.best_parameters = copies(state.current_parameters)
+        best_parameters = copies(state.current_parameters)  # before Ctrl-C can part them
+        state.best_parameters, state.best_loss, state.n_worse = best_parameters, monitored, 0
     else:
         state.n_worse += 1
         if state.n_worse >= patience or not np.isfinite(monitored):

@@ -13,6 +13,8 @@ from skunfold._training.loop import TrainingState
 from skunfold._training.updates import SGD, Adam, ExponentiatedGradient, MultiplicativeUpdate
 
 RULES = {cls.__name__: cls for cls in (Adam, ExponentiatedGradient, MultiplicativeUpdate, SGD)}
+SETTINGS = (bool, int, float, str)
+EPOCH = {"epoch", "loss", "seconds"}
 STATUSES = ("new", "running", "converged", "stopped", "interrupted")
 _MT19937_WORDS = 624
 
@@ -50,9 +52,19 @@ def from_data(data):
         status=data["status"],
         average=_average(data["average"], parameters),
     )
+    if not all(np.isfinite(p).all() for p in [*parameters, *state.best_parameters]):
+        raise ValueError("parameters of its training are not finite")
     if state.status not in STATUSES:
         raise ValueError("the status of its training is unknown")
-    return _of_kind(data["settings"], tuple), state
+    settings = _of_kind(data["settings"], tuple)
+    return tuple(_of_kind(value, SETTINGS) for value in settings), state
+
+
+def check_parameters(estimator):
+    """Raise unless the training state of an estimator is of parameters like its own."""
+    (known, state), trained = estimator._training_state, estimator._trained_settings()
+    if known == trained:
+        _arrays(state.parameters, estimator._parameters_to_train())
 
 
 def _update(values, parameters):
@@ -98,6 +110,8 @@ def _average(values, parameters):
 
 
 def _epoch(entry):
+    if EPOCH - _of_kind(entry, dict).keys():
+        raise ValueError("an epoch in the history of its training lacks a number")
     return {_of_kind(name, str): _number(value) for name, value in entry.items()}
 
 
@@ -117,12 +131,14 @@ def _number(value):
 
 
 def _count(value):
-    if _of_kind(value, (int, np.integer)) < 0:
-        raise ValueError("a number of its training is negative")
+    if not 0 <= _of_kind(value, (int, np.integer)) < 2**63:
+        raise ValueError("a number of its training is negative or too large")
     return int(value)
 
 
 def _of_kind(value, kind):
-    if not isinstance(value, kind) or isinstance(value, bool):  # a bool is an int to Python
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    # A bool is an int to Python.
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         raise ValueError(f"its training holds a {type(value).__name__} where that cannot stand")
     return value

@@ -116,14 +116,17 @@ class _DaskShards:
             return getattr(self._actors[i], method)(*arguments)
 
     def _ended(self, call, i, method, *arguments):
-        with suppress(OSError):  # the worker does not answer
+        reason = ""
+        try:
             if call is not None:
                 return call.result()
+        except OSError as error:  # the worker does not answer
+            reason = f" ({error})"
         if i not in self._here:
             part = _part(self._samples, self._slices[i])
             warnings.warn(
-                f"A worker of the Dask cluster was lost; its {len(part)} samples are worked "
-                "on in this process."
+                f"A worker of the Dask cluster was lost{reason}; its {len(part)} samples are "
+                "worked on in this process."
             )
             self._here[i] = _Shard(self._model, part, None)
         return getattr(self._here[i], method)(*arguments)

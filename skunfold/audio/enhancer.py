@@ -1,5 +1,6 @@
 """Speech enhancement as a scikit-learn estimator: waveforms in, waveforms out."""
 
+import copy
 import os
 import warnings
 from collections.abc import Iterable, Sequence
@@ -15,6 +16,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skunfold._documentation import DocumentedEstimator
+from skunfold._fitting import was_interrupted
 from skunfold.audio._checks import (
     check_goes_on,
     check_pairs,
@@ -434,7 +436,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         """Fit the regressor to each of n_draws (noisy, clean, group of each recording)."""
         regressor = _default_regressor(rng) if self.regressor is None else clone(self.regressor)
         if self.warm_start and hasattr(self, "regressor_"):
-            regressor = self.regressor_
+            regressor = copy.deepcopy(self.regressor_)  # which stays as it is if a draw fails
         if is_classifier(regressor):
             raise TypeError(
                 f"regressor is a classifier, {type(regressor).__name__}; magnitudes need a "
@@ -453,6 +455,8 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
                 regressor.fit(X, y, **taken)
             else:
                 _fit_on(regressor, X, y, taken)
+                if was_interrupted(regressor):
+                    break
         self.regressor_ = regressor
         self.n_frames_ = len(X)
         return self
@@ -508,7 +512,9 @@ def _fit_on(regressor: Any, X: NDArray, y: NDArray, fit_params: dict) -> None:
     """Let a regressor go on from its last fit, if there is one, with other data."""
     warm_start = regressor.warm_start
     regressor.set_params(warm_start=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # other data follow
-        regressor.fit(X, y, **fit_params)
-    regressor.set_params(warm_start=warm_start)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # other data follow
+            regressor.fit(X, y, **fit_params)
+    finally:
+        regressor.set_params(warm_start=warm_start)

@@ -44,7 +44,7 @@ def mel_bands(n_bins: int, n_bands: int, sample_rate: int = 16000) -> NDArray:
     Raises
     ------
     ValueError
-        If there are fewer than two bands, or so many that one holds no bin.
+        If there are fewer than two bins or bands, or so many bands that one holds no bin.
 
     Notes
     -----
@@ -61,8 +61,9 @@ def mel_bands(n_bins: int, n_bands: int, sample_rate: int = 16000) -> NDArray:
            [0.  , 0.25, 0.75],
            [0.  , 0.  , 1.  ]])
     """
-    if n_bands < 2:
-        raise ValueError(f"n_bands must be at least 2, got {n_bands}")
+    for name, value in (("n_bins", n_bins), ("n_bands", n_bands)):
+        if value < 2:
+            raise ValueError(f"{name} must be at least 2, got {value}")
     mel = 2595 * np.log10(1 + np.linspace(0, sample_rate / 2, n_bins) / 700)
     centres, distance = np.linspace(0, mel[-1], n_bands, retstep=True)
     weights = np.maximum(0, 1 - np.abs(mel[:, None] - centres) / distance)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from sklearn.utils import Bunch
 
+from skunfold._fitting import was_interrupted
 from skunfold.cli import web_page
 from skunfold.cli.demo import N_STAGES, check_demo_folder, run_demo
 from skunfold.cli.enhance import enhance
@@ -54,7 +55,9 @@ def train(options: argparse.Namespace) -> int:
         progress.stage("load the recordings")
         data = _load_folders(options, enhancer.sample_rate)
         progress.stage("train", options.epochs)
-        seconds = fit_enhancer(enhancer, data.speech, data.noise, progress)
+        seconds = fit_enhancer(
+            enhancer, data.speech, data.noise, progress, keep_interrupted=True
+        )
     save_model(enhancer, options.output)
     regressor = enhancer.regressor_
     fitted = {
@@ -69,6 +72,8 @@ def train(options: argparse.Namespace) -> int:
         f"{seconds:.1f} s."
     )
     print_result(fitted, text, as_json=options.json)
+    if was_interrupted(regressor):
+        raise KeyboardInterrupt  # once the model is written
     return 0
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
+from skunfold._fitting import was_interrupted
 from skunfold.audio import SpeechEnhancer
 from skunfold.cli.progress import EpochCallback, Progress
 from skunfold.deep_nmf import DeepNMFRegressor
@@ -46,10 +47,14 @@ def fit_enhancer(
     speech: list[np.ndarray],
     noise: list[np.ndarray],
     progress: Progress,
+    *,
+    keep_interrupted: bool = False,
 ) -> float:
     """Fit an enhancer to recordings; return the seconds it took.
 
     Where scikit-learn has callbacks (1.9 or newer), each epoch advances the progress.
+    A fit that Ctrl-C ended is an enhancer, too, if less trained: it is kept if that is asked
+    for; otherwise KeyboardInterrupt is raised, as by anything else.
     """
     regressor = enhancer.regressor
     watched = hasattr(regressor, "set_callbacks")
@@ -61,6 +66,8 @@ def fit_enhancer(
     if watched:
         regressor.set_callbacks()
         enhancer.regressor_.set_callbacks()
+    if was_interrupted(enhancer.regressor_) and not keep_interrupted:
+        raise KeyboardInterrupt
     return seconds
 
 
@@ -136,6 +143,8 @@ def format_table(rows: Sequence[dict[str, Any]]) -> str:
 def print_result(data: dict[str, Any], text: str, *, as_json: bool) -> None:
     """Print text on stdout, or data as JSON on stdout and the text on stderr."""
     if as_json:
-        print(json.dumps(data, indent=2))
+        # JSON has no NaN and no infinity, which an estimate without any error would score.
+        finite = json.loads(json.dumps(data), parse_constant=lambda name: None)
+        print(json.dumps(finite, indent=2))
     if text:
         print(text, file=sys.stderr if as_json else sys.stdout)

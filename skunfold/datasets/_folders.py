@@ -17,7 +17,8 @@ def load_recordings(folder: str | os.PathLike[str], *, sample_rate: int = 16000)
     ----------
     folder : path
         Searched with its subfolders for ``.wav``, ``.flac`` and ``.ogg`` files, whatever the
-        case of the suffix. Files whose name starts with a dot are left out.
+        case of the suffix. What lies in hidden folders, or is hidden, is left out: its name
+        starts with a dot.
     sample_rate : int, default=16000
         Rate in Hz, above 0, that the recordings are resampled to.
 
@@ -65,9 +66,11 @@ def load_recordings(folder: str | os.PathLike[str], *, sample_rate: int = 16000)
     if not root.is_dir():
         raise FileNotFoundError(f"there is no folder {root}; check the path")
     files = {
-        path.relative_to(root).as_posix(): path
-        for path in root.rglob("*")
-        if path.suffix.lower() in _SUFFIXES and path.name[0] != "." and path.is_file()
+        name.as_posix(): root / name
+        for name in (path.relative_to(root) for path in root.rglob("*"))
+        if name.suffix.lower() in _SUFFIXES
+        and not any(part.startswith(".") for part in name.parts)
+        and (root / name).is_file()
     }
     if not files:
         raise ValueError(

@@ -12,6 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.utils import get_tags
 
 from skunfold import DeepNMFRegressor
+from skunfold._training import loop
 from skunfold.audio import STFT, SpeechEnhancer, read_audio, write_audio
 from skunfold.audio.features import recording_level, stack_context
 from skunfold.datasets import load_bundled_recordings, make_mixtures
@@ -262,6 +263,44 @@ def test_deep_nmf_learns_from_draw_to_draw():
     curve = enhancer.regressor_.validation_loss_curve_
     assert len(curve) == 3
     assert min(curve) < curve[0]
+
+
+def test_ctrl_c_ends_all_draws(monkeypatch):
+    data, begun, train_epoch = load_bundled_recordings("train"), [], loop.train_epoch
+
+    def interrupt(*arguments):
+        begun.append(arguments)
+        if len(begun) == 2:
+            raise KeyboardInterrupt
+        return train_epoch(*arguments)
+
+    monkeypatch.setattr(loop, "train_epoch", interrupt)
+    regressor = small_network(max_iter=1)
+    enhancer = SpeechEnhancer(regressor, n_context=2, n_mixtures=2, n_draws=5, random_state=0)
+    with pytest.warns(UserWarning, match="interrupted after 1 epochs"):
+        enhancer.fit_sources([s[:16000] for s in data.speech[:2]], data.noise)
+    assert len(begun) == 2
+    assert enhancer.regressor_.n_iter_ == 1
+
+
+class FailsInTheSecondDraw(CountsFits):
+    def fit(self, X, y, X_val=None, y_val=None):
+        if len(getattr(self, "seen_", [])) == 2:
+            raise RuntimeError("no more")
+        return super().fit(X, y, X_val, y_val)
+
+
+def test_a_failed_draw_leaves_the_former_fit():
+    speech, noise = make_recordings()[1], [np.ones(9000, "float32")]
+    regressor = FailsInTheSecondDraw()
+    enhancer = SpeechEnhancer(regressor, n_mixtures=2, warm_start=True, random_state=0)
+    enhancer.fit_sources(speech, noise)
+    fitted = enhancer.regressor_
+    with pytest.raises(RuntimeError, match="no more"):
+        enhancer.set_params(n_draws=3).fit_sources(speech, noise)
+    assert enhancer.regressor_ is fitted
+    assert len(fitted.seen_) == 1
+    assert not fitted.warm_start
 
 
 @pytest.mark.parametrize(

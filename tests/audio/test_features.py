@@ -151,6 +151,11 @@ def test_bands_that_cannot_be(n_bands, message):
         mel_bands(201, n_bands)
 
 
+def test_bands_of_a_single_bin():
+    with pytest.raises(ValueError, match="n_bins must be at least 2, got 1"):
+        mel_bands(1, 2)
+
+
 def test_only_the_frames_before_the_current_one_are_gathered_into_bands():
     frames = np.random.default_rng(0).random((6, 33), dtype=np.float32)
     bands = mel_bands(33, 5)

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from skunfold._training import loop
 from skunfold.cli import demo, main
+from skunfold.cli.workbench import print_result
 from skunfold.model_files import load_model
 
 
@@ -104,3 +106,31 @@ def test_sparse_nmf_with_more_iterations(recordings, tmp_path):
     *_, before, _ = deeper.regressor_.staged_predict(X)
     np.testing.assert_allclose(enhancer.regressor_.predict(X), before, rtol=1e-12)
     assert enhancer.regressor_.n_layers == len(enhancer.regressor_.bases_) == 2
+
+
+def interrupt(*arguments):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.filterwarnings("default:Training was interrupted")
+def test_an_interrupted_training_keeps_its_best(recordings, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(loop, "train_epoch", interrupt)
+    model = tmp_path / "model"
+    assert main(["train", *recordings.sources, "-o", str(model), *recordings.small]) == 130
+    output = capsys.readouterr()
+    assert f"Wrote {model}" in output.out
+    assert "interrupted" in output.err
+    assert load_model(model).regressor_.n_iter_ == 1
+
+
+@pytest.mark.filterwarnings("default:Training was interrupted")
+def test_an_interrupted_demo_goes_no_further(waveforms, tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "load_bundled_recordings", lambda subset: waveforms)
+    monkeypatch.setattr(loop, "train_epoch", interrupt)
+    assert main(["demo", "--out", str(tmp_path / "demo")]) == 130
+    assert list((tmp_path / "demo").iterdir()) == []
+
+
+def test_scores_without_a_number_are_null(capsys):
+    print_result({"rows": [{"mean_si_sdr": float("inf"), "snr": 3}]}, "", as_json=True)
+    assert json.loads(capsys.readouterr().out) == {"rows": [{"mean_si_sdr": None, "snr": 3}]}

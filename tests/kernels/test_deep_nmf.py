@@ -68,6 +68,16 @@ def finite_differences(network, parameters, inputs, y, step=1e-6):
     return gradients
 
 
+def assert_gradients_match(gradients, numeric):
+    """Check net gradients and parts, and that no part is negative."""
+    for n, g, (pos, neg) in zip(numeric, *gradients, strict=True):
+        scale = np.abs(n).max()
+        assert_allclose(g, n, atol=1e-6 * scale, rtol=1e-6)
+        assert_allclose(pos - neg, n, atol=1e-6 * scale, rtol=1e-6)
+        assert pos.min() >= 0
+        assert neg.min() >= 0
+
+
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("beta", BETAS)
 @pytest.mark.parametrize(
@@ -79,13 +89,7 @@ def test_gradients_match_finite_differences(beta, output, layers, prefix):
     network, parameters, (X, h, y) = make_problem(output, layers, beta)
     inputs = (X, h) if prefix else (X,)
     numeric = finite_differences(network, parameters, inputs, y)
-    net, parts = gradients_of(network, parameters, inputs, y)
-    for n, g, (pos, neg) in zip(numeric, net, parts):
-        scale = np.abs(n).max()
-        assert_allclose(g, n, atol=1e-6 * scale, rtol=1e-6)
-        assert_allclose(pos - neg, n, atol=1e-6 * scale, rtol=1e-6)
-        assert pos.min() >= 0
-        assert neg.min() >= 0
+    assert_gradients_match(gradients_of(network, parameters, inputs, y), numeric)
 
 
 @pytest.mark.parametrize("exponent", [1.5, 2.0])
@@ -95,14 +99,8 @@ def test_gradients_of_relaxed_updates(beta, exponent, layers, prefix):
     network, parameters, (X, h, y) = make_problem("mask", layers, beta, exponent=exponent)
     inputs = (X, h) if prefix else (X,)
     numeric = finite_differences(network, parameters, inputs, y)
-    for solver in (network, network.with_workspace(), replace(network, cancel=False)):
-        net, parts = gradients_of(solver, parameters, inputs, y)
-        for n, g, (pos, neg) in zip(numeric, net, parts):
-            scale = np.abs(n).max()
-            assert_allclose(g, n, atol=1e-6 * scale, rtol=1e-6)
-            assert_allclose(pos - neg, n, atol=1e-6 * scale, rtol=1e-6)
-            assert pos.min() >= 0
-            assert neg.min() >= 0
+    for kind in (network, network.with_workspace(), replace(network, cancel=False)):
+        assert_gradients_match(gradients_of(kind, parameters, inputs, y), numeric)
 
 
 @pytest.mark.parametrize("layers", [(0, 1, 2), (0, 0, 0)], ids=["untied", "tied"])

@@ -49,6 +49,14 @@ def changed(data, path, value):
 BAD = {
     "a negative count": (["n_worse"], -1, "negative"),
     "a truth value for a count": (["n_worse"], True, "a bool where"),
+    "a count without end": (["n_worse"], 10**400, "too large"),
+    "parameters that are not finite": (
+        ["parameters", 0],
+        np.full((2, 4), np.nan),
+        "not finite",
+    ),
+    "settings that are arrays": (["settings"], (np.ones(2),), "a ndarray where"),
+    "an epoch without numbers": (["history", 0], {}, "lacks a number"),
     "text for a count": (["n_no_change"], "1", "a str where"),
     "text for a loss": (["best_loss"], "low", "a str where"),
     "an unknown status": (["status"], "hacked", "status of its training is unknown"),
@@ -60,7 +68,7 @@ BAD = {
     "integers": (["parameters", 0], np.ones((2, 4), int), "not of floating-point numbers"),
     "no list of epochs": (["history"], (), "a tuple where"),
     "text in the history": (["history", 0, "loss"], "low", "a str where"),
-    "a number among names": (["history", 0], {1: 1}, "a int where"),
+    "a number among names": (["history", 0, 1], 1, "a int where"),
     "an unknown rule": (["update", "rule"], "object", "object"),
     "a method of the rule": (["update", "step"], 1, "something else"),
     "no step": (["update", "learning_rate"], 0, "not a positive number"),
