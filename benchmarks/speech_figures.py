@@ -40,18 +40,24 @@ def family(name):
 
 def parameters(results):
     """Draw SI-SDR against the number of parameters."""
-    figure, ax = plt.subplots(figsize=(9, 5.5), layout="constrained")
+    figure, ax = plt.subplots(figsize=(9, 6.5), layout="constrained")
+    labelled = []
     for label, marker in zip(FAMILIES.values(), "so^"):
         rows = {n: r for n, r in results.items() if family(n) == label}
+        rows = dict(sorted(rows.items(), key=lambda item: item[1]["n_parameters"]))
         sizes = [row["n_parameters"] for row in rows.values()]
         means = [row["all"]["mean"] for row in rows.values()]
         ax.plot(sizes, means, marker, label=label)
         for name, size, mean in zip(rows, sizes, means):
+            place = np.log10(size), 10 * mean
+            if any(np.abs(np.subtract(place, other)).max() < 0.6 for other in labelled):
+                continue  # the tables name every row; labels on each other name none
+            labelled.append(place)
             text = name.removeprefix(f"{label}, ").replace(", all layers", "")
-            text = text.replace(", 6 more draws", ", longer")
+            text = text.replace(", 6 more draws", ", longer").replace(" bases a source", "")
             text = text.removeprefix("sparse NMF ").removeprefix("discriminative NMF ")
             ax.annotate(text, (size, mean), (6, -3), textcoords="offset points", fontsize=8)
-    ax.set(xscale="log", xlabel="parameters", ylabel="SI-SDR (dB)", xlim=(1.5e5, 1.2e7))
+    ax.set(xscale="log", xlabel="parameters", ylabel="SI-SDR (dB)", xlim=(1.5e5, 2e7))
     ax.set_title("Means of 360 test mixtures", fontsize=10)
     ax.legend(loc="lower right")
     return figure

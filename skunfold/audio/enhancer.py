@@ -2,7 +2,6 @@
 
 import copy
 import os
-import warnings
 from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from typing import Any, BinaryIO, Self
@@ -10,24 +9,22 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, _fit_context, clone, is_classifier
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skunfold._documentation import DocumentedEstimator
-from skunfold._fitting import was_interrupted
 from skunfold.audio._checks import (
     check_goes_on,
     check_pairs,
     check_recordings,
     check_separable,
 )
+from skunfold.audio._regressor import default_regressor, fit_to_draws
 from skunfold.audio.features import context_bands_of, training_frames
 from skunfold.audio.io import FloatArray, check_waveform, read_audio, resample, write_audio
 from skunfold.audio.stft import STFT
 from skunfold.audio.streaming import EnhancementStream
-from skunfold.deep_nmf import DeepNMFRegressor
 from skunfold.metrics import si_sdr
 
 _MAX_SOURCE_FRAMES = 10_000  # of each source, for the initialisation of the bases
@@ -434,7 +431,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         validation: tuple[Sequence[ArrayLike] | None, Sequence[ArrayLike] | None],
     ) -> Self:
         """Fit the regressor to each of n_draws (noisy, clean, group of each recording)."""
-        regressor = _default_regressor(rng) if self.regressor is None else clone(self.regressor)
+        regressor = default_regressor(rng) if self.regressor is None else clone(self.regressor)
         if self.warm_start and hasattr(self, "regressor_"):
             regressor = copy.deepcopy(self.regressor_)  # which stays as it is if a draw fails
         if is_classifier(regressor):
@@ -445,25 +442,14 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         known = self._validation_frames(regressor, *validation)
         if n_draws > 1:
             check_goes_on(regressor, n_draws, bool(known))
-        for noisy, clean, groups in mixtures:
-            X, y, sources, recording = self._frames(noisy, clean, rng)
-            known["groups"] = groups[recording]
-            if getattr(regressor, "output", "mask") == "mask":
-                known["sources"] = sources
-            taken = {k: v for k, v in known.items() if has_fit_parameter(regressor, k)}
-            if n_draws == 1:
-                regressor.fit(X, y, **taken)
-            else:
-                _fit_on(regressor, X, y, taken)
-                if was_interrupted(regressor):
-                    break
+        draws = (self._frames(*mixture, rng) for mixture in mixtures)
+        self.n_frames_ = fit_to_draws(regressor, draws, n_draws, known)
         self.regressor_ = regressor
-        self.n_frames_ = len(X)
         return self
 
-    def _frames(self, noisy, clean, rng):
-        """Return what `training_frames` does."""
-        return training_frames(
+    def _frames(self, noisy, clean, groups, rng):
+        """Return frames as `training_frames` does, and the group of each frame."""
+        X, y, sources, recording = training_frames(
             noisy,
             clean,
             stft=self._stft(),
@@ -472,6 +458,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
             max_source_frames=_MAX_SOURCE_FRAMES,
             random_state=rng,
         )
+        return X, y, sources, groups[recording]
 
     def _validation_frames(self, regressor, X_val, y_val):
         """Return what `fit` of the regressor is given for validation, a dict."""
@@ -485,36 +472,6 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
                 f"X_val and y_val were given, but fit of {type(regressor).__name__} takes no "
                 "X_val; leave them out"
             )
-        X, y, _, _ = self._frames(noisy, clean, np.random.RandomState(0))
+        groups = np.arange(len(noisy))
+        X, y, _, _ = self._frames(noisy, clean, groups, np.random.RandomState(0))
         return {"X_val": X, "y_val": y}
-
-
-def _default_regressor(rng: np.random.RandomState) -> Any:
-    """Return the regressor of an enhancer that was given none."""
-    return DeepNMFRegressor(
-        n_components=100,
-        n_layers=16,
-        n_trained_layers="all",
-        tied=True,
-        output="mask",
-        init="sparse_nmf",
-        sparsity=2.0,
-        relaxation=2.0,
-        learning_rate_init=0.1,
-        averaging=0.995,
-        batch_size=256,
-        early_stopping=True,
-        random_state=rng.randint(2**31 - 1),
-    )
-
-
-def _fit_on(regressor: Any, X: NDArray, y: NDArray, fit_params: dict) -> None:
-    """Let a regressor go on from its last fit, if there is one, with other data."""
-    warm_start = regressor.warm_start
-    regressor.set_params(warm_start=True)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # other data follow
-            regressor.fit(X, y, **fit_params)
-    finally:
-        regressor.set_params(warm_start=warm_start)

@@ -1,0 +1,83 @@
+"""The regressor of an enhancer: the one it has by default, and how it learns from mixtures."""
+
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import has_fit_parameter
+
+from skunfold._fitting import was_interrupted
+from skunfold.deep_nmf import DeepNMFRegressor
+
+
+def default_regressor(rng: np.random.RandomState) -> Any:
+    """Return the regressor of an enhancer that was given none."""
+    return DeepNMFRegressor(
+        n_components=100,
+        n_layers=16,
+        n_trained_layers="all",
+        tied=True,
+        output="mask",
+        init="sparse_nmf",
+        sparsity=2.0,
+        relaxation=2.0,
+        learning_rate_init=0.1,
+        averaging=0.995,
+        batch_size=256,
+        early_stopping=True,
+        random_state=rng.randint(2**31 - 1),
+    )
+
+
+def fit_to_draws(
+    regressor: Any,
+    draws: Iterable[tuple[NDArray, NDArray, list[NDArray], NDArray]],
+    n_draws: int,
+    known: dict,
+) -> int:
+    """Fit a regressor to one draw of mixtures after the other.
+
+    Parameters
+    ----------
+    regressor : estimator
+        Goes on from draw to draw, if there are several.
+    draws : iterable of tuples
+        Features, targets, features of each source, and the group of each frame.
+    n_draws : int
+        How many there are.
+    known : dict
+        What else `fit` of the regressor is given.
+
+    Returns
+    -------
+    int
+        Number of frames of the last draw that it learned from. Ctrl-C ends its fit with the
+        best of it, and there is no other draw.
+    """
+    for X, y, sources, groups in draws:
+        offered = known | {"groups": groups}
+        if getattr(regressor, "output", "mask") == "mask":
+            offered["sources"] = sources
+        taken = {k: v for k, v in offered.items() if has_fit_parameter(regressor, k)}
+        if n_draws == 1:
+            regressor.fit(X, y, **taken)
+        else:
+            _fit_on(regressor, X, y, taken)
+        if was_interrupted(regressor):
+            break
+    return len(X)
+
+
+def _fit_on(regressor: Any, X: NDArray, y: NDArray, fit_params: dict) -> None:
+    """Let a regressor go on from its last fit, if there is one, with other data."""
+    warm_start = regressor.warm_start
+    regressor.set_params(warm_start=True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # other data follow
+            regressor.fit(X, y, **fit_params)
+    finally:
+        regressor.set_params(warm_start=warm_start)
