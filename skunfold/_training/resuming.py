@@ -13,7 +13,7 @@ from skunfold._training.loop import TrainingState
 from skunfold._training.updates import SGD, Adam, ExponentiatedGradient, MultiplicativeUpdate
 
 RULES = {cls.__name__: cls for cls in (Adam, ExponentiatedGradient, MultiplicativeUpdate, SGD)}
-SETTINGS = (bool, int, float, str)
+SETTINGS = (bool, int, float, str, np.generic)
 EPOCH = {"epoch", "loss", "seconds"}
 STATUSES = ("new", "running", "converged", "stopped", "interrupted")
 _MT19937_WORDS = 624

@@ -35,6 +35,15 @@ def test_a_state_comes_back(data, sgd_data):
         np.testing.assert_equal(again, one)
 
 
+def test_settings_of_a_grid_come_back():
+    rate = np.float32(0.1)
+    model = DeepNMFRegressor(
+        2, n_layers=np.int64(2), tied=np.bool_(True), learning_rate_init=rate, max_iter=1
+    )
+    settings, _ = from_data(data_of(model))
+    assert settings == model._trained_settings()
+
+
 def changed(data, path, value):
     """Return the data with another value at a path of keys."""
     data = copy.deepcopy(data)
