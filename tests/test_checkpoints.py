@@ -176,7 +176,8 @@ def test_what_cannot_be_saved_is_refused_before_training(data, tmp_path):
         model.fit(X, y)
     assert not hasattr(model, "bases_")
     assert os.listdir(tmp_path) == []
-    for every in (0, -1, 1.5):
+    assert Checkpoint(tmp_path / "model", every=np.int64(2)).every == 2
+    for every in (0, -1, 1.5, True):
         with pytest.raises(ValueError, match="every must be a positive integer"):
             Checkpoint(tmp_path / "model", every=every)
 

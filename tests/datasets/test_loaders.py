@@ -57,6 +57,8 @@ def test_load_recordings(tmp_path):
     write_audio(tmp_path / "b" / "y.wav", np.stack([level, -level], axis=1), 8000)
     write_audio(tmp_path / "a.Ogg", level, 8000)
     (tmp_path / "._a.wav").write_bytes(b"not audio")
+    (tmp_path / ".Trash").mkdir()
+    write_audio(tmp_path / ".Trash" / "old.wav", level, 8000)
     (tmp_path / "notes.txt").write_text("not audio")
     (tmp_path / "folder.wav").mkdir()
     data = load_recordings(str(tmp_path), sample_rate=16000)
@@ -70,6 +72,9 @@ def test_load_recordings(tmp_path):
 def test_bad_folders_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere"):
         load_recordings(tmp_path / "nowhere")
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match=r"file is a file; name the folder"):
+        load_recordings(tmp_path / "file")
     with pytest.raises(ValueError, match=r"holds no \.wav, \.flac or \.ogg file"):
         load_recordings(tmp_path)
     (tmp_path / "bad.wav").write_text("no audio")

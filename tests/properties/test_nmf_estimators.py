@@ -50,12 +50,13 @@ def deep_nmfs(draw, **fixed):
 
 
 def fit(model, X, y):
-    """Fit a model; it may overflow where a divergence is infinite at zero, or by huge steps.
-
-    Those of multiplicative updates can be huge where a batch is a single sample.
-    """
+    """Fit a model; it may overflow where a divergence is infinite at zero, or by huge steps."""
     betas = beta_of(model.beta_loss), beta_of(model.training_loss)
-    huge_steps = model.learning_rate_init == 1 or model.solver != "eg"
+    huge_steps = (
+        model.learning_rate_init == 1
+        or (model.learning_rate_init == "auto" and model.solver == "naive-mu")  # 1, too
+        or (model.batch_size == 1 and model.solver == "mu")  # one sample against all others
+    )
     with warnings.catch_warnings():
         if min(betas) < 1 or huge_steps:
             warnings.simplefilter("ignore", RuntimeWarning)
