@@ -92,9 +92,10 @@ class _Adam:
         for W, g, (m, s) in zip(parameters, gradients, self._sums):
             dtype = W.dtype.type
             self._prepare(W, g)
-            # Gradients that are rounding errors beside the others must not move anything.
-            rms = np.sqrt(np.vdot(g, g) / max(g.size, 1))
-            floor = dtype(np.sqrt(np.finfo(W.dtype).eps) * rms) + smallest_of(W.dtype)
+            # Gradients that are rounding errors beside the others, or so small that their
+            # squares vanish, must not move anything.
+            info, rms = np.finfo(W.dtype), np.sqrt(np.vdot(g, g) / max(g.size, 1))
+            floor = dtype(np.sqrt(info.eps) * rms + np.sqrt(info.tiny))
             scratch = np.empty(CHUNK, W.dtype)
             for w, g_part, m_part, s_part in _chunks(W, g, m, s):
                 d = scratch[: len(w)]

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from skunfold._training.objective import L2Penalty
-from skunfold._training.updates import SGD, Adam
+from skunfold._training.updates import SGD, Adam, ExponentiatedGradient
 
 
 @pytest.fixture
@@ -23,6 +23,15 @@ def test_adam(gradients):
         corrected = np.sqrt(s / (1 - 0.999**t))
         expected = expected - 0.1 * (m / (1 - 0.9**t)) / corrected
     assert_allclose(W, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1e-21, 1e-25, 1e-28])
+@pytest.mark.parametrize("rule", [Adam, ExponentiatedGradient])
+def test_gradients_whose_squares_vanish_move_nothing(rule, size):
+    update, W = rule(0.1), np.ones((2, 3), np.float32)
+    for _ in range(5):
+        update.step([W], [np.full((2, 3), size, np.float32)])
+    assert_allclose(W, 1, rtol=0.05)
 
 
 def test_sgd_with_momentum(gradients):
