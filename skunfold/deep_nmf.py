@@ -65,6 +65,13 @@ default="frobenius"
         updates) to 2. Above 1 updates are over-relaxed: each layer does the work of up to that
         many plain ones, at no cost.
 
+    fit_projections : bool, default=False
+        Whether the trained inference layers have projections of their own. An update compares
+        the data with its reconstruction by the bases, and projects what it finds onto the
+        components: by the same bases, as in NMF, or by a second set of non-negative arrays,
+        which starts as a copy of the bases and is trained with them: twice the parameters in
+        a layer, at the same cost.
+
     init : {"nmf", "sparse_nmf", "random"}, estimator, array-like, or list of these, \
 default="nmf"
         The bases that training starts from. "nmf": :class:`sklearn.decomposition.NMF` of each
@@ -149,6 +156,9 @@ default="nmf"
     ----------
     bases_ : list of n_layers ndarrays of shape (n_components, n_features)
         Bases of each layer; layers that share bases share the array.
+    projections_ : list of n_layers ndarrays of shape (n_components, n_features)
+        Projections of each layer, only with `fit_projections`; those of layers that are not
+        trained are the bases.
     output_bases_ : ndarray of shape (n_components, n_outputs / n_targets)
         Bases of the reconstruction (``(n_components, n_outputs)`` for linear output).
     initial_activation_ : float
@@ -248,6 +258,7 @@ default="nmf"
         "training_loss": [StrOptions(set(BETA)), Interval(Real, 0, None, closed="left")],
         "sparsity": [Interval(Real, 0, None, closed="left")],
         "relaxation": [Interval(Real, 1, 2, closed="both")],
+        "fit_projections": ["boolean"],
         "init": [
             StrOptions({"nmf", "sparse_nmf", "random"}),
             HasMethods(["fit", "transform"]),
@@ -292,6 +303,7 @@ default="nmf"
         training_loss: str | float = "frobenius",
         sparsity: float = 0.0,
         relaxation: float = 1.0,
+        fit_projections: bool = False,
         init: Any = "nmf",
         solver: Literal["eg", "mu", "naive-mu"] = "eg",
         learning_rate_init: float | Literal["auto"] = "auto",
@@ -320,6 +332,7 @@ default="nmf"
         self.training_loss = training_loss
         self.sparsity = sparsity
         self.relaxation = relaxation
+        self.fit_projections = fit_projections
         self.init = init
         self.solver = solver
         self.learning_rate_init = learning_rate_init

@@ -55,7 +55,9 @@ CONFIGURATIONS = {
     "tied": {"output": "mask", "tied": True},
     "untrained": {"output": "mask", "n_trained_layers": 0},
     "relaxed": {"output": "mask", "tied": True, "relaxation": 2.0},
+    "projections": {"output": "mask", "tied": True, "fit_projections": True},
     "last-two": {"output": "mask", "n_trained_layers": 2},
+    "last-two-projections": {"output": "mask", "n_trained_layers": 2, "fit_projections": True},
     "mu": {"output": "mask", "solver": "mu"},
     "naive-mu": {"output": "mask", "solver": "naive-mu"},
     "early-stopping": {"output": "mask", "early_stopping": True},
@@ -215,6 +217,27 @@ def test_what_is_trained_and_what_is_shared(mixtures):
         assert model.n_trained_parameters_ == (distinct - frozen) * R * F + n_output
 
 
+def test_projections_are_the_bases_where_they_are_not_trained(mixtures):
+    X, y = mixtures
+    size = 8 * X.shape[1]
+    for n_trained, tied, n_distinct in [
+        (1, False, 0),
+        (2, False, 1),
+        ("all", False, 4),
+        ("all", True, 1),
+    ]:
+        model = make_model(output="mask", n_trained_layers=n_trained, tied=tied)
+        plain = clone(model).fit(X, y)
+        model.set_params(fit_projections=True).fit(X, y)
+        own = {id(V) for V, W in zip(model.projections_, model.bases_) if V is not W}
+        assert len(own) == n_distinct
+        for name in ("n_parameters_", "n_trained_parameters_"):
+            assert getattr(model, name) == getattr(plain, name) + n_distinct * size
+        assert (model.loss_ < plain.loss_) == (n_distinct > 0)
+    model.set_params(fit_projections=False).fit(X, y)
+    assert not hasattr(model, "projections_")
+
+
 @pytest.mark.parametrize("averaging", [0.0, 0.9])
 def test_warm_start_goes_on_where_the_fit_stopped(mixtures, averaging):
     X, y = mixtures
@@ -302,6 +325,7 @@ def test_partial_fit_without_trained_layers(mixtures):
         {"n_targets": 2},
         {"n_layers": 3},
         {"n_layers": 9},
+        {"fit_projections": True},
     ],
     ids=str,
 )
@@ -600,11 +624,16 @@ def test_init_by_a_frozen_model_survives_cloning(mixtures):
     )
 
 
-@pytest.mark.parametrize("output", ["linear", "mask"])
-def test_a_tied_network_goes_on_untied(mixtures, output):
+@pytest.mark.parametrize(
+    ("output", "before", "after"),
+    [("linear", False, False), ("mask", False, False), ("mask", False, True)]
+    + [("mask", True, True)],
+)
+def test_a_tied_network_goes_on_untied(mixtures, output, before, after):
     X, y = mixtures
-    tied = make_model(output=output, tied=True).fit(X, y)
+    tied = make_model(output=output, tied=True, fit_projections=before).fit(X, y)
     model = clone(make_model(output=output, init=FrozenEstimator(tied), averaging=0.5))
+    model.set_params(fit_projections=after)
     model.set_params(learning_rate_init=1e-9, max_iter=1).fit(X, y)
     assert_allclose(model.predict(X), tied.predict(X), rtol=1e-5)
     model.set_params(learning_rate_init=0.03, max_iter=20).fit(X, y)
@@ -616,6 +645,13 @@ def test_a_tied_network_goes_on_untied(mixtures, output):
         model.fit(X, y)
     with pytest.raises(ValueError, match="not fitted"):
         model.set_params(init=make_model()).fit(X, y)
+
+
+def test_projections_are_not_lost_on_the_way(mixtures):
+    X, y = mixtures
+    fitted = make_model(fit_projections=True).fit(X, y)
+    with pytest.raises(ValueError, match="set fit_projections=True here"):
+        make_model(init=fitted).fit(X, y)
 
 
 def test_sources_and_context(mixtures):

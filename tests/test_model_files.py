@@ -363,7 +363,9 @@ def sharing(arrays):
     return [next(i for i, one in enumerate(arrays) if one is other) for other in arrays]
 
 
-@pytest.mark.parametrize("params", [{}, {"n_trained_layers": 0}, {"tied": True}])
+@pytest.mark.parametrize(
+    "params", [{}, {"n_trained_layers": 0}, {"tied": True}, {"fit_projections": True}], ids=str
+)
 def test_deep_nmf(params, fitted, tmp_path):
     regressor, X = fitted
     if params:
@@ -373,7 +375,8 @@ def test_deep_nmf(params, fitted, tmp_path):
     loaded = round_trip(regressor, tmp_path)
     np.testing.assert_array_equal(loaded.predict(X), regressor.predict(X))
     assert loaded.predict(X).dtype == np.float32
-    assert sharing(loaded.bases_) == sharing(regressor.bases_)
+    for name in {"bases_", "projections_"}.intersection(vars(regressor)):
+        assert sharing(getattr(loaded, name)) == sharing(getattr(regressor, name))
     assert loaded.loss_curve_ == regressor.loss_curve_
     assert loaded.get_params() == regressor.get_params()
     public = {name for name in vars(regressor) if not name.startswith("_")}

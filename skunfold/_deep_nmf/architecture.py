@@ -1,4 +1,8 @@
-"""The network but for its bases: how data goes through it, and what of it is trained."""
+"""The network but for its bases: how data goes through it, and what of it is trained.
+
+The bases of a layer are an array (R, F), or (2, R, F) together with projections of their own
+(`skunfold._kernels.nmf`), as `joined` makes them.
+"""
 
 from dataclasses import dataclass
 
@@ -72,14 +76,15 @@ class Architecture:
 
         They are written to `out` where it is given.
         """
-        layers, start = self._layers(bases, len(X)), self._start(len(bases[0]), X.dtype)
+        n_components = bases[0].shape[-2]
+        layers, start = self._layers(bases, len(X)), self._start(n_components, X.dtype)
 
         def fill(out, work, X):
             *_, h = infer(self.scaled(X, work), layers, start, work, self.exponents)
             np.multiply(h, X.dtype.type(self.scale), out=out)
 
         if out is None:
-            out = np.empty((len(X), len(bases[0])), X.dtype)
+            out = np.empty((len(X), n_components), X.dtype)
         return map_samples(fill, out, bases[0].size, X)
 
     def predictions(self, X, bases, U, n_outputs):
@@ -133,7 +138,7 @@ class Architecture:
         units = (1 / self.scale, 1 / y_scale)
         if self.n_frozen == 0:
             return Samples((X,), y, weight, units=units)
-        h = large_array((len(X), len(bases[0])), X.dtype)
+        h = large_array((len(X), bases[0].shape[-2]), X.dtype)
         self.activations(X, bases[: self.n_frozen], out=h)
         if self.n_trained_layers == 1 and isinstance(self.output, MaskOutput):
             X = X[:, -(y.shape[1] // self.output.n_targets) :]
@@ -145,18 +150,29 @@ class Architecture:
         trained = bases[self.n_frozen : self.n_frozen + n_distinct]
         return [*map(_lifted, trained), _lifted(U * U.dtype.type(self.output_unit(y_scale)))]
 
-    def all_bases(self, parameters, bases, y_scale):
-        """Return (bases of all layers, output bases), shared arrays being the same."""
+    def trained_bases(self, parameters, y_scale):
+        """Return (bases of the trained layers, output bases), shared arrays being the same."""
         *trained, U = parameters
-        frozen = bases[: self.n_frozen]
         trained = [trained[i] for i in self.parameter_of_layer]
         with np.errstate(over="ignore"):  # targets of any size, predicted from next to nothing
             U = np.minimum(U / U.dtype.type(self.output_unit(y_scale)), np.finfo(U.dtype).max)
-        return [*frozen, *trained], U
+        return trained, U
 
     def output_unit(self, y_scale):
         """Return the factor that brings output bases to the units of the computation."""
         return 1.0 if isinstance(self.output, MaskOutput) else self.scale / y_scale
+
+
+def joined(bases, projections):
+    """Return the array (2, R, F) of each layer; layers that share bases share it."""
+    arrays = {id(W): np.stack([W, V]) for W, V in zip(bases, projections)}
+    return [arrays[id(W)] for W in bases]
+
+
+def parted(arrays):
+    """Return (bases, projections), a list of (R, F) each; shared arrays are the same."""
+    parts = {id(array): list(array) for array in arrays}
+    return [[parts[id(array)][i] for array in arrays] for i in (0, 1)]
 
 
 def _lifted(W):

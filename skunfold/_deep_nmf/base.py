@@ -33,6 +33,9 @@ from skunfold._training.loop import train_once
 from skunfold._training.objective import Objective
 
 
+_LISTS = frozenset({"bases_", "projections_"})  # attributes with an array for each layer
+
+
 class DeepNMFBase(
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
@@ -278,6 +281,11 @@ class DeepNMFBase(
                 f"n_layers={self.n_layers}, but the model was fitted with {len(self.bases_)} "
                 "layers; set it back, or fit anew with warm_start=False."
             )
+        if self.fit_projections != hasattr(self, "projections_"):
+            raise ValueError(
+                f"fit_projections={self.fit_projections}, but the model was fitted with "
+                f"{not self.fit_projections}; set it back, or fit anew with warm_start=False."
+            )
         if self._group_sizes() != tuple(self.group_sizes_):
             raise ValueError(
                 f"n_components={self.n_components!r}, output={self.output!r} and n_targets="
@@ -294,7 +302,7 @@ class DeepNMFBase(
 
     def _bases_like(self, X):
         """Return (list of bases, output bases) in the dtype of X."""
-        bases = [W.astype(X.dtype, copy=False) for W in self.bases_]
+        bases = [W.astype(X.dtype, copy=False) for W in self._layer_arrays()]
         return bases, self.output_bases_.astype(X.dtype, copy=False)
 
     def _shaped(self, y):
@@ -317,17 +325,19 @@ class DeepNMFBase(
         return tags
 
     def __getstate__(self):
-        """Return the state with each distinct array of bases once."""
+        """Return the state with each distinct array of bases and projections once."""
         state = dict(super().__getstate__())
-        if "bases_" in state:
-            distinct = list({id(W): W for W in self.bases_}.values())
-            places = [next(i for i, D in enumerate(distinct) if D is W) for W in self.bases_]
-            state["bases_"] = (distinct, places)
+        for name in _LISTS.intersection(state):
+            arrays = state[name]
+            distinct = list({id(W): W for W in arrays}.values())
+            places = [next(i for i, D in enumerate(distinct) if D is W) for W in arrays]
+            state[name] = (distinct, places)
         return state
 
     def __setstate__(self, state):
-        """Restore the list of bases, in which layers share arrays."""
-        if "bases_" in state:
-            distinct, places = state["bases_"]
-            state = state | {"bases_": [distinct[i] for i in places]}
-        super().__setstate__(state)
+        """Restore the lists of arrays, in which layers share them."""
+        lists = {}
+        for name in _LISTS.intersection(state):
+            distinct, places = state[name]
+            lists[name] = [distinct[i] for i in places]
+        super().__setstate__(state | lists)

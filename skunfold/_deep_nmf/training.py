@@ -10,7 +10,7 @@ from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted, check_memory
 
-from skunfold._deep_nmf.architecture import Architecture
+from skunfold._deep_nmf.architecture import Architecture, joined, parted
 from skunfold._deep_nmf.initialization import WarmStart, initial_bases
 from skunfold._deep_nmf.validation import check_sources, group_sizes
 from skunfold._fitting import TrainedEstimator, split_rows
@@ -96,9 +96,26 @@ class DeepNMFTraining(TrainedEstimator):
         self.data_scale_ = scale
         self.target_scale_ = y_scale
         self.initial_activation_ = start
-        self.bases_ = [W] * self.n_layers
+        self._set_bases([W] * self.n_layers)
         self.output_bases_ = U if self.output == "mask" else U / U.dtype.type(unit)
         self._training_state = None
+
+    def _set_bases(self, bases, projections=None):
+        """Set the bases of all layers, and projections, which are the bases if none are given.
+
+        Without `fit_projections` there are none.
+        """
+        self.bases_ = bases
+        if self.fit_projections:
+            self.projections_ = list(bases if projections is None else projections)
+        else:
+            vars(self).pop("projections_", None)
+
+    def _layer_arrays(self):
+        """Return the array of each layer, as `Architecture` takes them."""
+        if self.fit_projections:
+            return joined(self.bases_, self.projections_)
+        return self.bases_
 
     def _take_over(self, network, X, y):
         """Begin with the layers of another fitted network."""
@@ -117,8 +134,17 @@ class DeepNMFTraining(TrainedEstimator):
                 "init, a DeepNMFRegressor, must have the n_layers, source groups, features and "
                 f"outputs that are asked for here, {shapes[0]}, but has {shapes[1]}."
             )
-        copied = {id(W): W.astype(X.dtype) for W in network.bases_}
-        self.bases_ = [copied[id(W)] for W in network.bases_]
+        projections = getattr(network, "projections_", None)
+        if projections is not None and not self.fit_projections:
+            raise ValueError(
+                "init, a DeepNMFRegressor, has projections of its own, which would be lost; "
+                "set fit_projections=True here as well."
+            )
+        copied = {id(W): W.astype(X.dtype) for W in [*network.bases_, *(projections or ())]}
+        self._set_bases(
+            [copied[id(W)] for W in network.bases_],
+            projections and [copied[id(V)] for V in projections],
+        )
         self.output_bases_ = network.output_bases_.astype(X.dtype)
         for name in ("n_outputs_", "group_sizes_", "data_scale_", "target_scale_"):
             setattr(self, name, getattr(network, name))
@@ -183,7 +209,9 @@ class DeepNMFTraining(TrainedEstimator):
         return split_rows(self, splitter, n_samples, groups=groups)
 
     def _samples(self, X, y, weight):
-        return self._architecture().samples(X, y, weight, self.bases_, self.target_scale_)
+        return self._architecture().samples(
+            X, y, weight, self._layer_arrays(), self.target_scale_
+        )
 
     def _trained_settings(self):
         return (
@@ -200,17 +228,20 @@ class DeepNMFTraining(TrainedEstimator):
 
     def _parameters_to_train(self):
         return self._architecture().parameters(
-            self.bases_, self.output_bases_, self.target_scale_
+            self._layer_arrays(), self.output_bases_, self.target_scale_
         )
 
     def _fitted_parameters(self, state):
-        bases, U = self._architecture().all_bases(
-            state.best_parameters, self.bases_, self.target_scale_
-        )
-        return {
-            "bases_": bases,
+        architecture = self._architecture()
+        arrays, U = architecture.trained_bases(state.best_parameters, self.target_scale_)
+        n_frozen, held = architecture.n_frozen, {}
+        if self.fit_projections:
+            arrays, projections = parted(arrays)
+            held["projections_"] = self.projections_[:n_frozen] + projections
+        held["bases_"] = self.bases_[:n_frozen] + arrays
+        return held | {
             "output_bases_": U,
-            "n_parameters_": _n_parameters(bases, U),
+            "n_parameters_": _n_parameters([W for list_ in held.values() for W in list_], U),
             "n_trained_parameters_": sum(p.size for p in state.parameters),
         }
 

@@ -4,13 +4,14 @@ Rows are samples: X is (n, F), the bases W are (R, F), activations h are (n, R),
 where every sample starts alike. With the reconstruction v = h W::
 
     A = X v^(beta-2)         B = v^(beta-1)
-    num = A W^T              den = B W^T + sparsity
+    num = A V^T              den = B V^T + sparsity
     h' = h (num / den)^exponent              an exponent of 1, unless updates are over-relaxed
 
-For beta = 1, B is one, and den the row sums of W plus the sparsity: divided into the rows of
-W once for all samples, they cost no product and no pass. For beta = 2, num = X W^T is the same
-in every layer of the same bases, and den = h (W W^T) + sparsity where that is less work than
-v W^T. This is the update of Lee and Seung (2001), for any beta of Févotte and Idier (2011),
+The projections V are the bases, V = W, or have values of their own: then W and V are the two
+(R, F) matrices of one array (2, R, F). For beta = 1, B is one, and den the row sums of V plus
+the sparsity: divided into the rows of V once for all samples, they cost no product and no
+pass. For beta = 2, num = X V^T is the same in every layer of the same bases, and
+den = h (W V^T) + sparsity where that is less work than v V^T. This is the update of Lee and Seung (2001), for any beta of Févotte and Idier (2011),
 with the L1 penalty of Le Roux, Weninger and Hershey (MERL TR2015-023, section 3); as a layer:
 Hershey, Le Roux and Weninger (arXiv 1409.2574, section 4). Exponents up to 2 are stable, and
 those above 1 get further in as many updates: Badeau, Bertin and Vincent, "Stability analysis of
@@ -27,12 +28,13 @@ are non-negative for non-negative x: what *rises* and what *falls* with the outp
 and N = D den / num, the terms are::
 
     through h        rises                                   dE/dh: x (num / den)^exponent
-    through num      rises     dE/dW: N^T A
-    through den      falls     dE/dW: D^T B
-    through A        N W (beta-2) A / v     rises with v for beta > 2, falls for beta < 2
-    through B        D W (1-beta) B / v     rises with v for beta < 1, falls for beta > 1
+    through num      rises     dE/dV: N^T A
+    through den      falls     dE/dV: D^T B
+    through A        N V (beta-2) A / v     rises with v for beta > 2, falls for beta < 2
+    through B        D V (1-beta) B / v     rises with v for beta < 1, falls for beta > 1
     and what comes through v gives          dE/dW: h^T dE/dv     dE/dh: dE/dv W^T
-    by Gram matrix, through den, falls      dE/dW: (C + C^T) W, C = h^T D     dE/dh: D W W^T
+    by Gram matrix, through den, falls      dE/dW: C V, dE/dV: C^T W, C = h^T D
+                                            dE/dh: D (W V^T)^T
 
 Floors are added, not taken as a maximum: that is faster, and the gradient is exact.
 """
@@ -71,7 +73,10 @@ def constant_activations(value, n_components, dtype):
 
 
 def layers_of(bases, beta, sparsity, n_samples):
-    """Return the layer of each array of bases, ready for `n_samples`; equal ones are shared."""
+    """Return the layer of each array of bases, ready for `n_samples`; equal ones are shared.
+
+    The arrays are (R, F), or (2, R, F) with projections of their own.
+    """
     uses = Counter(map(id, bases))
     made = {
         id(W): _layer_of(W, beta, sparsity, n_samples, uses[id(W)])
@@ -80,20 +85,26 @@ def layers_of(bases, beta, sparsity, n_samples):
     return [made[id(W)] for W in bases]
 
 
-def _layer_of(W, beta, sparsity, n_samples, uses):
+def _layer_of(array, beta, sparsity, n_samples, uses):
     """Return a layer that is used as often in a row for `n_samples`."""
+    W, V = _bases_and_projections(array)
     n_components, n_features = W.shape
     if beta == 1:
-        den = (W @ np.ones(n_features, W.dtype))[:, None]  # the row sums, by BLAS
-        den += W.dtype.type(sparsity) + floor_of(W.dtype)
-        return KullbackLeiblerLayer(W, sparsity, den, W / den)
+        den = (V @ np.ones(n_features, V.dtype))[:, None]  # the row sums, by BLAS
+        den += V.dtype.type(sparsity) + floor_of(V.dtype)
+        return KullbackLeiblerLayer(W, V, sparsity, den, V / den)
     if beta == 2:
         # Multiplications by n_components: the Gram matrix once and it in every use, or two
         # products with the bases in every use.
         by_gram = n_components * n_features + uses * n_samples * n_components
-        gram = W @ W.T if by_gram < uses * 2 * n_samples * n_features else None
-        return FrobeniusLayer(W, sparsity, gram)
-    return BetaLayer(W, sparsity, beta)
+        gram = W @ V.T if by_gram < uses * 2 * n_samples * n_features else None
+        return FrobeniusLayer(W, V, sparsity, gram)
+    return BetaLayer(W, V, sparsity, beta)
+
+
+def _bases_and_projections(array):
+    """Return (W, V), (R, F) each; they are the same object unless the array holds both."""
+    return array if array.ndim == 3 else (array, array)
 
 
 def infer(X, layers, h, work=FRESH, exponents=None):
@@ -137,6 +148,7 @@ class _Layer:
     """What all kinds of layer share; subclasses say how activations grow."""
 
     W: np.ndarray  # (R, F)
+    V: np.ndarray  # (R, F); W itself, unless projections have values of their own
     sparsity: float
 
     def data(self, X, work=FRESH):
@@ -148,7 +160,10 @@ class _Layer:
         raise NotImplementedError
 
     def _adjoint_of_bases(self, x, tape, work, kept):
-        """Return the Parts of dE/dW, what goes on to dE/dh by a product, and its factor."""
+        """Return Parts like the array of bases, what goes on to dE/dh by a product, its factor.
+
+        The Parts are those of dE/dW and dE/dV, added up where they are the same bases.
+        """
         raise NotImplementedError
 
     def forward(self, data, h, work=FRESH, exponent=1.0):
@@ -159,10 +174,11 @@ class _Layer:
         return h_next, LayerTape(data, h, ratio, exponent, terms)
 
     def adjoint(self, x, tape, work=FRESH, kept=FRESH, need_h=True):
-        """Return (Parts of dE/dh, Parts of dE/dW): what rises and what falls, linear in x.
+        """Return (Parts of dE/dh, Parts of dE/dbases): what rises and falls, linear in x.
 
-        dE/dh is None unless ``need_h``. The sum over the samples is taken in dE/dW, whose
-        rising part is an array of the workspace `kept`; all else is of `work`.
+        The latter are like the array of bases. dE/dh is None unless ``need_h``. The sum over
+        the samples is taken in dE/dbases, whose rising part is an array of the workspace
+        `kept`; all else is of `work`.
         """
         dW, (rise, fall), factor = self._adjoint_of_bases(x, tape, work, kept)
         if not need_h:
@@ -177,13 +193,22 @@ class _Layer:
             fall_h = np.matmul(fall, factor, out=product)
         return Parts(rise_h, fall_h), dW
 
-    def _arrays_of_bases(self, work, kept, dtype):
-        """Return arrays like W for what rises, what falls, and a product on the way."""
-        return (
-            kept.array("rise_W", self.W.shape, dtype),
-            work.array("fall_W", self.W.shape, dtype),
-            work.array("h^T dv", self.W.shape, dtype),
-        )
+    @property
+    def _has_projections(self):
+        return self.V is not self.W
+
+    def _gradients(self, work, kept, dtype):
+        """Return Parts like the array of bases, to be filled; zero if it has projections."""
+        shape = (2, *self.W.shape) if self._has_projections else self.W.shape
+        parts = Parts(kept.array("rise_W", shape, dtype), work.array("fall_W", shape, dtype))
+        if self._has_projections:
+            for part in parts:
+                part[:] = 0
+        return parts
+
+    def _product(self, work, dtype):
+        """Return an array for a product like W."""
+        return work.array("h^T dv", self.W.shape, dtype)
 
 
 @dataclass(frozen=True)
@@ -202,29 +227,31 @@ class KullbackLeiblerLayer(_Layer):
 
     def _adjoint_of_bases(self, x, tape, work, kept):
         terms, dtype = tape.terms, x.dtype
-        rise_W, fall_W, _ = self._arrays_of_bases(work, kept, dtype)
+        gradients = self._gradients(work, kept, dtype)
+        _, rise_V = _bases_and_projections(gradients.pos)
+        fall_W, fall_V = _bases_and_projections(gradients.neg)
         N = _through_ratio(x, tape, work)
         fall_by_den = np.einsum("nr,nr->r", N, tape.ratio)[:, None]
         N /= self.den.T
-        np.matmul(N.T, terms.A, out=rise_W)
-        fall_v = np.matmul(N, self.W, out=work.array("fall_v", terms.A.shape, dtype))
+        np.matmul(N.T, terms.A, out=rise_V)
+        fall_v = np.matmul(N, self.V, out=work.array("fall_v", terms.A.shape, dtype))
         fall_v *= terms.A
         fall_v /= terms.v
         np.matmul(tape.h.T, _like_rows(fall_v, tape.h), out=fall_W)
-        fall_W += fall_by_den / self.den
-        return Parts(rise_W, fall_W), (None, fall_v), self.W.T
+        fall_V += fall_by_den / self.den
+        return gradients, (None, fall_v), self.W.T
 
 
 @dataclass(frozen=True)
 class FrobeniusLayer(_Layer):
     """A layer for beta = 2: the numerator is that of the data alone."""
 
-    gram: np.ndarray | None  # (R, R), W W^T; None for products with the bases instead
+    gram: np.ndarray | None  # (R, R), W V^T; None for products with the bases instead
 
     def data(self, X, work=FRESH):
-        """Return X and X W^T."""
-        shape = (X.shape[0], self.W.shape[0])
-        return X, np.matmul(X, self.W.T, out=work.array("X W^T", shape, X.dtype))
+        """Return X and X V^T."""
+        shape = (X.shape[0], self.V.shape[0])
+        return X, np.matmul(X, self.V.T, out=work.array("X V^T", shape, X.dtype))
 
     def growth(self, data, h, work=FRESH):
         """Return num / den (n, R), and (den, v); v = h W is None where it is not needed."""
@@ -232,7 +259,7 @@ class FrobeniusLayer(_Layer):
         v, den = None, work.array("den", h.shape, h.dtype)
         if self.gram is None:
             v = np.matmul(h, self.W, out=work.array("v", (len(h), self.W.shape[1]), h.dtype))
-            np.matmul(v, self.W.T, out=den)
+            np.matmul(v, self.V.T, out=den)
         else:
             np.matmul(h, self.gram, out=den)
         den += h.dtype.type(self.sparsity) + floor_of(h.dtype)
@@ -240,18 +267,24 @@ class FrobeniusLayer(_Layer):
 
     def _adjoint_of_bases(self, x, tape, work, kept):
         (X, _), (den, v), dtype = tape.data, tape.terms, x.dtype
-        rise_W, fall_W, product = self._arrays_of_bases(work, kept, dtype)
+        gradients = self._gradients(work, kept, dtype)
+        _, rise_V = _bases_and_projections(gradients.pos)
+        fall_W, fall_V = _bases_and_projections(gradients.neg)
         N, D = _through_fraction(x, tape, den, work)
-        np.matmul(N.T, X, out=rise_W)
+        np.matmul(N.T, X, out=rise_V)
         D = _like_rows(D, tape.h)
         if v is None:
             C = tape.h.T @ D
-            np.matmul(C + C.T, self.W, out=fall_W)
-            return Parts(rise_W, fall_W), (None, D), self.gram
-        np.matmul(D.T, v, out=fall_W)
-        fall_v = np.matmul(D, self.W, out=work.array("fall_v", v.shape, dtype))
-        fall_W += np.matmul(tape.h.T, fall_v, out=product)
-        return Parts(rise_W, fall_W), (None, fall_v), self.W.T
+            if self._has_projections:
+                np.matmul(C, self.V, out=fall_W)
+                np.matmul(C.T, self.W, out=fall_V)
+            else:
+                np.matmul(C + C.T, self.W, out=fall_W)
+            return gradients, (None, D), self.gram.T
+        np.matmul(D.T, v, out=fall_V)
+        fall_v = np.matmul(D, self.V, out=work.array("fall_v", v.shape, dtype))
+        fall_W += np.matmul(tape.h.T, fall_v, out=self._product(work, dtype))
+        return gradients, (None, fall_v), self.W.T
 
 
 @dataclass(frozen=True)
@@ -262,35 +295,37 @@ class BetaLayer(_Layer):
 
     def growth(self, data, h, work=FRESH):
         """Return num / den (n, R), and (den, the Reconstruction)."""
-        X, W = data, self.W
-        terms = reconstruction(X, h, W, self.beta, work)
-        ratio = work.array("ratio", (X.shape[0], W.shape[0]), X.dtype)
-        np.matmul(terms.A, W.T, out=ratio)
-        den = np.matmul(terms.B, W.T, out=work.array("den", h.shape, X.dtype))
+        X, V = data, self.V
+        terms = reconstruction(X, h, self.W, self.beta, work)
+        ratio = work.array("ratio", (X.shape[0], V.shape[0]), X.dtype)
+        np.matmul(terms.A, V.T, out=ratio)
+        den = np.matmul(terms.B, V.T, out=work.array("den", h.shape, X.dtype))
         den += X.dtype.type(self.sparsity) + floor_of(X.dtype)
         ratio /= den
         return ratio, (den, terms)
 
     def _adjoint_of_bases(self, x, tape, work, kept):
         den, terms = tape.terms
-        rise_W, fall_W, product = self._arrays_of_bases(work, kept, x.dtype)
+        gradients = self._gradients(work, kept, x.dtype)
         N, D = _through_fraction(x, tape, den, work)
-        rise_v, fall_v = self._adjoint_of_v(N, D, terms, work)
-        np.matmul(N.T, terms.A, out=rise_W)
-        np.matmul(_like_rows(D, terms.B).T, terms.B, out=fall_W)
-        for total, dv in ((rise_W, rise_v), (fall_W, fall_v)):
+        through_v = self._adjoint_of_v(N, D, terms, work)
+        of_projections = (N, terms.A), (_like_rows(D, terms.B), terms.B)
+        for total, (factor, weights), dv in zip(gradients, of_projections, through_v):
+            of_W, of_V = _bases_and_projections(total)
+            np.matmul(factor.T, weights, out=of_V)
             if dv is not None:
-                total += np.matmul(tape.h.T, _like_rows(dv, tape.h), out=product)
-        return Parts(rise_W, fall_W), (rise_v, fall_v), self.W.T
+                product = self._product(work, x.dtype)
+                of_W += np.matmul(tape.h.T, _like_rows(dv, tape.h), out=product)
+        return gradients, through_v, self.W.T
 
     def _adjoint_of_v(self, N, D, terms, work):
         """Return the (rising, falling) parts of dE/dv, (n, F) each; None where zero."""
-        beta, W, shape, dtype = self.beta, self.W, terms.A.shape, N.dtype
-        through_A = np.matmul(N, W, out=work.array("through A", shape, dtype))
+        beta, V, shape, dtype = self.beta, self.V, terms.A.shape, N.dtype
+        through_A = np.matmul(N, V, out=work.array("through A", shape, dtype))
         through_A *= terms.A
         through_A /= terms.v
         through_A *= dtype.type(abs(beta - 2))
-        through_B = np.matmul(D, W, out=work.array("through B", shape, dtype))
+        through_B = np.matmul(D, V, out=work.array("through B", shape, dtype))
         through_B *= terms.B
         through_B /= terms.v
         through_B *= dtype.type(abs(beta - 1))

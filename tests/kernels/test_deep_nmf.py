@@ -22,7 +22,15 @@ N_COMPONENTS, N_FEATURES, N_OUTPUTS = 5, 8, 4
 
 
 def make_problem(
-    output, layers, beta=1.0, dtype=np.float64, n=7, seed=0, exponent=1.0, **kwargs
+    output,
+    layers,
+    beta=1.0,
+    dtype=np.float64,
+    n=7,
+    seed=0,
+    exponent=1.0,
+    projections=False,
+    **kwargs,
 ):
     """Return a network, its parameters, and (X, h, y), all random and positive."""
     rng = np.random.default_rng(seed)
@@ -32,7 +40,8 @@ def make_problem(
     network = DeepNMF(
         layers, exponents, OUTPUTS[output], beta=beta, sparsity=0.1, start=0.7, **kwargs
     )
-    parameters = [rng.uniform(0.2, 1, (N_COMPONENTS, N_FEATURES)) for _ in range(n_bases)]
+    shape = ((2,) if projections else ()) + (N_COMPONENTS, N_FEATURES)
+    parameters = [rng.uniform(0.2, 1, shape) for _ in range(n_bases)]
     parameters.append(rng.uniform(0.2, 1, (N_COMPONENTS, width)))
     data = (
         rng.uniform(0, 2, (n, N_FEATURES)),
@@ -103,9 +112,31 @@ def test_gradients_of_relaxed_updates(beta, exponent, layers, prefix):
         assert_gradients_match(gradients_of(kind, parameters, inputs, y), numeric)
 
 
+@pytest.mark.parametrize("beta", BETAS)
+@pytest.mark.parametrize(("layers", "prefix"), [((0, 1, 2), True), ((0, 0, 0), False)], ids=str)
+def test_gradients_of_projections(beta, layers, prefix):
+    network, parameters, (X, h, y) = make_problem("mask", layers, beta, projections=True)
+    inputs = (X, h) if prefix else (X,)
+    numeric = finite_differences(network, parameters, inputs, y)
+    for kind in (network, network.with_workspace(), replace(network, cancel=False)):
+        assert_gradients_match(gradients_of(kind, parameters, inputs, y), numeric)
+
+
+@pytest.mark.parametrize("beta", BETAS)
+def test_projections_that_equal_the_bases_change_nothing(beta):
+    network, parameters, (X, h, y) = make_problem("linear", (0, 1, 0), beta)
+    twice = [np.stack([p, p]) for p in parameters[:-1]] + parameters[-1:]
+    one, two = (gradients_of(network, p, (X, h), y)[0] for p in (parameters, twice))
+    for i, (g, both) in enumerate(zip(one, two)):
+        assert_allclose(both if i == 2 else both.sum(axis=0), g, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("projections", [False, True])
 @pytest.mark.parametrize("layers", [(0, 1, 2), (0, 0, 0)], ids=["untied", "tied"])
-def test_gram_matrices_change_nothing(layers):
-    network, parameters, (X, h, y) = make_problem("linear", layers, beta=2.0)
+def test_gram_matrices_change_nothing(layers, projections):
+    network, parameters, (X, h, y) = make_problem(
+        "linear", layers, beta=2.0, projections=projections
+    )
     found = []
     for n_samples in (1, 1000):
         prepared, _ = network.prepare(parameters, n_samples)

@@ -35,6 +35,7 @@ def deep_nmfs(draw, **fixed):
         "training_loss": draw(BETAS),
         "sparsity": draw(st.sampled_from([0, 0.1, 5])),
         "relaxation": draw(st.sampled_from([1, 1.7, 2])),
+        "fit_projections": draw(st.booleans()),
         "init": draw(st.sampled_from(["nmf", "sparse_nmf", "random"])),
         "solver": draw(st.sampled_from(["eg", "mu", "naive-mu"])),
         "learning_rate_init": draw(st.sampled_from(["auto", 0.01, 1.0])),
