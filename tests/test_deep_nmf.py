@@ -626,8 +626,12 @@ def test_init_by_a_frozen_model_survives_cloning(mixtures):
 
 @pytest.mark.parametrize(
     ("output", "before", "after"),
-    [("linear", False, False), ("mask", False, False), ("mask", False, True)]
-    + [("mask", True, True)],
+    [
+        ("linear", False, False),
+        ("mask", False, False),
+        ("mask", False, True),
+        ("mask", True, True),
+    ],
 )
 def test_a_tied_network_goes_on_untied(mixtures, output, before, after):
     X, y = mixtures

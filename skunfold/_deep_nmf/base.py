@@ -32,7 +32,6 @@ from skunfold._training.callbacks import CallbackSupportMixin, EpochCallbacks, w
 from skunfold._training.loop import train_once
 from skunfold._training.objective import Objective
 
-
 _LISTS = frozenset({"bases_", "projections_"})  # attributes with an array for each layer
 
 

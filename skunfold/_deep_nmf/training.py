@@ -109,7 +109,7 @@ class DeepNMFTraining(TrainedEstimator):
         if self.fit_projections:
             self.projections_ = list(bases if projections is None else projections)
         else:
-            vars(self).pop("projections_", None)
+            self.__dict__.pop("projections_", None)
 
     def _layer_arrays(self):
         """Return the array of each layer, as `Architecture` takes them."""

@@ -11,12 +11,13 @@ The projections V are the bases, V = W, or have values of their own: then W and 
 (R, F) matrices of one array (2, R, F). For beta = 1, B is one, and den the row sums of V plus
 the sparsity: divided into the rows of V once for all samples, they cost no product and no
 pass. For beta = 2, num = X V^T is the same in every layer of the same bases, and
-den = h (W V^T) + sparsity where that is less work than v V^T. This is the update of Lee and Seung (2001), for any beta of Févotte and Idier (2011),
-with the L1 penalty of Le Roux, Weninger and Hershey (MERL TR2015-023, section 3); as a layer:
-Hershey, Le Roux and Weninger (arXiv 1409.2574, section 4). Exponents up to 2 are stable, and
-those above 1 get further in as many updates: Badeau, Bertin and Vincent, "Stability analysis of
-multiplicative update algorithms and application to nonnegative matrix factorization" (IEEE
-Transactions on Neural Networks, 2010).
+den = h (W V^T) + sparsity where that is less work than v V^T. This is the update of Lee and
+Seung (2001), for any beta of Févotte and Idier (2011), with the L1 penalty of Le Roux,
+Weninger and Hershey (MERL TR2015-023, section 3); as a layer: Hershey, Le Roux and Weninger
+(arXiv 1409.2574, section 4). Exponents up to 2 are stable, and those above 1 get further in as
+many updates: Badeau, Bertin and Vincent, "Stability analysis of multiplicative update
+algorithms and application to nonnegative matrix factorization" (IEEE Transactions on Neural
+Networks, 2010).
 
 The adjoint (transposed derivative) is a linear map of x = dE/dh'. It comes as two maps that
 are non-negative for non-negative x: what *rises* and what *falls* with the outputs. So::
@@ -200,11 +201,10 @@ class _Layer:
     def _gradients(self, work, kept, dtype):
         """Return Parts like the array of bases, to be filled; zero if it has projections."""
         shape = (2, *self.W.shape) if self._has_projections else self.W.shape
-        parts = Parts(kept.array("rise_W", shape, dtype), work.array("fall_W", shape, dtype))
+        rise, fall = kept.array("rise_W", shape, dtype), work.array("fall_W", shape, dtype)
         if self._has_projections:
-            for part in parts:
-                part[:] = 0
-        return parts
+            rise[:] = fall[:] = 0
+        return Parts(rise, fall)
 
     def _product(self, work, dtype):
         """Return an array for a product like W."""
@@ -273,7 +273,7 @@ class FrobeniusLayer(_Layer):
         N, D = _through_fraction(x, tape, den, work)
         np.matmul(N.T, X, out=rise_V)
         D = _like_rows(D, tape.h)
-        if v is None:
+        if self.gram is not None:
             C = tape.h.T @ D
             if self._has_projections:
                 np.matmul(C, self.V, out=fall_W)
