@@ -54,6 +54,7 @@ NETWORK = {"averaging": 0.995, "learning_rate_decay": 0.75, "max_iter": 1, "verb
 TIED, UNTIED = (f"deep NMF, {kind}, all layers, K=8" for kind in ("tied", "untied"))
 TIED_16, UNTIED_16 = (f"deep NMF, {kind}, all layers, K=16" for kind in ("tied", "untied"))
 LARGER = f"{TIED_16}, relaxed, 100 bases a source"
+PROJECTIONS = f"{TIED_16}, relaxed, projections"
 LONGER = 0.75**0.5  # the decay for twice as many draws
 
 
@@ -96,8 +97,9 @@ def untied(n_layers, start, seed=0, **params):
     return deep_nmf(6, start, seed, learning_rate_decay=0.75, **untied | params)
 
 
-def network(n_draws, *hidden_layer_sizes, **params):
-    return Row(MaskNetwork(hidden_layer_sizes, **NETWORK | params), n_draws)
+def network(n_draws, *hidden_layer_sizes, context_bands=None, **params):
+    regressor = MaskNetwork(hidden_layer_sizes, **NETWORK | params)
+    return Row(regressor, n_draws, context_bands=context_bands)
 
 
 ROWS = {
@@ -135,6 +137,24 @@ ROWS = {
             (280, 16, LONGER, ", 16 draws"),
         )
     },
+    **{
+        f"{PROJECTIONS}, {n_components} bases a source, 40 bands{longer}": tied(
+            16,
+            n_draws,
+            relaxation=2.0,
+            fit_projections=True,
+            n_components=n_components,
+            context_bands=40,
+            learning_rate_init=0.05,
+            learning_rate_decay=decay,
+        )
+        for n_components, n_draws, decay, longer in (
+            (80, 8, 0.75, ""),
+            (100, 8, 0.75, ""),
+            (114, 8, 0.75, ""),
+            (114, 16, LONGER, ", 16 draws"),
+        )
+    },
     f"{UNTIED_16}, relaxed, 100 bases a source": untied(
         16, LARGER, relaxation=2.0, n_components=100
     ),
@@ -147,6 +167,18 @@ ROWS = {
         16, 1024, 1024, 1024, activation="relu", learning_rate_decay=LONGER
     ),
     "network, 2x1536 ReLU": network(8, 1536, 1536, activation="relu"),
+    "network, 3x1024 ReLU, 40 bands": network(
+        8, 1024, 1024, 1024, activation="relu", context_bands=40
+    ),
+    "network, 3x1024 ReLU, 40 bands, 16 draws": network(
+        16,
+        1024,
+        1024,
+        1024,
+        activation="relu",
+        context_bands=40,
+        learning_rate_decay=LONGER,
+    ),
 }
 
 

@@ -31,6 +31,10 @@ CLASSES = {
     "UnfoldedMeanFieldClassifier": "skunfold.mrf",
 }
 
+# What estimators did when files were written that do not name a parameter, where that is not
+# what its default does.
+_FORMER_DEFAULTS: dict[str, dict] = {"SpeechEnhancer": {"context_bands": None}}
+
 NUMERIC_TYPE = re.compile(r"[<>|](b1|[iu][1248]|f[248])")
 
 _SPARSE_CLASS = re.compile(r"(bsr|coo|csc|csr|dia|dok|lil)_(array|matrix)")
@@ -215,7 +219,7 @@ class TreeReader:
         for key in attributes:
             if not _FITTED_NAME.fullmatch(key):
                 raise ValueError(f"{shown(key)} is not the name of a fitted attribute")
-        estimator = cls(**params)
+        estimator = cls(**(_FORMER_DEFAULTS.get(name, {}) | params))
         vars(estimator).update(attributes)
         if "training" in node:
             training = self._decode_items(node["training"], depth)

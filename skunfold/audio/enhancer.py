@@ -4,13 +4,13 @@ import copy
 import os
 from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, _fit_context, clone, is_classifier
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skunfold._documentation import DocumentedEstimator
@@ -55,10 +55,11 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         Time between frames in seconds, between 1 sample and half the window.
     n_context : int, default=9
         Frames that the regressor is shown, the current one included; at least 1.
-    context_bands : int or None, default=None
+    context_bands : int, "auto" or None, default="auto"
         Number of mel bands, at least 2, that the frames before the current one are gathered
         into (`skunfold.audio.mel_bands`), which leaves the regressor fewer parameters and less
-        to compute. None: they are shown bin by bin.
+        to compute. None: they are shown bin by bin. "auto": 40 bands, or None where there are
+        too few bins for so many.
     snrs : sequence of float, default=(-6, -3, 0, 3, 6, 9)
         Signal-to-noise ratios in dB at which `fit_sources` mixes; `fit` ignores them.
     n_mixtures : int or None, default=None
@@ -102,7 +103,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
     same result whatever the level; other regressors depend on it.
 
     The stacked magnitudes take 4 bytes a frame (100 frames a second) and feature for float32
-    waveforms, 0.9 GB for 20 minutes at the default settings; twice that for float64. There are
+    waveforms, 0.25 GB for 20 minutes at the default settings; twice that for float64. There are
     ``n_context * n_bins`` features, or ``(n_context - 1) * context_bands + n_bins``.
 
     References
@@ -135,7 +136,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         "window_length": [Interval(Real, 0, None, closed="neither")],
         "hop_length": [Interval(Real, 0, None, closed="neither")],
         "n_context": [Interval(Integral, 1, None, closed="left")],
-        "context_bands": [Interval(Integral, 2, None, closed="left"), None],
+        "context_bands": [Interval(Integral, 2, None, closed="left"), StrOptions({"auto"}), None],
         "snrs": ["array-like"],
         "n_mixtures": [Interval(Integral, 1, None, closed="left"), None],
         "n_draws": [Interval(Integral, 1, None, closed="left")],
@@ -151,7 +152,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         window_length: float = 0.025,
         hop_length: float = 0.010,
         n_context: int = 9,
-        context_bands: int | None = None,
+        context_bands: int | Literal["auto"] | None = "auto",
         snrs: Sequence[float] = (-6, -3, 0, 3, 6, 9),
         n_mixtures: int | None = None,
         n_draws: int = 1,

@@ -14,11 +14,15 @@ level of all that was heard up to it; the two agree at the last frame. A network
 level. Other divergences, and other regressors, depend on it.
 """
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skunfold.audio.io import FloatArray
 from skunfold.audio.stft import STFT
+
+AUTO_BANDS = 40
 
 
 def mel_bands(n_bins: int, n_bands: int, sample_rate: int = 16000) -> NDArray:
@@ -138,9 +142,19 @@ def stack_context(
     return np.concatenate([*stacked, frames], axis=1)
 
 
-def context_bands_of(stft: STFT, n_bands: int | None) -> NDArray | None:
-    """Return the weights of mel bands for a transform's bins, or None for no bands."""
-    return None if n_bands is None else mel_bands(stft.n_bins, n_bands, stft.sample_rate)
+def context_bands_of(stft: STFT, n_bands: int | Literal["auto"] | None) -> NDArray | None:
+    """Return the weights of mel bands for a transform's bins, or None for no bands.
+
+    "auto" are `AUTO_BANDS`, or none where one of them would hold no bin.
+    """
+    if n_bands is None:
+        return None
+    if n_bands != "auto":
+        return mel_bands(stft.n_bins, n_bands, stft.sample_rate)
+    try:
+        return mel_bands(stft.n_bins, AUTO_BANDS, stft.sample_rate)
+    except ValueError:
+        return None
 
 
 class RunningLevel:

@@ -1,6 +1,6 @@
 """Enhancement of sound that arrives in blocks."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,9 +29,9 @@ class EnhancementStream:
     n_channels : int or None, default=None
         None: blocks of shape (n_samples,). A number, at least 1: blocks of shape
         (n_samples, n_channels), each channel enhanced by itself.
-    context_bands : int or None, default=None
-        Number of `mel_bands` that the frames before the current one are gathered into. None:
-        they stay as they are.
+    context_bands : int, "auto" or None, default=None
+        Number of `mel_bands` that the frames before the current one are gathered into, as in
+        `SpeechEnhancer`. None: they stay as they are.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class EnhancementStream:
         n_context: int,
         n_channels: int | None = None,
         *,
-        context_bands: int | None = None,
+        context_bands: int | Literal["auto"] | None = None,
     ) -> None:
         if n_channels is not None and n_channels < 1:
             raise ValueError(f"n_channels must be at least 1 or None, got {n_channels!r}")

@@ -34,7 +34,7 @@ class WienerLike(RegressorMixin, BaseEstimator):
         return self
 
     def predict(self, X):
-        smooth = X.reshape(len(X), -1, self.n_bins_).mean(axis=1)
+        smooth = X[:, -self.n_bins_ :] + X.mean(axis=1, keepdims=True) / 16
         return X[:, -self.n_bins_ :] * smooth / (smooth + self.floor_ + X.dtype.type(1e-6))
 
 
@@ -72,7 +72,7 @@ def test_fit_gives_the_regressor_frames(fitted):
     stft = STFT()
     n_frames = sum(stft.n_frames(6000 + 100 * i) for i in range(3))
     assert fitted.n_frames_ == n_frames
-    stacked = (n_frames, 9 * 201)
+    stacked = (n_frames, 8 * 40 + 201)
     assert fitted.regressor_.shapes_ == (stacked, (n_frames, 201), stacked, stacked)
     assert fitted.regressor_.floor_.dtype == np.float32
 
@@ -202,7 +202,7 @@ def test_fit_sources_mixes_as_make_mixtures():
 def test_validation_recordings_decide_when_to_stop():
     noisy, clean = make_recordings(4)
     regressor = small_network(early_stopping=True, n_components=2)
-    enhancer = SpeechEnhancer(regressor, n_context=2, random_state=0)
+    enhancer = SpeechEnhancer(regressor, n_context=2, context_bands=None, random_state=0)
     enhancer.fit(noisy[:3], clean[:3], X_val=noisy[3:], y_val=clean[3:])
     fitted = enhancer.regressor_
     n_frames = sum(STFT().n_frames(len(x)) for x in noisy[:3])
@@ -469,6 +469,18 @@ def test_the_context_in_bands(network):
     np.testing.assert_allclose(output, enhancer.enhance(noisy[:8000]), rtol=0, atol=1e-5)
     with pytest.raises(ValueError, match="n_bands=300 are too many for 201 bins"):
         enhancer.set_params(context_bands=300).fit_sources(data.speech, data.noise)
+
+
+def test_bands_by_default_only_where_there_are_bins_enough():
+    noisy, clean = make_recordings(1)
+    for window_length, n_bands in ((0.025, 40), (0.004, 33)):
+        enhancer = SpeechEnhancer(
+            LinearRegression(),
+            window_length=window_length,
+            hop_length=window_length / 2,
+            n_context=2,
+        ).fit(noisy, clean)
+        assert enhancer.regressor_.n_features_in_ == n_bands + window_length * 8000 + 1
 
 
 def test_deep_nmf_does_not_depend_on_the_level(network):

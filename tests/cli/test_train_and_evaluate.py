@@ -102,7 +102,7 @@ def test_sparse_nmf_with_more_iterations(recordings, tmp_path):
     assert main(["train", *recordings.sources, "-o", str(model), *sparse]) == 0
     enhancer = load_model(model)
     deeper = demo._with_layers(enhancer, 3)
-    X = np.random.default_rng(0).uniform(size=(5, 2 * 201))
+    X = np.random.default_rng(0).uniform(size=(5, enhancer.regressor_.n_features_in_))
     *_, before, _ = deeper.regressor_.staged_predict(X)
     np.testing.assert_allclose(enhancer.regressor_.predict(X), before, rtol=1e-12)
     assert enhancer.regressor_.n_layers == len(enhancer.regressor_.bases_) == 2
