@@ -48,7 +48,7 @@ def train(options: argparse.Namespace) -> int:
         n_components=options.components,
         n_layers=options.layers,
         n_trained_layers=options.trained_layers,
-        tied=options.tied,
+        tied=not options.untied,
         max_iter=options.epochs,
     )
     with open_progress(2) as progress:

@@ -87,7 +87,8 @@ def run_demo(folder: Path, seed: int, progress: Progress) -> tuple[list[dict[str
     train, test = load_bundled_recordings("train"), load_bundled_recordings("test")
     mixtures = make_mixtures(test.speech, test.noise, snrs=SNRS, random_state=seed)
 
-    plain = {"n_trained_layers": 0, "relaxation": 1.0}  # sparse NMF as it is known
+    # Sparse NMF as it is known
+    plain = {"n_trained_layers": 0, "relaxation": 1.0, "fit_projections": False}
     sparse = _make_enhancer(seed, n_layers=SPARSE_N_LAYERS[0], **plain)
     progress.stage("fit sparse NMF")
     sparse_seconds = fit_enhancer(sparse, train.speech, train.noise, progress)
@@ -143,7 +144,7 @@ def _make_enhancer(seed: int, **regressor_params: Any) -> SpeechEnhancer:
 def _with_layers(enhancer: SpeechEnhancer, n_layers: int) -> SpeechEnhancer:
     """Return a sparse NMF with another number of iterations: its layers are all the same."""
     other, regressor = copy(enhancer), copy(enhancer.regressor_)
-    regressor.set_params(n_layers=n_layers).bases_ = [regressor.bases_[0]] * n_layers
+    regressor.set_params(n_layers=n_layers)._set_bases([regressor.bases_[0]] * n_layers)
     other.regressor_ = regressor
     return other
 

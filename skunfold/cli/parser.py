@@ -55,7 +55,7 @@ to denoise, the better.  Training ends early when held-out utterances gain no mo
 _TRAIN_EPILOGUE = """\
 examples:
   skunfold train --speech voices --noise street -o street.model
-  skunfold train --speech voices --noise street -o small.model --components 25 --tied
+  skunfold train --speech voices --noise street -o small.model --components 25
   skunfold train --speech voices --noise street -o nmf.model --trained-layers 0
 
 Nothing is written before training has ended.
@@ -297,7 +297,7 @@ def _add_model_options(command: argparse.ArgumentParser) -> None:
             flag, type=kind, default=default, metavar=metavar, help=text + shown
         )
     command.add_argument(
-        "--tied", action="store_true", help="one set of bases for all layers: a smaller model"
+        "--untied", action="store_true", help="bases for each layer: a larger model"
     )
 
 

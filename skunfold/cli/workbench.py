@@ -32,7 +32,9 @@ def make_enhancer(
         "init": "sparse_nmf",
         "solver": "eg",
         "sparsity": SPARSITY,
+        "tied": True,
         "relaxation": 2.0,
+        "fit_projections": True,
         "early_stopping": True,
         "random_state": seed,
     }

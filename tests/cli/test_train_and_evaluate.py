@@ -13,7 +13,7 @@ from skunfold.model_files import load_model
 
 
 def test_train_writes_what_was_asked_for(recordings, tmp_path, capsys):
-    options = ["--trained-layers", "1", "--tied", "--mixtures", "3", "--seed", "5"]
+    options = ["--trained-layers", "1", "--untied", "--mixtures", "3", "--seed", "5"]
     model = tmp_path / "model"
     train = ["train", *recordings.sources, "-o", str(model), *recordings.small, *options]
     assert main(train) == 0
@@ -21,7 +21,7 @@ def test_train_writes_what_was_asked_for(recordings, tmp_path, capsys):
     assert f"Wrote {model}" in output.out
     assert "[2/2] train" in output.err
     enhancer = load_model(model)
-    expected = {"n_layers": 2, "n_components": 3, "n_trained_layers": 1, "tied": True}
+    expected = {"n_layers": 2, "n_components": 3, "n_trained_layers": 1, "tied": False}
     assert expected.items() <= enhancer.regressor.get_params().items()
     assert (enhancer.n_context, enhancer.n_mixtures, enhancer.random_state) == (2, 3, 5)
 
