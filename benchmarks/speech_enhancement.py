@@ -288,10 +288,11 @@ Mean SI-SDR in dB of test mixtures, with its gain over the mixture; 95 % bootstr
 over utterances in brackets. Draw 1 are the 60 mixtures of seed 1, all those of seeds 1 to 6.
 The networks and the tied nets see 8 draws of 240 mixtures, once each, or as many as their names
 say; the untied nets go on from the tied ones for 6 more, that of 8 layers twice; where only the
-last layers are trained, they see 8 draws twice. "Relaxed" are over-relaxed updates; with 40
-bands the frames before the current one are gathered into mel bands. The seconds are those of
-the row itself, on a core that other work shared. Rows of the script that are missing here have
-not been run.
+last layers are trained, they see 8 draws twice. "Relaxed" are over-relaxed updates,
+"projections" are arrays of their own in the updates (`fit_projections`); with 40 bands the
+frames before the current one are gathered into mel bands. The seconds are those of the row
+itself, on a core that other work shared. Rows of the script that are missing here have not been
+run.
 """
 
 
