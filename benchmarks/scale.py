@@ -92,9 +92,15 @@ def fit_files(n):
 
 
 def enhance_hour(hours):
-    """Return seconds and peak memory (MB) of the enhancement of some hours of noise."""
+    """Return seconds and peak memory (MB) of the enhancement of some hours of noise.
+
+    By a network of the size that `SpeechEnhancer` has by default.
+    """
     data = load_bundled_recordings("train")
-    enhancer = SpeechEnhancer(make_model(tied=True, n_layers=8), random_state=0)
+    regressor = make_model(
+        n_components=100, n_layers=16, tied=True, relaxation=2.0, fit_projections=True
+    )
+    enhancer = SpeechEnhancer(regressor, random_state=0)
     enhancer.fit_sources(data.speech[:2], data.noise[:1])
     waveform = np.tile(data.noise[0], 10_000)[: int(hours * 3600 * 16000)]
     began = time.perf_counter()
@@ -102,7 +108,7 @@ def enhance_hour(hours):
         output = enhancer.enhance(waveform)
     seconds = time.perf_counter() - began
     return {
-        "what": f"enhance {hours} h of audio, T=9, 50+50 bases, K=8",
+        "what": f"enhance {hours} h of audio, T=9, 40 bands, 100+100 bases, K=16",
         "seconds": seconds,
         "real-time factor": seconds / (hours * 3600),
         "MB": memory.peak - output.nbytes / 2**20,

@@ -32,12 +32,14 @@ from speech_protocol import (
     load,
     masked,
     measure,
+    real_time_factor,
     utterances_of,
     validation_mixtures,
 )
 
 from skunfold import DeepNMFRegressor
 from skunfold.audio import SpeechEnhancer
+from skunfold.cli.progress import open_progress
 
 DEEP_NMF = {
     "n_components": 50,
@@ -226,14 +228,18 @@ def run_row(name, options):
     if name == "ideal ratio mask":
         return measure(ideal_ratio_mask, folder, subset)
     regressor, seconds = fitted(name, options)
-    bands = ROWS[name].context_bands
+
+    def enhance(mixture, *_):
+        return masked(mixture, regressor.predict, ROWS[name].context_bands)
+
     curve = regressor.validation_loss_curve_
     return {
         "n_parameters": regressor.n_parameters_,
         "n_epochs": len(curve) if curve else 0,
         "validation_loss_curve": curve and [round(loss, 3) for loss in curve],
         "fit_seconds": round(seconds, 1),
-    } | measure(lambda mixture, *_: masked(mixture, regressor.predict, bands), folder, subset)
+        "real_time_factor": round(real_time_factor(enhance, folder), 1),
+    } | measure(enhance, folder, subset)
 
 
 def _first_bases(row, options):
@@ -252,12 +258,14 @@ def _first_bases(row, options):
 def as_markdown(results, command):
     """Return the tables of the rows."""
     rows = {name: row for name, row in results.items() if name != "utterances"}
-    columns = ["row", "parameters", "fit (s)", "SI-SDR, draw 1", "gain", "SI-SDR, all", "gain"]
+    columns = ["row", "parameters", "fit (s)", "x real time", "SI-SDR, draw 1", "gain"]
+    columns += ["SI-SDR, all", "gain"]
     scores = [
         [
             name,
             f"{row.get('n_parameters', 0):,}",
             f"{row.get('fit_seconds', 0):.0f}",
+            f"{row.get('real_time_factor', 0):.0f}",
             *_cells(row["first"]["si_sdr"], 2),
             *_cells(row["all"], 2),
         ]
@@ -291,8 +299,9 @@ say; the untied nets go on from the tied ones for 6 more, that of 8 layers twice
 last layers are trained, they see 8 draws twice. "Relaxed" are over-relaxed updates,
 "projections" are arrays of their own in the updates (`fit_projections`); with 40 bands the
 frames before the current one are gathered into mel bands. The seconds are those of the row
-itself, on a core that other work shared. Rows of the script that are missing here have not been
-run.
+itself, on a core that other work shared; "x real time" are the seconds of sound enhanced in a
+second of one thread (CPU time, median of five). Rows of the script that are missing here have
+not been run.
 """
 
 
@@ -343,10 +352,13 @@ def main():
     results = json.loads(file.read_text()) if file.exists() else {}
     if "utterances" not in results:
         results["utterances"] = utterances_of(options.data, options.subset)
-    for name in [name for name in options.rows if name not in results]:
-        results[name] = run_row(name, options)
-        print(f"{name}: {results[name]['all']['mean']:.2f} dB", flush=True)
-        file.write_text(json.dumps(results))
+    missing = [name for name in options.rows if name not in results]
+    with open_progress(len(missing)) as progress:
+        for name in missing:
+            progress.stage(name)
+            results[name] = run_row(name, options)
+            print(f"{name}: {results[name]['all']['mean']:.2f} dB", flush=True)
+            file.write_text(json.dumps(results))
     results = {name: results[name] for name in ["utterances", *names] if name in results}
     command = f"python benchmarks/speech_enhancement.py --data {options.data}"
     options.out.with_suffix(".md").write_text(as_markdown(results, command))

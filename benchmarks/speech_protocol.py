@@ -7,11 +7,13 @@ stop among them, is made by 30 mixtures of ``valid`` (seed 2); 60 mixtures of ``
 with each of the seeds 1 to 6, and opened once for each row that is reported.
 """
 
+import time
 from pathlib import Path
 
 import numpy as np
 from pystoi import stoi
 from sklearn.utils import Bunch
+from threadpoolctl import threadpool_limits
 
 from skunfold.audio import STFT, mel_bands, stack_context
 from skunfold.audio.features import recording_level
@@ -25,6 +27,7 @@ N_TRAIN, N_VALID, N_TEST = 240, 30, 60  # mixtures: of a draw, in all, of a draw
 VALID_SEED = 2
 TEST_SEEDS = (1, 2, 3, 4, 5, 6)
 N_BOOTSTRAP = 2000
+N_TIMED, N_TIMINGS = 5, 5
 
 
 def any_name(kind, name):
@@ -159,6 +162,20 @@ def _first_draw(mixtures, estimates, si_sdrs):
         before = _each(metric, mixtures.clean, mixtures.noisy)
         result[name] = summary(after, after - before, mixtures.speech_index)
     return result
+
+
+def real_time_factor(enhance, folder):
+    """Return how many seconds of sound are enhanced in a second of one thread."""
+    mixtures = validation_mixtures(folder).noisy[:N_TIMED]
+    with threadpool_limits(1):
+        enhance(mixtures[0])  # warm up
+        seconds = []
+        for _ in range(N_TIMINGS):
+            began = time.process_time()
+            for mixture in mixtures:
+                enhance(mixture)
+            seconds.append(time.process_time() - began)
+    return sum(map(len, mixtures)) / SAMPLE_RATE / float(np.median(seconds))
 
 
 def _each(metric, references, estimates):

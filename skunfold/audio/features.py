@@ -149,12 +149,13 @@ def context_bands_of(stft: STFT, n_bands: int | Literal["auto"] | None) -> NDArr
     """
     if n_bands is None:
         return None
-    if n_bands != "auto":
-        return mel_bands(stft.n_bins, n_bands, stft.sample_rate)
+    wanted = AUTO_BANDS if n_bands == "auto" else n_bands
     try:
-        return mel_bands(stft.n_bins, AUTO_BANDS, stft.sample_rate)
-    except ValueError:
-        return None
+        return mel_bands(stft.n_bins, wanted, stft.sample_rate)
+    except ValueError as error:
+        if n_bands == "auto":
+            return None
+        raise ValueError(f"context_bands={n_bands} does not suit: {error}, or None") from None
 
 
 class RunningLevel:
