@@ -467,7 +467,7 @@ def test_the_context_in_bands(network):
     stream = enhancer.stream()
     output = np.concatenate([*map(stream.process, split(noisy[:8000], [333])), stream.flush()])
     np.testing.assert_allclose(output, enhancer.enhance(noisy[:8000]), rtol=0, atol=1e-5)
-    with pytest.raises(ValueError, match="context_bands=300 .* 201 bins; give fewer, or None"):
+    with pytest.raises(ValueError, match=r"context_bands=300 .* 201 bins; give fewer, or None"):
         enhancer.set_params(context_bands=300).fit_sources(data.speech, data.noise)
 
 
