@@ -265,7 +265,7 @@ def as_markdown(results, command):
             name,
             f"{row.get('n_parameters', 0):,}",
             f"{row.get('fit_seconds', 0):.0f}",
-            f"{row.get('real_time_factor', 0):.0f}",
+            f"{row['real_time_factor']:.0f}" if "real_time_factor" in row else "",
             *_cells(row["first"]["si_sdr"], 2),
             *_cells(row["all"], 2),
         ]
