@@ -229,6 +229,9 @@ default="nmf"
     and application to nonnegative matrix factorization", IEEE Transactions on Neural Networks
     21 (2010), for `relaxation`.
 
+    K. Gregor and Y. LeCun, "Learning fast approximations of sparse coding", ICML 2010, where
+    the two uses of a dictionary are untied, for `fit_projections`.
+
     Examples
     --------
     >>> import numpy as np
