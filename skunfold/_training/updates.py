@@ -3,23 +3,21 @@
 Each rule is made for the parameters it is going to move, keeps its running averages, and says
 by ``form`` what it needs of a gradient ("net" or "parts"). ``step`` overwrites the gradients
 too; ``shrink`` halves the step size and forgets the averages. Arrays are worked on in chunks
-that stay in the caches, large ones by several threads.
+that stay in the caches.
 """
 
 import numpy as np
 
-from skunfold._kernels.blocks import BlockThreads
 from skunfold._kernels.numerics import smallest_of
 
 CHUNK = 16_384  # elements
-SHARE = 8 * CHUNK  # elements that a thread takes at a time
 
 
-def _chunks(*arrays, size=CHUNK):
+def _chunks(*arrays):
     """Yield the arrays, of one size and in C order, as tuples of short 1-D views."""
     flat = [a.reshape(-1) for a in arrays]
-    for start in range(0, flat[0].size, size):
-        yield tuple(a[start : start + size] for a in flat)
+    for start in range(0, flat[0].size, CHUNK):
+        yield tuple(a[start : start + CHUNK] for a in flat)
 
 
 class MultiplicativeUpdate:
@@ -91,34 +89,26 @@ class _Adam:
         corrections = (1 - b**self._n_steps for b in (b1, b2))
         m_weight, s_weight = ((1 - b) / c for b, c in zip((b1, b2), corrections))
         rate = self.learning_rate * m_weight / np.sqrt(s_weight)
-        shares = []
-        for W, g, sums in zip(parameters, gradients, self._sums):
+        for W, g, (m, s) in zip(parameters, gradients, self._sums):
+            dtype = W.dtype.type
             self._prepare(W, g)
             # Gradients that are rounding errors beside the others, or so small that their
             # squares vanish, must not move anything.
             info, rms = np.finfo(W.dtype), np.sqrt(np.vdot(g, g) / max(g.size, 1))
-            floor = W.dtype.type(np.sqrt(info.eps) * rms + np.sqrt(info.tiny))
-            shares += [(share, floor, rate) for share in _chunks(W, g, *sums, size=SHARE)]
-        with BlockThreads() as threads:
-            threads.map(self._step_share, *zip(*shares))
-
-    def _step_share(self, share, floor, rate):
-        """Move a share of the parameters: (parameters, gradient, its sums)."""
-        dtype = share[0].dtype.type
-        b1, b2 = map(dtype, self.decay)
-        scratch = np.empty(CHUNK, dtype)
-        for w, g, m, s in _chunks(*share):
-            d = scratch[: len(w)]
-            m *= b1
-            m += g
-            np.square(g, out=d)
-            s *= b2
-            s += d
-            np.sqrt(s, out=d)
-            d += floor
-            np.divide(m, d, out=d)
-            d *= dtype(-rate)
-            self._move(w, d)
+            floor = dtype(np.sqrt(info.eps) * rms + np.sqrt(info.tiny))
+            scratch = np.empty(CHUNK, W.dtype)
+            for w, g_part, m_part, s_part in _chunks(W, g, m, s):
+                d = scratch[: len(w)]
+                m_part *= dtype(b1)
+                m_part += g_part
+                np.square(g_part, out=d)
+                s_part *= dtype(b2)
+                s_part += d
+                np.sqrt(s_part, out=d)
+                d += floor
+                np.divide(m_part, d, out=d)
+                d *= dtype(-rate)
+                self._move(w, d)
 
     def _prepare(self, W, g):
         """Turn the gradient g of W, in place, into that of what the averages are of."""

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
-from threadpoolctl import threadpool_limits
+from numpy.testing import assert_allclose
 
 from skunfold._training.objective import L2Penalty
-from skunfold._training.updates import SGD, SHARE, Adam, ExponentiatedGradient
+from skunfold._training.updates import SGD, Adam, ExponentiatedGradient
 
 
 @pytest.fixture
@@ -57,22 +56,6 @@ def test_shrink_halves_the_step_and_forgets(rule, gradients):
     fresh.step([b], [g.copy()])
     assert_allclose(a, b, rtol=0, atol=0)
     assert not np.array_equal(a, W)
-
-
-@pytest.mark.parametrize("rule", [Adam, ExponentiatedGradient])
-def test_large_arrays_do_not_depend_on_the_number_of_threads(rule):
-    rng = np.random.default_rng(0)
-    W, g = rng.uniform(0.1, 1, size=(2, 7, SHARE // 2 + 5)).astype(np.float32)
-    moved = []
-    for n_threads in (1, 2):
-        update, parameters = rule(0.1), [W.copy(), W[:2].copy()]
-        with threadpool_limits(n_threads):
-            for _ in range(3):
-                update.step(parameters, [g.copy(), g[:2].copy()])
-        moved.append(parameters)
-    for one, two in zip(*moved):
-        assert_array_equal(one, two)
-    assert (moved[0][0] != W).all()
 
 
 def test_penalty():
