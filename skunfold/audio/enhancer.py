@@ -136,7 +136,11 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         "window_length": [Interval(Real, 0, None, closed="neither")],
         "hop_length": [Interval(Real, 0, None, closed="neither")],
         "n_context": [Interval(Integral, 1, None, closed="left")],
-        "context_bands": [Interval(Integral, 2, None, closed="left"), StrOptions({"auto"}), None],
+        "context_bands": [
+            Interval(Integral, 2, None, closed="left"),
+            StrOptions({"auto"}),
+            None,
+        ],
         "snrs": ["array-like"],
         "n_mixtures": [Interval(Integral, 1, None, closed="left"), None],
         "n_draws": [Interval(Integral, 1, None, closed="left")],
