@@ -52,6 +52,10 @@ def test_an_old_training_goes_on(file):
     assert model.loss_ < loss
 
 
+def test_an_enhancer_from_before_there_were_bands_has_none():
+    assert load_model(DATA / "models-0.1.0" / "enhancer.model").context_bands is None
+
+
 def test_every_kind_of_model_stands_there():
     assert {type(load_model(file)).__name__ for file in FILES} == set(CLASSES)
 

@@ -43,10 +43,11 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
     regressor : estimator, default=None
         Learns speech magnitudes of shape (n_frames, n_bins) from stacked mixture magnitudes of
         shape (n_frames, n_features), the current frame last. None: a
-        `skunfold.DeepNMFRegressor` with ``output="mask"``, 16 tied layers, 100 components a
-        source and the settings of ``benchmarks/speech_enhancement.py``. Any other
-        multi-output regressor will do; what it predicts below zero counts as zero. To search
-        over its parameters give it here, and name them ``regressor__n_layers``.
+        `skunfold.DeepNMFRegressor` with ``output="mask"``, 16 tied layers with projections of
+        their own, 100 components a source and the settings of
+        ``benchmarks/speech_enhancement.py``. Any other multi-output regressor will do; what it
+        predicts below zero counts as zero. To search over its parameters give it here, and
+        name them ``regressor__n_layers``.
     sample_rate : int, default=16000
         Rate of all waveforms in Hz, above 0.
     window_length : float, default=0.025

@@ -87,8 +87,7 @@ def run_demo(folder: Path, seed: int, progress: Progress) -> tuple[list[dict[str
     train, test = load_bundled_recordings("train"), load_bundled_recordings("test")
     mixtures = make_mixtures(test.speech, test.noise, snrs=SNRS, random_state=seed)
 
-    # Sparse NMF as it is known
-    plain = {"n_trained_layers": 0, "relaxation": 1.0, "fit_projections": False}
+    plain = {"n_trained_layers": 0, "relaxation": 1.0}  # sparse NMF as it is known
     sparse = _make_enhancer(seed, n_layers=SPARSE_N_LAYERS[0], **plain)
     progress.stage("fit sparse NMF")
     sparse_seconds = fit_enhancer(sparse, train.speech, train.noise, progress)

@@ -101,21 +101,20 @@ def test_gradients_match_finite_differences(beta, output, layers, prefix):
     assert_gradients_match(gradients_of(network, parameters, inputs, y), numeric)
 
 
-@pytest.mark.parametrize("exponent", [1.5, 2.0])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"exponent": 1.5},
+        {"exponent": 2.0},
+        {"projections": True},
+        {"exponent": 2.0, "projections": True},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("beta", BETAS)
 @pytest.mark.parametrize(("layers", "prefix"), [((0, 1, 2), True), ((0, 0, 0), False)], ids=str)
-def test_gradients_of_relaxed_updates(beta, exponent, layers, prefix):
-    network, parameters, (X, h, y) = make_problem("mask", layers, beta, exponent=exponent)
-    inputs = (X, h) if prefix else (X,)
-    numeric = finite_differences(network, parameters, inputs, y)
-    for kind in (network, network.with_workspace(), replace(network, cancel=False)):
-        assert_gradients_match(gradients_of(kind, parameters, inputs, y), numeric)
-
-
-@pytest.mark.parametrize("beta", BETAS)
-@pytest.mark.parametrize(("layers", "prefix"), [((0, 1, 2), True), ((0, 0, 0), False)], ids=str)
-def test_gradients_of_projections(beta, layers, prefix):
-    network, parameters, (X, h, y) = make_problem("mask", layers, beta, projections=True)
+def test_gradients_of_relaxed_updates_and_projections(beta, options, layers, prefix):
+    network, parameters, (X, h, y) = make_problem("mask", layers, beta, **options)
     inputs = (X, h) if prefix else (X,)
     numeric = finite_differences(network, parameters, inputs, y)
     for kind in (network, network.with_workspace(), replace(network, cancel=False)):
