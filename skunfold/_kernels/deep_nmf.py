@@ -77,11 +77,10 @@ class DeepNMF:
         """Return dE/dparameters, a list of arrays like the parameters, from g = dE/dy_hat."""
         layers, U = prepared
         tapes, output_tape = tape
-        dh, dU = self.output.adjoint(
+        g, dU = self.output.net_adjoint(
             g, U, output_tape, self.work.scope("output"), need_h=bool(layers)
         )
-        gradients = self._no_gradients(dU.net())
-        g = dh.net() if layers else None
+        gradients = self._no_gradients(dU)
         for k in reversed(range(len(layers))):
             work, kept = self.work.scope("adjoint"), self.work.scope(("adjoint", k))
             dh, dW = layers[k].adjoint(g, tapes[k], work, kept, need_h=k > 0)
