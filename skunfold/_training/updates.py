@@ -52,7 +52,7 @@ class MultiplicativeUpdate:
                 n += floor
                 n /= p
                 w *= np.power(n, eta, out=n)
-                np.maximum(w, smallest, out=w)
+                w += smallest
 
 
 class _Adam:
@@ -189,4 +189,4 @@ class ExponentiatedGradient(_Adam):
     def _move(self, w, d):
         np.clip(d, -10, 10, out=d)  # only what rounding has blown up is larger
         w *= np.exp(d, out=d)
-        np.maximum(w, smallest_of(w.dtype), out=w)
+        w += smallest_of(w.dtype)
