@@ -12,7 +12,7 @@ not computed again; ``OUT.md`` is the table, ``OUT.models/`` holds the fitted mo
 import argparse
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,9 @@ TIED, UNTIED = (f"deep NMF, {kind}, all layers, K=8" for kind in ("tied", "untie
 TIED_16, UNTIED_16 = (f"deep NMF, {kind}, all layers, K=16" for kind in ("tied", "untied"))
 LARGER = f"{TIED_16}, relaxed, 100 bases a source"
 PROJECTIONS = f"{TIED_16}, relaxed, projections"
+STACKED = {"context_bands": None, "context_averages": ()}
+BANDS = STACKED | {"context_bands": 40}
+AVERAGES = BANDS | {"context_averages": (3.0,)}
 LONGER = 0.75**0.5  # the decay for twice as many draws
 
 
@@ -68,11 +71,11 @@ class Row:
     n_draws: int
     start: str | None = None  # the row it goes on from; None: sparse NMF
     seed: int = 0  # of the draws
-    context_bands: int | None = None  # of the frames before the current one
+    context: dict = field(default_factory=STACKED.copy)  # parameters of the enhancer
 
 
-def deep_nmf(n_draws, start=None, seed=0, context_bands=None, **params):
-    return Row(DeepNMFRegressor(**DEEP_NMF | params), n_draws, start, seed, context_bands)
+def deep_nmf(n_draws, start=None, seed=0, context=STACKED, **params):
+    return Row(DeepNMFRegressor(**DEEP_NMF | params), n_draws, start, seed, context)
 
 
 def last_layers(n_trained_layers, n_layers=25):
@@ -99,9 +102,8 @@ def untied(n_layers, start, seed=0, **params):
     return deep_nmf(6, start, seed, learning_rate_decay=0.75, **untied | params)
 
 
-def network(n_draws, *hidden_layer_sizes, context_bands=None, **params):
-    regressor = MaskNetwork(hidden_layer_sizes, **NETWORK | params)
-    return Row(regressor, n_draws, context_bands=context_bands)
+def network(n_draws, *hidden_layer_sizes, context=STACKED, **params):
+    return Row(MaskNetwork(hidden_layer_sizes, **NETWORK | params), n_draws, context=context)
 
 
 ROWS = {
@@ -130,7 +132,7 @@ ROWS = {
             n_draws,
             relaxation=2.0,
             n_components=n_components,
-            context_bands=40,
+            context=BANDS,
             learning_rate_decay=decay,
         )
         for n_components, n_draws, decay, longer in (
@@ -146,7 +148,7 @@ ROWS = {
             relaxation=2.0,
             fit_projections=True,
             n_components=n_components,
-            context_bands=40,
+            context=BANDS,
             learning_rate_init=0.05,
             learning_rate_decay=decay,
         )
@@ -170,7 +172,7 @@ ROWS = {
     ),
     "network, 2x1536 ReLU": network(8, 1536, 1536, activation="relu"),
     "network, 3x1024 ReLU, 40 bands": network(
-        8, 1024, 1024, 1024, activation="relu", context_bands=40
+        8, 1024, 1024, 1024, activation="relu", context=BANDS
     ),
     "network, 3x1024 ReLU, 40 bands, 16 draws": network(
         16,
@@ -178,20 +180,20 @@ ROWS = {
         1024,
         1024,
         activation="relu",
-        context_bands=40,
+        context=BANDS,
         learning_rate_decay=LONGER,
     ),
 }
 
 
-def fit(regressor, n_draws, seed, folder, keep=any_name, context_bands=None):
+def fit(regressor, n_draws, seed, folder, keep=any_name, context=STACKED):
     """Return an enhancer fitted by the protocol, and the seconds that its fit took."""
     valid = validation_mixtures(folder, keep)
     enhancer = SpeechEnhancer(
         regressor,
         sample_rate=SAMPLE_RATE,
         n_context=N_CONTEXT,
-        context_bands=context_bands,
+        **context,
         snrs=SNRS,
         n_mixtures=N_TRAIN,
         n_draws=n_draws,
@@ -213,9 +215,7 @@ def fitted(name, options):
     elif isinstance(row.regressor, DeepNMFRegressor):
         row.regressor.set_params(init=_first_bases(row, options))
     n_draws = options.draws or row.n_draws
-    enhancer, seconds = fit(
-        row.regressor, n_draws, row.seed, options.data, context_bands=row.context_bands
-    )
+    enhancer, seconds = fit(row.regressor, n_draws, row.seed, options.data, context=row.context)
     joblib.dump((enhancer.regressor_, seconds), file)
     return enhancer.regressor_, seconds
 
@@ -230,7 +230,7 @@ def run_row(name, options):
     regressor, seconds = fitted(name, options)
 
     def enhance(mixture, *_):
-        return masked(mixture, regressor.predict, ROWS[name].context_bands)
+        return masked(mixture, regressor.predict, **ROWS[name].context)
 
     curve = regressor.validation_loss_curve_
     return {
@@ -244,13 +244,15 @@ def run_row(name, options):
 
 def _first_bases(row, options):
     """Return the bases of sparse NMF that deep NMF of this sparsity and size starts from."""
-    regressor, bands = row.regressor, row.context_bands
+    regressor, bands = row.regressor, row.context["context_bands"]
+    averages = row.context["context_averages"]
     name = f"bases, sparsity {regressor.sparsity:g}, {regressor.n_components} a source"
     name += f", {bands} bands" if bands else ""
+    name += f", averages {averages}" if averages else ""
     file = options.out.with_suffix(".models") / f"{name}.joblib"
     if not file.exists():
         sparse = clone(regressor).set_params(n_layers=1, n_trained_layers=0, init="sparse_nmf")
-        enhancer, _ = fit(sparse, 1, 0, options.data, context_bands=bands)
+        enhancer, _ = fit(sparse, 1, 0, options.data, context=row.context)
         joblib.dump(enhancer.regressor_.bases_[0], file)
     return joblib.load(file)
 

@@ -15,7 +15,8 @@ from pystoi import stoi
 from sklearn.utils import Bunch
 from threadpoolctl import threadpool_limits
 
-from skunfold.audio import STFT, mel_bands, stack_context
+from skunfold.audio import STFT
+from skunfold.audio.context import Context
 from skunfold.audio.features import recording_level
 from skunfold.datasets import load_recordings, make_mixtures
 from skunfold.metrics import sdr, si_sdr
@@ -73,7 +74,7 @@ def utterances_of(folder, subset):
     return [int(i) for _, mixtures in draws for i in mixtures.speech_index]
 
 
-def masked(mixture, magnitudes_of, context_bands=None):
+def masked(mixture, magnitudes_of, context_bands=None, context_averages=()):
     """Return a mixture with other magnitudes.
 
     As `SpeechEnhancer.enhance`, but at the level of the whole recording, as in training: deep
@@ -84,23 +85,23 @@ def masked(mixture, magnitudes_of, context_bands=None):
     mixture : ndarray of shape (n_samples,)
         The waveform.
     magnitudes_of : callable
-        From stacked magnitudes (n_frames, n_features) at level 1 to magnitudes
-        (n_frames, 201).
-    context_bands : int, default=None
-        Number of mel bands that the frames before the current one are gathered into.
+        From features (n_frames, n_features) at level 1 to magnitudes (n_frames, 201).
+    context_bands, context_averages
+        As in `SpeechEnhancer`.
     """
-    return next(masked_stages(mixture, lambda X: [magnitudes_of(X)], context_bands))
+    context = {"context_bands": context_bands, "context_averages": context_averages}
+    return next(masked_stages(mixture, lambda X: [magnitudes_of(X)], **context))
 
 
-def masked_stages(mixture, stages_of, context_bands=None):
+def masked_stages(mixture, stages_of, context_bands=None, context_averages=()):
     """Yield a mixture with each of the magnitudes that `stages_of` makes, as `masked` does."""
     stft = STFT(SAMPLE_RATE)
     spectrum = stft.analyze(mixture)
     magnitudes = np.abs(spectrum)
     level = recording_level(magnitudes)
     floored = np.maximum(magnitudes, np.finfo(magnitudes.dtype).tiny)
-    bands = context_bands and mel_bands(stft.n_bins, context_bands, SAMPLE_RATE)
-    for estimate in stages_of(stack_context(magnitudes, N_CONTEXT, bands=bands) / level):
+    context = Context.of(stft, N_CONTEXT, context_bands, context_averages)
+    for estimate in stages_of(context.features(magnitudes) / level):
         yield stft.synthesize(spectrum * (level * estimate / floored), len(mixture))
 
 

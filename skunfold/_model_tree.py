@@ -33,7 +33,9 @@ CLASSES = {
 
 # What estimators did when files were written that do not name a parameter, where that is not
 # what its default does.
-_FORMER_DEFAULTS: dict[str, dict] = {"SpeechEnhancer": {"context_bands": None}}
+_FORMER_DEFAULTS: dict[str, dict] = {
+    "SpeechEnhancer": {"context_bands": None, "context_averages": ()}
+}
 
 NUMERIC_TYPE = re.compile(r"[<>|](b1|[iu][1248]|f[248])")
 

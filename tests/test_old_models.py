@@ -52,8 +52,10 @@ def test_an_old_training_goes_on(file):
     assert model.loss_ < loss
 
 
-def test_an_enhancer_from_before_there_were_bands_has_none():
-    assert load_model(DATA / "models-0.1.0" / "enhancer.model").context_bands is None
+def test_an_enhancer_from_before_there_were_bands_and_averages_has_none():
+    enhancer = load_model(DATA / "models-0.1.0" / "enhancer.model")
+    assert enhancer.context_bands is None
+    assert enhancer.context_averages == ()
 
 
 def test_every_kind_of_model_stands_there():

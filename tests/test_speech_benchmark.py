@@ -40,7 +40,8 @@ def test_deep_nmf_is_measured_as_it_enhances(speech_protocol, mixtures):
     )
     enhancer = SpeechEnhancer(regressor, random_state=0).fit(mixtures.noisy, mixtures.clean)
     mixture = mixtures.noisy[0]
-    measured = speech_protocol.masked(mixture, enhancer.regressor_.predict, 40)
+    context = {"context_bands": 40, "context_averages": enhancer.context_averages}
+    measured = speech_protocol.masked(mixture, enhancer.regressor_.predict, **context)
     np.testing.assert_allclose(measured, enhancer.enhance(mixture), rtol=0, atol=1e-5)
 
 
@@ -85,7 +86,9 @@ def test_recordings_can_be_left_out(speech_protocol, tmp_path):
 
 def test_mask_network_learns_and_goes_on(mask_network, mixtures):
     network = mask_network.MaskNetwork((16,), max_iter=2, batch_size=32, warm_start=True)
-    enhancer = SpeechEnhancer(network, n_context=2, context_bands=None, random_state=0)
+    enhancer = SpeechEnhancer(
+        network, n_context=2, context_bands=None, context_averages=(), random_state=0
+    )
     valid = {"X_val": mixtures.noisy[2:], "y_val": mixtures.clean[2:]}
     enhancer.fit(mixtures.noisy[:2], mixtures.clean[:2], **valid)
     network = enhancer.regressor_

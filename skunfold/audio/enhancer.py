@@ -21,7 +21,8 @@ from skunfold.audio._checks import (
     check_separable,
 )
 from skunfold.audio._regressor import default_regressor, fit_to_draws
-from skunfold.audio.features import context_bands_of, training_frames
+from skunfold.audio.context import Context
+from skunfold.audio.features import training_frames
 from skunfold.audio.io import FloatArray, check_waveform, read_audio, resample, write_audio
 from skunfold.audio.stft import STFT
 from skunfold.audio.streaming import EnhancementStream
@@ -41,7 +42,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
     Parameters
     ----------
     regressor : estimator, default=None
-        Learns speech magnitudes of shape (n_frames, n_bins) from stacked mixture magnitudes of
+        Learns speech magnitudes of shape (n_frames, n_bins) from features of the mixture of
         shape (n_frames, n_features), the current frame last. None: a
         `skunfold.DeepNMFRegressor` with ``output="mask"``, 16 tied layers with projections of
         their own, 100 components a source and the settings of
@@ -61,6 +62,11 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         into (`skunfold.audio.mel_bands`), which leaves the regressor fewer parameters and less
         to compute. None: they are shown bin by bin. "auto": 40 bands, or None where there are
         too few bins for so many.
+    context_averages : sequence of float, default=(3.0,)
+        Time constants in seconds, each above 0, of running averages of all that was heard so
+        far (of its bands, if there are any), which the regressor is shown too: they tell it
+        what the noise is like. An average counts what was heard that many seconds ago
+        ``1 / e`` times as much as the present. (): none.
     snrs : sequence of float, default=(-6, -3, 0, 3, 6, 9)
         Signal-to-noise ratios in dB at which `fit_sources` mixes; `fit` ignores them.
     n_mixtures : int or None, default=None
@@ -103,9 +109,10 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
     give the same samples. A `DeepNMFRegressor` with ``beta_loss="kullback-leibler"`` gives the
     same result whatever the level; other regressors depend on it.
 
-    The stacked magnitudes take 4 bytes a frame (100 frames a second) and feature for float32
+    The features take 4 bytes a frame (100 frames a second) and feature for float32
     waveforms, 0.25 GB for 20 minutes at the default settings; twice that for float64. There are
-    ``n_context * n_bins`` features, or ``(n_context - 1) * context_bands + n_bins``.
+    ``(len(context_averages) + n_context - 1) * context_bands + n_bins`` of them, with
+    ``n_bins`` instead of ``context_bands`` where these are None.
 
     References
     ----------
@@ -142,6 +149,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
             StrOptions({"auto"}),
             None,
         ],
+        "context_averages": ["array-like"],
         "snrs": ["array-like"],
         "n_mixtures": [Interval(Integral, 1, None, closed="left"), None],
         "n_draws": [Interval(Integral, 1, None, closed="left")],
@@ -158,6 +166,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         hop_length: float = 0.010,
         n_context: int = 9,
         context_bands: int | Literal["auto"] | None = "auto",
+        context_averages: Sequence[float] = (3.0,),
         snrs: Sequence[float] = (-6, -3, 0, 3, 6, 9),
         n_mixtures: int | None = None,
         n_draws: int = 1,
@@ -170,6 +179,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         self.hop_length = hop_length
         self.n_context = n_context
         self.context_bands = context_bands
+        self.context_averages = context_averages
         self.snrs = snrs
         self.n_mixtures = n_mixtures
         self.n_draws = n_draws
@@ -418,6 +428,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
             self.n_context,
             n_channels,
             context_bands=self.context_bands,
+            context_averages=self.context_averages,
         )
 
     def __sklearn_tags__(self):
@@ -458,9 +469,9 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         X, y, sources, recording = training_frames(
             noisy,
             clean,
-            stft=self._stft(),
-            n_context=self.n_context,
-            bands=context_bands_of(self._stft(), self.context_bands),
+            context=Context.of(
+                self._stft(), self.n_context, self.context_bands, self.context_averages
+            ),
             max_source_frames=_MAX_SOURCE_FRAMES,
             random_state=rng,
         )

@@ -1,11 +1,13 @@
 """Enhancement of sound that arrives in blocks."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from skunfold.audio.features import RunningLevel, context_bands_of, stack_context
+from skunfold.audio.context import Context, ContextStream
+from skunfold.audio.features import RunningLevel
 from skunfold.audio.io import FloatArray, check_waveform
 from skunfold.audio.stft import STFT, AnalysisStream, ComplexArray, SynthesisStream
 
@@ -20,8 +22,8 @@ class EnhancementStream:
     Parameters
     ----------
     regressor : object
-        Its ``predict`` turns stacked magnitudes, as `stack_context` makes them, divided by the
-        level so far, into magnitudes of shape (n_frames, n_bins). Negative ones count as zero.
+        Its ``predict`` turns features, the current frame last, divided by the level so far,
+        into magnitudes of shape (n_frames, n_bins). Negative ones count as zero.
     stft : STFT
         The transform that the regressor was trained with.
     n_context : int
@@ -32,6 +34,8 @@ class EnhancementStream:
     context_bands : int, "auto" or None, default=None
         Number of `mel_bands` that the frames before the current one are gathered into, as in
         `SpeechEnhancer`. None: they stay as they are.
+    context_averages : sequence of float, default=()
+        Time constants of running averages in seconds, as in `SpeechEnhancer`.
 
     Attributes
     ----------
@@ -41,7 +45,8 @@ class EnhancementStream:
     Raises
     ------
     ValueError
-        If ``n_channels`` is below 1, or ``context_bands`` does not suit the bins.
+        If ``n_channels`` is below 1, ``context_bands`` does not suit the bins, or a time
+        constant is not above 0.
 
     See Also
     --------
@@ -73,6 +78,7 @@ class EnhancementStream:
         n_channels: int | None = None,
         *,
         context_bands: int | Literal["auto"] | None = None,
+        context_averages: Sequence[float] = (),
     ) -> None:
         if n_channels is not None and n_channels < 1:
             raise ValueError(f"n_channels must be at least 1 or None, got {n_channels!r}")
@@ -81,7 +87,8 @@ class EnhancementStream:
         self.n_context = n_context
         self.n_channels = n_channels
         self.context_bands = context_bands
-        self._bands = context_bands_of(stft, context_bands)
+        self.context_averages = context_averages
+        self._context = Context.of(stft, n_context, context_bands, context_averages)
         self._restart()
 
     @property
@@ -91,8 +98,7 @@ class EnhancementStream:
 
     def _restart(self) -> None:
         self._channels = [
-            _Channel(self.regressor, self.stft, self.n_context, self._bands)
-            for _ in range(self.n_channels or 1)
+            _Channel(self.regressor, self._context) for _ in range(self.n_channels or 1)
         ]
 
     def process(self, block: ArrayLike) -> FloatArray:
@@ -142,16 +148,12 @@ class EnhancementStream:
 class _Channel:
     """One channel of a stream: analysis, level, context, regressor, synthesis."""
 
-    def __init__(
-        self, regressor: Any, stft: STFT, n_context: int, bands: NDArray | None
-    ) -> None:
+    def __init__(self, regressor: Any, context: Context) -> None:
         self.regressor = regressor
-        self.n_context = n_context
-        self.bands = bands
-        self.analysis = AnalysisStream(stft)
-        self.synthesis = SynthesisStream(stft)
+        self.analysis = AnalysisStream(context.stft)
+        self.context = ContextStream(context)
         self.level = RunningLevel()
-        self.past = np.zeros((n_context - 1, stft.n_bins), dtype=np.float32)
+        self.synthesis = SynthesisStream(context.stft)
         self.n_held_back = 0
 
     def process(self, samples: FloatArray) -> FloatArray:
@@ -167,11 +169,9 @@ class _Channel:
         magnitudes = np.abs(spectra)
         if len(spectra):
             level = self.level.update(magnitudes)[:, None]
-            stacked = stack_context(magnitudes, self.n_context, self.past, self.bands)
-            recent = np.concatenate([self.past, magnitudes])
-            self.past = recent[len(recent) - len(self.past) :]
-            stacked /= level
-            estimate = np.maximum(self.regressor.predict(stacked), 0) * level
+            features = self.context.process(magnitudes)
+            features /= level
+            estimate = np.maximum(self.regressor.predict(features), 0) * level
             smallest = np.finfo(magnitudes.dtype).tiny
             spectra = (
                 spectra / np.maximum(magnitudes, smallest) * estimate.astype(magnitudes.dtype)

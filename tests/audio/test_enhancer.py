@@ -14,7 +14,8 @@ from sklearn.utils import get_tags
 from skunfold import DeepNMFRegressor
 from skunfold._training import loop
 from skunfold.audio import STFT, SpeechEnhancer, read_audio, write_audio
-from skunfold.audio.features import recording_level, stack_context
+from skunfold.audio.context import stack_context
+from skunfold.audio.features import recording_level
 from skunfold.datasets import load_bundled_recordings, make_mixtures
 from skunfold.metrics import si_sdr
 
@@ -72,8 +73,8 @@ def test_fit_gives_the_regressor_frames(fitted):
     stft = STFT()
     n_frames = sum(stft.n_frames(6000 + 100 * i) for i in range(3))
     assert fitted.n_frames_ == n_frames
-    stacked = (n_frames, 8 * 40 + 201)
-    assert fitted.regressor_.shapes_ == (stacked, (n_frames, 201), stacked, stacked)
+    features = (n_frames, (1 + 8) * 40 + 201)
+    assert fitted.regressor_.shapes_ == (features, (n_frames, 201), features, features)
     assert fitted.regressor_.floor_.dtype == np.float32
 
 
@@ -202,7 +203,9 @@ def test_fit_sources_mixes_as_make_mixtures():
 def test_validation_recordings_decide_when_to_stop():
     noisy, clean = make_recordings(4)
     regressor = small_network(early_stopping=True, n_components=2)
-    enhancer = SpeechEnhancer(regressor, n_context=2, context_bands=None, random_state=0)
+    enhancer = SpeechEnhancer(
+        regressor, n_context=2, context_bands=None, context_averages=(), random_state=0
+    )
     enhancer.fit(noisy[:3], clean[:3], X_val=noisy[3:], y_val=clean[3:])
     fitted = enhancer.regressor_
     n_frames = sum(STFT().n_frames(len(x)) for x in noisy[:3])
@@ -457,12 +460,17 @@ def test_deep_nmf_streams(network):
     np.testing.assert_allclose(output, network.enhance(noisy), rtol=0, atol=1e-5)
 
 
-def test_the_context_in_bands(network):
+def test_the_context_in_bands_and_averages(network):
     data, noisy = load_bundled_recordings("train"), load_bundled_recordings("test").speech[0]
     enhancer = SpeechEnhancer(
-        small_network(), n_context=3, context_bands=20, n_mixtures=4, random_state=0
+        small_network(),
+        n_context=3,
+        context_bands=20,
+        context_averages=(0.5,),
+        n_mixtures=4,
+        random_state=0,
     ).fit_sources([s[:32000] for s in data.speech], data.noise)
-    assert enhancer.regressor_.n_features_in_ == 2 * 20 + 201
+    assert enhancer.regressor_.n_features_in_ == (1 + 2) * 20 + 201
     assert enhancer.regressor_.n_parameters_ < network.regressor_.n_parameters_
     stream = enhancer.stream()
     output = np.concatenate([*map(stream.process, split(noisy[:8000], [333])), stream.flush()])
@@ -480,7 +488,7 @@ def test_bands_by_default_only_where_there_are_bins_enough():
             hop_length=window_length / 2,
             n_context=2,
         ).fit(noisy, clean)
-        assert enhancer.regressor_.n_features_in_ == n_bands + window_length * 8000 + 1
+        assert enhancer.regressor_.n_features_in_ == 2 * n_bands + window_length * 8000 + 1
 
 
 def test_deep_nmf_does_not_depend_on_the_level(network):
