@@ -70,7 +70,8 @@ def make_data(n, n_features, n_components, n_bases):
 def inference(beta, n_components, n_features, n):
     """Return the functions of a cell of inference."""
     n_layers = N_LAYERS["inference"]
-    X, _, (W,), U = make_data(n, n_features, n_components, 1)
+    X, y, (W,), U = make_data(n, n_features, n_components, 1)
+    out = np.empty_like(y)
     network = make_network(n_layers, 0, False, beta, n_components)
     products = Products(n, n_features, n_components, WIDTH)
     by_gram = beta == 2 and n_components < 2 * n_features
@@ -78,7 +79,7 @@ def inference(beta, n_components, n_features, n):
     arguments = (W, U, beta, SPARSITY, START, n_layers)
     plain, tuned = PlainInference(*arguments), TunedInference(*arguments)
     functions = {
-        "ours": lambda: network.predictions(X, [W] * n_layers, U, WIDTH),
+        "ours": lambda: network.predictions(X, [W] * n_layers, U, out),
         "bound": lambda: products.inference(beta, n_layers, by_gram),
         "plain": lambda: plain(tX),
         "tuned": lambda: tuned(tX),

@@ -72,6 +72,16 @@ default="frobenius"
         which starts as a copy of the bases and is trained with them: twice the parameters in
         a layer, at the same cost.
 
+    recurrence : float, default=0.0
+        How far inference begins with what was active before, from 0 to 1. Above 0, the rows of
+        X are samples of sequences, in order (see `lengths` in `fit`), and are inferred twice:
+        first all begin with the same constant; then each activation of a sample begins with
+        the constant times its average over the earlier samples of the sequence, relative to
+        the other activations, to this power. 0: samples are independent.
+
+    recurrence_length : float, default=300.0
+        Number of samples, above 0, after which one counts ``1 / e`` in that average.
+
     init : {"nmf", "sparse_nmf", "random"}, estimator, array-like, or list of these, \
 default="nmf"
         The bases that training starts from. "nmf": :class:`sklearn.decomposition.NMF` of each
@@ -205,8 +215,8 @@ default="nmf"
 
     Notes
     -----
-    Samples are independent: the prediction of a batch is that of its rows. For the
-    Kullback-Leibler divergence, predictions scale with the data.
+    Without `recurrence` samples are independent: the prediction of a batch is that of its rows.
+    For the Kullback-Leibler divergence, predictions scale with the data.
 
     Before training and after every epoch the monitored loss is computed. If an epoch does not
     lower it (with early stopping: two in a row), the step is halved and the best parameters
@@ -262,6 +272,8 @@ default="nmf"
         "sparsity": [Interval(Real, 0, None, closed="left")],
         "relaxation": [Interval(Real, 1, 2, closed="both")],
         "fit_projections": ["boolean"],
+        "recurrence": [Interval(Real, 0, 1, closed="both")],
+        "recurrence_length": [Interval(Real, 0, None, closed="neither")],
         "init": [
             StrOptions({"nmf", "sparse_nmf", "random"}),
             HasMethods(["fit", "transform"]),
@@ -307,6 +319,8 @@ default="nmf"
         sparsity: float = 0.0,
         relaxation: float = 1.0,
         fit_projections: bool = False,
+        recurrence: float = 0.0,
+        recurrence_length: float = 300.0,
         init: Any = "nmf",
         solver: Literal["eg", "mu", "naive-mu"] = "eg",
         learning_rate_init: float | Literal["auto"] = "auto",
@@ -336,6 +350,8 @@ default="nmf"
         self.sparsity = sparsity
         self.relaxation = relaxation
         self.fit_projections = fit_projections
+        self.recurrence = recurrence
+        self.recurrence_length = recurrence_length
         self.init = init
         self.solver = solver
         self.learning_rate_init = learning_rate_init

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skunfold._deep_nmf.recurrence import EarlierActivations, in_order
 from skunfold._kernels.blocks import map_samples
 from skunfold._kernels.deep_nmf import DeepNMF
 from skunfold._kernels.nmf import constant_activations, infer, layers_of
@@ -33,6 +34,8 @@ class Architecture:
     scale: float
     start: float  # the activation that inference begins with
     relaxation: float = 1.0  # the exponent of all updates but the first
+    recurrence: float = 0.0  # see `skunfold._deep_nmf.recurrence`
+    recurrence_length: float = 1.0
 
     @property
     def n_frozen(self):
@@ -62,46 +65,60 @@ class Architecture:
     def _layers(self, bases, n_samples):
         return layers_of(bases, self.beta, self.scaled_sparsity, n_samples)
 
-    def _start(self, n_components, dtype):
-        """Return the activations that inference begins with, in the computation's units."""
-        return constant_activations(self.start / self.scale, n_components, dtype)
+    def _start(self, n_components, dtype, factors, work=FRESH):
+        """Return the activations that inference begins with, in the computation's units.
+
+        They are the constant (1, R), or factors (n, R) of it.
+        """
+        constant = constant_activations(self.start / self.scale, n_components, dtype)
+        if factors is None:
+            return constant
+        return np.multiply(factors, constant, out=work.array("start", factors.shape, dtype))
+
+    def before_a_sequence(self, bases):
+        """Return what is known of earlier samples before the first: nothing."""
+        n_components = bases[0].shape[-2]
+        return EarlierActivations(self.recurrence, self.recurrence_length, n_components)
 
     @property
     def scaled_sparsity(self):
         """The penalty in the units of the computation."""
         return self.sparsity * self.scale ** (1 - self.beta)
 
-    def activations(self, X, bases, out=None):
+    def activations(self, X, bases, out=None, factors=None):
         """Return the activations (n, R) after the given layers, in the units of the data.
 
-        They are written to `out` where it is given.
+        They are written to `out` where it is given. `factors` (n, R) are those of the first
+        activations, which are constant without.
         """
         n_components = bases[0].shape[-2]
-        layers, start = self._layers(bases, len(X)), self._start(n_components, X.dtype)
+        layers = self._layers(bases, len(X))
 
-        def fill(out, work, X):
+        def fill(out, work, X, factors=None):
+            start = self._start(n_components, X.dtype, factors, work)
             *_, h = infer(self.scaled(X, work), layers, start, work, self.exponents)
             np.multiply(h, X.dtype.type(self.scale), out=out)
 
         if out is None:
             out = np.empty((len(X), n_components), X.dtype)
-        return map_samples(fill, out, bases[0].size, X)
+        return map_samples(fill, out, bases[0].size, X, *_given(factors))
 
-    def predictions(self, X, bases, U, n_outputs):
-        """Return the outputs (n, n_outputs) of the network of the given layers."""
-        layers, start = self._layers(bases, len(X)), self._start(len(U), X.dtype)
+    def predictions(self, X, bases, U, out, factors=None):
+        """Return the outputs (n, n_outputs) of the network of the given layers, in `out`."""
+        layers = self._layers(bases, len(X))
 
-        def fill(out, work, X):
+        def fill(out, work, X, factors=None):
+            start = self._start(len(U), X.dtype, factors, work)
             X = self.scaled(X, work)
             *_, h = infer(X, layers, start, work, self.exponents)
             self._write_output(out, X, h, U, work)
 
-        out = np.empty((len(X), n_outputs), X.dtype)
-        return map_samples(fill, out, bases[0].size, X)
+        return map_samples(fill, out, bases[0].size, X, *_given(factors))
 
-    def staged_predictions(self, X, bases, U, n_outputs):
+    def staged_predictions(self, X, bases, U, n_outputs, factors=None):
         """Yield the outputs after each layer."""
-        H = np.full((len(X), len(U)), self.start / self.scale, X.dtype)
+        H = np.empty((len(X), len(U)), X.dtype)
+        H[:] = self._start(len(U), X.dtype, factors)
         for layer, exponent in zip(self._layers(bases, len(X)), self.exponents):
 
             def fill(out, work, X, h, layer=layer, exponent=exponent):
@@ -133,16 +150,36 @@ class Architecture:
     def samples(self, X, y, weight, bases, y_scale):
         """Return the samples for training, with what the frozen layers make of them.
 
-        X and y are not copied; they may be larger than memory.
+        X and y are not copied; they may be larger than memory. Of a recurrent network, what
+        the samples begin with is left to `restart`.
         """
         units = (1 / self.scale, 1 / y_scale)
-        if self.n_frozen == 0:
+        if self.n_frozen == 0 and not self.recurrence:
             return Samples((X,), y, weight, units=units)
         h = large_array((len(X), bases[0].shape[-2]), X.dtype)
-        self.activations(X, bases[: self.n_frozen], out=h)
+        if not self.recurrence:
+            self.activations(X, bases[: self.n_frozen], out=h)
         if self.n_trained_layers == 1 and isinstance(self.output, MaskOutput):
             X = X[:, -(y.shape[1] // self.output.n_targets) :]
         return Samples((X, h), y, weight, units=(1 / self.scale, *units))
+
+    def factors(self, X, bases, lengths):
+        """Return the factors (n, R) of the samples' first activations; None if there are none.
+
+        The lengths are those of the sequences that X consists of.
+        """
+        if not self.recurrence:
+            return None
+        return np.concatenate([factors for _, factors in in_order(self, X, bases, lengths)])
+
+    def restart(self, X, lengths, bases, out):
+        """Write what the trained layers begin with, in sequences of these lengths, to `out`."""
+        for rows, factors in in_order(self, X, bases, lengths):
+            if self.n_frozen:
+                frozen = bases[: self.n_frozen]
+                self.activations(X[rows], frozen, out=out[rows], factors=factors)
+            else:
+                np.multiply(factors, X.dtype.type(self.start), out=out[rows])
 
     def parameters(self, bases, U, y_scale):
         """Return the list of trained arrays: distinct bases, and the output bases."""
@@ -173,6 +210,11 @@ def parted(arrays):
     """Return (bases, projections), a list of (R, F) each; shared arrays are the same."""
     parts = {id(array): list(array) for array in arrays}
     return [[parts[id(array)][i] for array in arrays] for i in (0, 1)]
+
+
+def _given(factors):
+    """Return the factors in a tuple, which is empty if there are none."""
+    return () if factors is None else (factors,)
 
 
 def _lifted(W):

@@ -1,7 +1,7 @@
 """What one calls of a deep NMF regressor, and the checks of what is given to it."""
 
 from collections.abc import Iterator, Sequence
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,17 +20,19 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from skunfold._deep_nmf.recurrence import SequencePredictor, in_order
 from skunfold._deep_nmf.training import DeepNMFTraining
 from skunfold._deep_nmf.validation import (
     check_depth,
+    check_lengths,
     check_mask_targets,
     check_numbers,
+    check_recurrence,
     check_validation_data,
 )
 from skunfold._fitting import restored_on_failure, rows_of
 from skunfold._training.callbacks import CallbackSupportMixin, EpochCallbacks, with_callbacks
 from skunfold._training.loop import train_once
-from skunfold._training.objective import Objective
 
 _LISTS = frozenset({"bases_", "projections_"})  # attributes with an array for each layer
 
@@ -58,6 +60,8 @@ class DeepNMFBase(
         X_val: ArrayLike | None = None,
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
+        lengths: ArrayLike | None = None,
+        lengths_val: ArrayLike | None = None,
     ) -> Self:
         """Initialise the bases and train them.
 
@@ -87,6 +91,11 @@ class DeepNMFBase(
             Its targets; given together with `X_val`.
         sample_weight_val : array-like of shape (n_val,), default=None
             Its weights in the monitored loss, 0 or more, not all 0; only with `X_val`.
+        lengths : array-like of int of shape (n_sequences,), default=None
+            With `recurrence`, the numbers of samples of the sequences that X consists of, one
+            after the other; they add up to n_samples. None: X is one sequence.
+        lengths_val : array-like of int of shape (n_val_sequences,), default=None
+            Those of `X_val`.
 
         Returns
         -------
@@ -96,17 +105,21 @@ class DeepNMFBase(
         ------
         ValueError
             If data is negative somewhere or not finite, if shapes do not fit each other, if a
-            parameter does not fit the data, or if validation data comes without
-            `early_stopping`.
+            parameter does not fit the data, if validation data comes without `early_stopping`,
+            or if `recurrence` is to be trained by several workers (`n_jobs`).
         TypeError
             If data is sparse.
         """
         going_on = self.warm_start and hasattr(self, "bases_")
         validation = check_validation_data(X_val, y_val, sample_weight_val, self.early_stopping)
+        check_recurrence(self.recurrence, self.n_jobs)
         with restored_on_failure(self):
-            X, y, weight, groups = self._validated(X, y, sample_weight, groups, going_on)
+            X, y, weight, groups, lengths = self._validated(
+                X, y, sample_weight, groups, lengths, going_on
+            )
             if validation:
                 validation = self._held_out(validation, X, y)
+                lengths_val = check_lengths(lengths_val, len(validation[0]), "lengths_val")
                 rows, held_out_rows = slice(None), None
             else:
                 rows, held_out_rows = self._split(np.shape(X)[0], groups)
@@ -115,14 +128,18 @@ class DeepNMFBase(
                 self._initialise(*rows_of(some, X, y, weight), sources=sources)
             callbacks = EpochCallbacks(self, X, self._shaped(y), weight, self._max_epochs)
             if self._n_trained == 0:
-                self._set_untrained_results(X, y, weight)
+                self._set_untrained_results(X, y, weight, lengths)
             else:
                 samples, valid = self._samples(X, y, weight), None
+                sequences = [(samples.inputs[-1], X, lengths)]
                 if validation:
-                    valid = self._samples(*validation).loaded()
+                    valid = self._samples(*validation)
+                    sequences.append((valid.inputs[-1], validation[0], lengths_val))
                 elif self.early_stopping:
-                    valid = samples[held_out_rows].loaded()
-                self._train(samples[rows], valid, callbacks)
+                    valid = samples[held_out_rows]
+                if valid and not self.recurrence:  # which changes what the samples begin with
+                    valid = valid.loaded()
+                self._train(samples[rows], valid, callbacks, sequences)
             callbacks.end_fit()
         return self
 
@@ -134,6 +151,7 @@ class DeepNMFBase(
         sample_weight: ArrayLike | None = None,
         *,
         sources: Sequence[ArrayLike] | None = None,
+        lengths: ArrayLike | None = None,
     ) -> Self:
         """Train on one batch of a stream: one pass in updates of `batch_size` samples.
 
@@ -142,7 +160,7 @@ class DeepNMFBase(
 
         Parameters
         ----------
-        X, y, sample_weight, sources
+        X, y, sample_weight, sources, lengths
             As in `fit`; `sources` are used by the first call only.
 
         Returns
@@ -151,70 +169,131 @@ class DeepNMFBase(
         """
         going_on = hasattr(self, "bases_")
         with restored_on_failure(self):
-            X, y, weight, _ = self._validated(X, y, sample_weight, None, going_on)
+            X, y, weight, _, lengths = self._validated(
+                X, y, sample_weight, None, lengths, going_on
+            )
             if not going_on:
                 self._initialise(X, y, weight, sources=sources)
             if self._n_trained == 0:
-                self._set_untrained_results(X, y, weight)
+                self._set_untrained_results(X, y, weight, lengths)
                 return self
             samples, state = self._samples(X, y, weight), self._state()
             state.average = None
-            with Objective(self._network()) as objective:
+            sequences = [(samples.inputs[-1], X, lengths)]
+            with self._objective(sequences) as objective:
                 train_once(objective, state, samples, self._loop_settings(len(samples)))
             self._set_results(state)
         return self
 
-    def predict(self, X: ArrayLike) -> NDArray:
+    def predict(self, X: ArrayLike, lengths: ArrayLike | None = None) -> NDArray:
         """Return the predicted targets.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Non-negative data.
+        lengths : array-like of int of shape (n_sequences,), default=None
+            As in `fit`; so in all methods.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
-        X = self._validated_data(X)
-        bases, U = self._bases_like(X)
-        return self._shaped(self._architecture().predictions(X, bases, U, self.n_outputs_))
+        return self._shaped(self._predictions(*self._validated_data(X, lengths)))
 
-    def staged_predict(self, X: ArrayLike) -> Iterator[NDArray]:
+    def sequence(self) -> SequencePredictor:
+        """Predict the samples of one sequence while they arrive.
+
+        Returns
+        -------
+        SequencePredictor
+            Its ``predict(X)`` takes the next samples, any number, and returns what `predict`
+            would for all of them at once. Without `recurrence` they are independent.
+        """
+        check_is_fitted(self)
+        earlier = self._architecture().before_a_sequence(self.bases_)
+
+        def predict(X):
+            return self._shaped(self._predictions(*self._validated_data(X), earlier=earlier))
+
+        return SequencePredictor(predict)
+
+    def staged_predict(
+        self, X: ArrayLike, lengths: ArrayLike | None = None
+    ) -> Iterator[NDArray]:
         """Yield the prediction after each layer.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Non-negative data.
+        X, lengths
+            As in `predict`.
 
         Yields
         ------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             The last one is that of `predict`.
         """
-        X = self._validated_data(X)
-        bases, U = self._bases_like(X)
-        for y in self._architecture().staged_predictions(X, bases, U, self.n_outputs_):
+        for y in self._staged_predictions(*self._validated_data(X, lengths)):
             yield self._shaped(y)
 
-    def transform(self, X: ArrayLike) -> NDArray:
+    def transform(self, X: ArrayLike, lengths: ArrayLike | None = None) -> NDArray:
         """Return the activations of the last layer.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Non-negative data.
+        X, lengths
+            As in `predict`.
 
         Returns
         -------
         activations : ndarray of shape (n_samples, n_components)
         """
-        X = self._validated_data(X)
-        return self._architecture().activations(X, self._bases_like(X)[0])
+        return self._activations(*self._validated_data(X, lengths))
 
-    def _validated(self, X, y, sample_weight, groups, going_on):
-        """Check everything before any work; return X, y (n, n_outputs), weights and groups."""
+    def fit_transform(self, X: ArrayLike, y: ArrayLike, **fit_params: Any) -> NDArray:
+        """Fit, and return the activations of the last layer.
+
+        Parameters
+        ----------
+        X, y, **fit_params
+            As in `fit`.
+
+        Returns
+        -------
+        activations : ndarray of shape (n_samples, n_components)
+        """
+        return self.fit(X, y, **fit_params).transform(X, fit_params.get("lengths"))
+
+    def _predictions(self, X, lengths, earlier=None):
+        """Return the outputs (n_samples, n_outputs) of checked data."""
+        bases, U = self._bases_like(X)
+        architecture = self._architecture()
+        y = np.empty((len(X), self.n_outputs_), X.dtype)
+        for rows, factors in in_order(architecture, X, bases, lengths, earlier):
+            architecture.predictions(X[rows], bases, U, y[rows], factors)
+        return y
+
+    def _staged_predictions(self, X, lengths):
+        """Yield the outputs (n_samples, n_outputs) of checked data after each layer."""
+        bases, U = self._bases_like(X)
+        architecture = self._architecture()
+        factors = architecture.factors(X, bases, lengths)
+        yield from architecture.staged_predictions(X, bases, U, self.n_outputs_, factors)
+
+    def _activations(self, X, lengths):
+        """Return the activations (n_samples, n_components) of checked data."""
+        bases, U = self._bases_like(X)
+        architecture = self._architecture()
+        h = np.empty((len(X), len(U)), X.dtype)
+        for rows, factors in in_order(architecture, X, bases, lengths):
+            architecture.activations(X[rows], bases, h[rows], factors)
+        return h
+
+    def _validated(self, X, y, sample_weight, groups, lengths, going_on):
+        """Check everything before any work.
+
+        Return X, y of shape (n, n_outputs), weights, groups and lengths.
+        """
         check_depth(self.n_layers, self._n_trained)
         self._group_sizes()
         if going_on:
@@ -227,10 +306,13 @@ class DeepNMFBase(
                     f"groups has the shape {groups.shape}; give one for each of the {len(X)} "
                     "samples."
                 )
+        lengths = check_lengths(lengths, len(X))
         if weight is None or weight.all():
-            return X, y, weight, groups
+            return X, y, weight, groups, lengths
         used = weight > 0
-        return X[used], y[used], weight[used], groups if groups is None else groups[used]
+        sequence = np.repeat(np.arange(len(lengths)), lengths)
+        lengths = np.bincount(sequence[used], minlength=len(lengths))
+        return *rows_of(used, X, y, weight, groups), lengths
 
     def _checked(self, X, y, sample_weight, n_outputs, suffix=""):
         """Check samples; return X, y of shape (n, n_outputs) and the weights or None.
@@ -292,12 +374,13 @@ class DeepNMFBase(
                 f"but the model was fitted with {tuple(self.group_sizes_)}; fit it anew."
             )
 
-    def _validated_data(self, X):
+    def _validated_data(self, X, lengths=None):
         check_is_fitted(self)
         self._check_structure()
-        return validate_data(
+        X = validate_data(
             self, X, dtype=[np.float64, np.float32], ensure_non_negative=True, reset=False
         )
+        return X, check_lengths(lengths, len(X))
 
     def _bases_like(self, X):
         """Return (list of bases, output bases) in the dtype of X."""

@@ -1,6 +1,7 @@
 """How a deep NMF regressor is initialised and trained, from checked data to its attributes."""
 
 from dataclasses import replace
+from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, check_memory
 
 from skunfold._deep_nmf.architecture import Architecture, joined, parted
 from skunfold._deep_nmf.initialization import WarmStart, initial_bases
+from skunfold._deep_nmf.recurrence import RecurrentObjective, in_order
 from skunfold._deep_nmf.validation import check_sources, group_sizes
 from skunfold._fitting import TrainedEstimator, split_rows
 from skunfold._kernels.divergences import beta_of, divergence
@@ -166,25 +168,46 @@ class DeepNMFTraining(TrainedEstimator):
             scale=self.data_scale_ if scale is None else scale,
             start=self.initial_activation_ if start is None else start,
             relaxation=self.relaxation,
+            recurrence=self.recurrence,
+            recurrence_length=self.recurrence_length,
         )
 
-    def _train(self, samples, valid, callbacks):
-        """Train from where the bases stand, and set the results."""
+    def _train(self, samples, valid, callbacks, sequences):
+        """Train from where the bases stand, and set the results; see `_objective`."""
         state = self._state()
         if self.averaging > 0 and state.average is None:
             state.average = RunningAverage(self.averaging, state.parameters)
         callbacks.watch(lambda: self._results(state))
-        with self._objective(samples) as objective:
+        with self._shared_objective(samples, sequences) as objective:
             settings = self._loop_settings(len(samples))
             fit_loop(objective, state, samples, settings, valid, _r2, callbacks)
         self._set_results(state)
         self._warn_if_still_improving(state)
 
-    def _objective(self, samples):
+    def _objective(self, sequences):
+        """Return the loss and its gradient, computed in this process.
+
+        `sequences` is a list of (what the trained layers begin with, X, lengths of sequences),
+        of the samples and of those for validation.
+        """
+        if self.recurrence:
+            return RecurrentObjective(self._network(), partial(self._restart, sequences))
+        return Objective(self._network())
+
+    def _shared_objective(self, samples, sequences):
         """Return the loss and its gradient, over samples that may be shared among workers."""
-        if self.n_jobs is None or effective_n_jobs(self.n_jobs) == 1:
-            return Objective(self._network())
+        if self.recurrence or self.n_jobs is None or effective_n_jobs(self.n_jobs) == 1:
+            return self._objective(sequences)
         return ShardedObjective(self._network(), samples, self.n_jobs)
+
+    def _restart(self, sequences, parameters, samples):
+        """Infer anew what the trained layers begin with, for other parameters."""
+        architecture = self._architecture()
+        trained, _ = architecture.trained_bases(parameters, self.target_scale_)
+        arrays = [*self._layer_arrays()[: architecture.n_frozen], *trained]
+        for h, X, lengths in sequences:
+            if samples.inputs[-1] is h:
+                architecture.restart(X, lengths, arrays, h)
 
     def _network(self):
         """Return the trained part as the training loop sees it."""
@@ -245,15 +268,21 @@ class DeepNMFTraining(TrainedEstimator):
             "n_trained_parameters_": sum(p.size for p in state.parameters),
         }
 
-    def _set_untrained_results(self, X, y, weight):
+    def _set_untrained_results(self, X, y, weight, lengths):
         """Set what training would have set."""
         architecture, beta = self._architecture(), beta_of(self.training_loss)
         losses, unit = np.empty(len(X)), y.dtype.type(1 / self.target_scale_)
-        for rows in gen_batches(len(X), UNTRAINED_BATCH):
-            y_hat = architecture.predictions(
-                X[rows], self.bases_, self.output_bases_, self.n_outputs_
-            )
-            losses[rows] = divergence(y[rows] * unit, y_hat * unit, beta)
+        for block, factors in in_order(architecture, X, self.bases_, lengths):
+            for part in gen_batches(block.stop - block.start, UNTRAINED_BATCH):
+                rows = slice(block.start + part.start, block.start + part.stop)
+                y_hat = architecture.predictions(
+                    X[rows],
+                    self.bases_,
+                    self.output_bases_,
+                    np.empty_like(y[rows]),
+                    None if factors is None else factors[part],
+                )
+                losses[rows] = divergence(y[rows] * unit, y_hat * unit, beta)
         loss = float(np.average(losses, weights=weight)) * self.target_scale_**beta
         self.loss_ = self.best_loss_ = loss
         self.loss_curve_, self.history_, self.n_iter_ = [self.loss_], [], 1
@@ -273,4 +302,5 @@ def _r2(samples, y_hat):
     """Return the R^2 of predictions of samples; nan for a single one."""
     if len(samples) < 2:
         return float("nan")
+    samples = samples.loaded()
     return float(r2_score(samples.y, y_hat, sample_weight=samples.weight))

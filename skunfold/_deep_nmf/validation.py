@@ -2,6 +2,8 @@
 
 from numbers import Integral
 
+import numpy as np
+from joblib import effective_n_jobs
 from sklearn.utils.validation import check_array
 
 
@@ -74,6 +76,29 @@ def check_sources(sources, X, sizes, output):
                 f"An array of sources has {source.shape[1]} features; X has {X.shape[1]}."
             )
     return sources
+
+
+def check_lengths(lengths, n_samples, name="lengths"):
+    """Return the lengths of the sequences that samples consist of, an array of int."""
+    if lengths is None:
+        return np.array([n_samples])
+    lengths = np.asarray(lengths)
+    whole = lengths.ndim == 1 and np.issubdtype(lengths.dtype, np.integer)
+    if not whole or np.any(lengths < 0) or lengths.sum() != n_samples:
+        raise ValueError(
+            f"{name} must be whole numbers, one for each sequence, that add up to the "
+            f"{n_samples} samples; got {lengths!r}."
+        )
+    return lengths
+
+
+def check_recurrence(recurrence, n_jobs):
+    """Check that samples whose start depends on the parameters stay in this process."""
+    if recurrence and n_jobs is not None and effective_n_jobs(n_jobs) > 1:
+        raise ValueError(
+            f"recurrence={recurrence} cannot be trained by the workers of n_jobs={n_jobs}, to "
+            "which samples are sent only once; set n_jobs=None, which uses all threads of BLAS."
+        )
 
 
 def check_validation_data(X_val, y_val, sample_weight_val, early_stopping):

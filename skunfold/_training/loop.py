@@ -159,6 +159,7 @@ def write_history(state, settings, entry, seconds):
 
 def train_epoch(objective, state, train, settings):
     """Move the parameters by one pass; return the mean loss of batches before their updates."""
+    objective.begin_epoch(state.current_parameters, train)
     total = 0.0
     for rows in _batches(len(train), settings, state.random_state):
         batch = train[rows]

@@ -69,6 +69,9 @@ class Objective:
                 "multiplicative updates need both. Use another update rule."
             )
 
+    def begin_epoch(self, parameters, samples):
+        """Do what is to be done before an epoch over the samples: nothing."""
+
     def gradient(self, parameters, samples, form="net"):
         """Return (mean loss with penalty, its gradient), a list like the parameters."""
         scale = 1 / samples.total_weight

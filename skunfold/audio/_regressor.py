@@ -35,7 +35,7 @@ def default_regressor(rng: np.random.RandomState) -> Any:
 
 def fit_to_draws(
     regressor: Any,
-    draws: Iterable[tuple[NDArray, NDArray, list[NDArray], NDArray]],
+    draws: Iterable[tuple[NDArray, NDArray, dict[str, Any]]],
     n_draws: int,
     known: dict,
 ) -> int:
@@ -46,7 +46,9 @@ def fit_to_draws(
     regressor : estimator
         Goes on from draw to draw, if there are several.
     draws : iterable of tuples
-        Features, targets, features of each source, and the group of each frame.
+        Features, targets, and what else `fit` is given, as far as it takes it: "sources",
+        features of each source, for mask output only; "groups", the group of each frame;
+        "lengths", the numbers of frames of the recordings.
     n_draws : int
         How many there are.
     known : dict
@@ -58,10 +60,10 @@ def fit_to_draws(
         Number of frames of the last draw that it learned from. Ctrl-C ends its fit with the
         best of it, and there is no other draw.
     """
-    for X, y, sources, groups in draws:
-        offered = known | {"groups": groups}
-        if getattr(regressor, "output", "mask") == "mask":
-            offered["sources"] = sources
+    for X, y, offered in draws:
+        offered = known | offered
+        if getattr(regressor, "output", "mask") != "mask":
+            del offered["sources"]
         taken = {k: v for k, v in offered.items() if has_fit_parameter(regressor, k)}
         if n_draws == 1:
             regressor.fit(X, y, **taken)

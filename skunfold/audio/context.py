@@ -11,8 +11,8 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.signal import lfilter
 
+from skunfold._running import RunningSums
 from skunfold.audio.stft import STFT
 
 AUTO_BANDS = 40
@@ -196,35 +196,19 @@ class ContextStream:
     def __init__(self, context: Context) -> None:
         self.context = context
         self._past = np.zeros((context.n_context - 1, context.stft.n_bins), np.float32)
-        self._states = [np.zeros((1, context.width)) for _ in context.decays]
-        self._n_frames = 0
+        self._sums = [RunningSums(decay, context.width) for decay in context.decays]
 
     def process(self, magnitudes: NDArray) -> NDArray:
         """Return the features (n_frames, n_features) of the next frames, any number."""
         context = self.context
-        if not len(magnitudes):  # of which lfilter makes states at random
-            return np.empty((0, context.n_features), magnitudes.dtype)
         stacked = stack_context(magnitudes, context.n_context, self._past, context.bands)
         recent = np.concatenate([self._past, magnitudes])
         self._past = recent[len(recent) - len(self._past) :]
         if not context.decays:
             return stacked
-        averages = self._averages(magnitudes)
+        frames = magnitudes if context.bands is None else magnitudes @ context.bands
+        averages = [sums / weights for sums, weights in (s.update(frames) for s in self._sums)]
         return np.concatenate([*averages, stacked], axis=1, dtype=stacked.dtype)
-
-    def _averages(self, magnitudes: NDArray) -> list[NDArray]:
-        """Return the running averages (n_frames, width) for each decay, in float64."""
-        frames = magnitudes if self.context.bands is None else magnitudes @ self.context.bands
-        counts = self._n_frames + np.arange(1, len(frames) + 1)
-        self._n_frames += len(frames)
-        averages = []
-        for i, decay in enumerate(self.context.decays):
-            sums, self._states[i] = lfilter(
-                [1.0], [1.0, -decay], frames, axis=0, zi=self._states[i]
-            )
-            weights = (1 - decay**counts) / (1 - decay)
-            averages.append(sums / weights[:, None])
-        return averages
 
 
 def _time_constant(i: int, value: float) -> float:

@@ -99,9 +99,9 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
 
     Notes
     -----
-    A regressor whose ``fit`` takes `sources` and `groups` is given the features of speech and
-    noise alone, to initialise itself, and the utterance that each frame is from, so that early
-    stopping holds out whole utterances.
+    A regressor whose ``fit`` takes them is given `sources`, the features of speech and noise
+    alone, to initialise itself; `groups`, the utterance that each frame is from, so that early
+    stopping holds out whole utterances; and `lengths`, the numbers of frames of the recordings.
 
     In training each mixture, with its speech, is divided by its level over the whole recording;
     in enhancement each frame is divided by the level of all that was heard up to it, since a
@@ -465,7 +465,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         return self
 
     def _frames(self, noisy, clean, groups, rng):
-        """Return frames as `training_frames` does, and the group of each frame."""
+        """Return features, targets, and what else `fit_to_draws` takes."""
         X, y, sources, recording = training_frames(
             noisy,
             clean,
@@ -475,7 +475,8 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
             max_source_frames=_MAX_SOURCE_FRAMES,
             random_state=rng,
         )
-        return X, y, sources, groups[recording]
+        known = {"sources": sources, "groups": groups[recording]}
+        return X, y, known | {"lengths": np.bincount(recording, minlength=len(noisy))}
 
     def _validation_frames(self, regressor, X_val, y_val):
         """Return what `fit` of the regressor is given for validation, a dict."""
@@ -490,5 +491,5 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
                 "X_val; leave them out"
             )
         groups = np.arange(len(noisy))
-        X, y, _, _ = self._frames(noisy, clean, groups, np.random.RandomState(0))
-        return {"X_val": X, "y_val": y}
+        X, y, known = self._frames(noisy, clean, groups, np.random.RandomState(0))
+        return {"X_val": X, "y_val": y, "lengths_val": known["lengths"]}

@@ -23,7 +23,9 @@ class EnhancementStream:
     ----------
     regressor : object
         Its ``predict`` turns features, the current frame last, divided by the level so far,
-        into magnitudes of shape (n_frames, n_bins). Negative ones count as zero.
+        into magnitudes of shape (n_frames, n_bins). Negative ones count as zero. If it has a
+        method ``sequence``, the ``predict`` of what that returns is called instead, block by
+        block, as of `skunfold.DeepNMFRegressor.sequence`.
     stft : STFT
         The transform that the regressor was trained with.
     n_context : int
@@ -149,7 +151,7 @@ class _Channel:
     """One channel of a stream: analysis, level, context, regressor, synthesis."""
 
     def __init__(self, regressor: Any, context: Context) -> None:
-        self.regressor = regressor
+        self.predictor = regressor.sequence() if hasattr(regressor, "sequence") else regressor
         self.analysis = AnalysisStream(context.stft)
         self.context = ContextStream(context)
         self.level = RunningLevel()
@@ -171,7 +173,7 @@ class _Channel:
             level = self.level.update(magnitudes)[:, None]
             features = self.context.process(magnitudes)
             features /= level
-            estimate = np.maximum(self.regressor.predict(features), 0) * level
+            estimate = np.maximum(self.predictor.predict(features), 0) * level
             smallest = np.finfo(magnitudes.dtype).tiny
             spectra = (
                 spectra / np.maximum(magnitudes, smallest) * estimate.astype(magnitudes.dtype)

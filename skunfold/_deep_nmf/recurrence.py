@@ -1,0 +1,139 @@
+"""Recurrence: inference of a sample begins with what was active in earlier ones.
+
+The samples of a sequence are inferred twice. First all begin with the same constant activation.
+The relative activations that come of it, h / mean(h), are averaged over the earlier samples of
+the sequence, the older the less they count; in the second inference each activation begins with
+the constant times its average, to a power. The first samples have few before them: a number of
+samples with all activations alike is counted with these.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+from sklearn.utils import gen_batches
+
+from skunfold._running import RunningSums
+from skunfold._training.objective import Objective
+
+ALIKE = 10  # samples with all activations alike, before the first
+BLOCK = 8192  # samples whose activations are held at once
+
+
+class EarlierActivations:
+    """Relative activations of the samples of a sequence so far.
+
+    Parameters
+    ----------
+    power : float
+        The exponent of their averages.
+    length : float
+        After so many samples one counts 1 / e.
+    n_components : int
+        Number of activations.
+    """
+
+    def __init__(self, power, length, n_components):
+        self._power = power
+        self._sums = RunningSums(np.exp(-1 / length), n_components)
+
+    def factors(self, h):
+        """Return by what to multiply the first activations (n, R) of the next samples.
+
+        h are those that they have when they begin with a constant.
+        """
+        sums, weight = self._sums.sums, self._sums.weight
+        new_sums, new_weights = self._sums.update(h / h.mean(axis=1, keepdims=True))
+        sums = np.concatenate([sums, new_sums])[:-1]
+        weights = np.concatenate([[[weight]], new_weights])[:-1]
+        averages = (sums + ALIKE) / (weights + ALIKE)
+        return (averages**self._power).astype(h.dtype)
+
+
+def in_order(architecture, X, bases, lengths, earlier=None):
+    """Yield blocks of samples, in order, and the factors of their first activations.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        Of the network, recurrent or not.
+    X : ndarray of shape (n, F)
+        The samples.
+    bases : list of ndarray
+        The arrays of all layers.
+    lengths : ndarray of int
+        Numbers of samples of the sequences that X consists of.
+    earlier : EarlierActivations, optional
+        What came before, if X goes on with a sequence.
+
+    Yields
+    ------
+    rows : slice
+        Of X.
+    factors : ndarray of shape (n_rows, R) or None
+        None, for all samples at once, without recurrence.
+    """
+    if not architecture.recurrence:
+        yield slice(0, len(X)), None
+        return
+    for start, stop in pairwise(np.r_[0, np.cumsum(lengths)]):
+        before = earlier or architecture.before_a_sequence(bases)
+        for block in gen_batches(stop - start, BLOCK):
+            rows = slice(start + block.start, start + block.stop)
+            h = architecture.activations(X[rows], bases)
+            yield rows, before.factors(h)
+
+
+class SequencePredictor:
+    """Predictions of the samples of one sequence, which arrive in blocks.
+
+    `skunfold.DeepNMFRegressor.sequence` makes one.
+    """
+
+    def __init__(self, predict):
+        self._predict = predict
+
+    def predict(self, X):
+        """Return the predicted targets of the next samples.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Non-negative data.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        """
+        return self._predict(X)
+
+
+class RecurrentObjective(Objective):
+    """An `Objective` over samples whose first activations depend on the parameters.
+
+    They follow the parameters from epoch to epoch, and have no gradient.
+
+    Parameters
+    ----------
+    model : DeepNMF
+        The trained part of the network.
+    restart : callable
+        From (parameters, samples): infers the first activations anew, in place.
+    """
+
+    def __init__(self, model, restart):
+        super().__init__(model)
+        self._restart = restart
+
+    def begin_epoch(self, parameters, samples):
+        """Infer where the samples begin."""
+        self._restart(parameters, samples)
+
+    def evaluate(self, parameters, samples):
+        """Return the mean loss."""
+        self._restart(parameters, samples)
+        return super().evaluate(parameters, samples)
+
+    def evaluate_with_output(self, parameters, samples):
+        """Return the mean loss and the outputs of all samples."""
+        self._restart(parameters, samples)
+        return super().evaluate_with_output(parameters, samples)
