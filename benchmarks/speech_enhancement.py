@@ -57,6 +57,7 @@ TIED, UNTIED = (f"deep NMF, {kind}, all layers, K=8" for kind in ("tied", "untie
 TIED_16, UNTIED_16 = (f"deep NMF, {kind}, all layers, K=16" for kind in ("tied", "untied"))
 LARGER = f"{TIED_16}, relaxed, 100 bases a source"
 PROJECTIONS = f"{TIED_16}, relaxed, projections"
+RECURRENT = f"{PROJECTIONS}, recurrent"
 STACKED = {"context_bands": None, "context_averages": ()}
 BANDS = STACKED | {"context_bands": 40}
 AVERAGES = BANDS | {"context_averages": (3.0,)}
@@ -159,6 +160,25 @@ ROWS = {
             (114, 16, LONGER, ", 16 draws"),
         )
     },
+    **{
+        f"{name}, {n_components} bases a source, 40 bands, average{longer}": tied(
+            16,
+            n_draws,
+            relaxation=2.0,
+            fit_projections=True,
+            recurrence=recurrence,
+            n_components=n_components,
+            context=AVERAGES,
+            learning_rate_init=0.05,
+            learning_rate_decay=decay,
+        )
+        for name, recurrence, n_components, n_draws, decay, longer in (
+            (PROJECTIONS, 0.0, 108, 8, 0.75, ""),
+            (RECURRENT, 0.5, 75, 8, 0.75, ""),
+            (RECURRENT, 0.5, 108, 8, 0.75, ""),
+            (RECURRENT, 0.5, 108, 16, LONGER, ", 16 draws"),
+        )
+    },
     f"{UNTIED_16}, relaxed, 100 bases a source": untied(
         16, LARGER, relaxation=2.0, n_components=100
     ),
@@ -174,14 +194,20 @@ ROWS = {
     "network, 3x1024 ReLU, 40 bands": network(
         8, 1024, 1024, 1024, activation="relu", context=BANDS
     ),
-    "network, 3x1024 ReLU, 40 bands, 16 draws": network(
-        16,
-        1024,
-        1024,
-        1024,
-        activation="relu",
-        context=BANDS,
-        learning_rate_decay=LONGER,
+    **{
+        f"network, 3x1024 ReLU, 40 bands{name}, 16 draws": network(
+            16,
+            1024,
+            1024,
+            1024,
+            activation="relu",
+            context=context,
+            learning_rate_decay=LONGER,
+        )
+        for name, context in (("", BANDS), (", average", AVERAGES))
+    },
+    "network, 3x1024 ReLU, 40 bands, average": network(
+        8, 1024, 1024, 1024, activation="relu", context=AVERAGES
     ),
 }
 

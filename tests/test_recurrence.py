@@ -62,6 +62,24 @@ def test_the_start_is_what_the_equations_say(mixtures):
         assert_allclose(recurrent.transform(X)[t], h[0], rtol=1e-9)
 
 
+@pytest.mark.parametrize("n_trained_layers", [1, 3, "all"])
+def test_every_third_sample_trains_the_first_inference(mixtures, n_trained_layers):
+    X, y = mixtures
+    model = make_model(n_trained_layers=n_trained_layers).fit(X, y)
+    architecture = model._architecture()
+    starts = []
+    for first_inference_too in (False, True):
+        starts.append(np.empty((len(X), 8)))
+        options = {"first_inference_too": first_inference_too}
+        architecture.restart(X, [len(X)], model.bases_, starts[-1], **options)
+    constant = np.full((len(X), 8), model.initial_activation_)
+    if architecture.n_frozen:
+        constant = architecture.activations(X, model.bases_[: architecture.n_frozen])
+    assert_allclose(starts[1][::3], constant[::3])
+    assert_array_equal(starts[1][1::3], starts[0][1::3])
+    assert not np.allclose(starts[0][3::3], constant[3::3])
+
+
 @pytest.mark.parametrize("n_trained_layers", [0, "all"])
 def test_sequences_do_not_meet(mixtures, n_trained_layers):
     X, y = mixtures

@@ -172,9 +172,14 @@ class Architecture:
             return None
         return np.concatenate([factors for _, factors in in_order(self, X, bases, lengths)])
 
-    def restart(self, X, lengths, bases, out):
-        """Write what the trained layers begin with, in sequences of these lengths, to `out`."""
+    def restart(self, X, lengths, bases, out, first_inference_too=False):
+        """Write what the trained layers begin with, in sequences of these lengths, to `out`.
+
+        Every third sample begins as in the first inference, if that is to be trained too.
+        """
         for rows, factors in in_order(self, X, bases, lengths):
+            if first_inference_too:
+                factors[::3] = 1
             if self.n_frozen:
                 frozen = bases[: self.n_frozen]
                 self.activations(X[rows], frozen, out=out[rows], factors=factors)

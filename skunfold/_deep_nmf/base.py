@@ -214,7 +214,8 @@ class DeepNMFBase(
         earlier = self._architecture().before_a_sequence(self.bases_)
 
         def predict(X):
-            return self._shaped(self._predictions(*self._validated_data(X), earlier=earlier))
+            X, lengths = self._validated_data(X)
+            return self._shaped(self._predictions(X, lengths, earlier))
 
         return SequencePredictor(predict)
 

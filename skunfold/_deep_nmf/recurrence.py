@@ -4,7 +4,8 @@ The samples of a sequence are inferred twice. First all begin with the same cons
 The relative activations that come of it, h / mean(h), are averaged over the earlier samples of
 the sequence, the older the less they count; in the second inference each activation begins with
 the constant times its average, to a power. The first samples have few before them: a number of
-samples with all activations alike is counted with these.
+samples with all activations alike is counted with these. Both inferences use the same bases, so
+both are trained: every third sample of an epoch begins with the constant.
 """
 
 from itertools import pairwise
@@ -126,7 +127,7 @@ class RecurrentObjective(Objective):
 
     def begin_epoch(self, parameters, samples):
         """Infer where the samples begin."""
-        self._restart(parameters, samples)
+        self._restart(parameters, samples, first_inference_too=True)
 
     def evaluate(self, parameters, samples):
         """Return the mean loss."""

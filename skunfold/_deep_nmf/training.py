@@ -200,14 +200,14 @@ class DeepNMFTraining(TrainedEstimator):
             return self._objective(sequences)
         return ShardedObjective(self._network(), samples, self.n_jobs)
 
-    def _restart(self, sequences, parameters, samples):
+    def _restart(self, sequences, parameters, samples, **options):
         """Infer anew what the trained layers begin with, for other parameters."""
         architecture = self._architecture()
         trained, _ = architecture.trained_bases(parameters, self.target_scale_)
         arrays = [*self._layer_arrays()[: architecture.n_frozen], *trained]
         for h, X, lengths in sequences:
             if samples.inputs[-1] is h:
-                architecture.restart(X, lengths, arrays, h)
+                architecture.restart(X, lengths, arrays, h, **options)
 
     def _network(self):
         """Return the trained part as the training loop sees it."""
