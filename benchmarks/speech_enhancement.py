@@ -173,10 +173,10 @@ ROWS = {
             learning_rate_decay=decay,
         )
         for name, recurrence, n_components, n_draws, decay, longer in (
-            (PROJECTIONS, 0.0, 108, 8, 0.75, ""),
-            (RECURRENT, 0.5, 75, 8, 0.75, ""),
-            (RECURRENT, 0.5, 108, 8, 0.75, ""),
-            (RECURRENT, 0.5, 108, 16, LONGER, ", 16 draws"),
+            (PROJECTIONS, 0.0, 100, 8, 0.75, ""),
+            (RECURRENT, 0.5, 70, 8, 0.75, ""),
+            (RECURRENT, 0.5, 100, 8, 0.75, ""),
+            (RECURRENT, 0.5, 100, 16, LONGER, ", 16 draws"),
         )
     },
     f"{UNTIED_16}, relaxed, 100 bases a source": untied(
