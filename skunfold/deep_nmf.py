@@ -242,6 +242,10 @@ default="nmf"
     K. Gregor and Y. LeCun, "Learning fast approximations of sparse coding", ICML 2010, where
     the two uses of a dictionary are untied, for `fit_projections`.
 
+    S. Wisdom, T. Powers, J. Pitton and L. Atlas, "Deep recurrent NMF for speech separation by
+    unfolding iterative thresholding", WASPAA 2017, section 3, where inference begins with the
+    activations of the sample before, for `recurrence`.
+
     Examples
     --------
     >>> import numpy as np

@@ -364,7 +364,9 @@ def sharing(arrays):
 
 
 @pytest.mark.parametrize(
-    "params", [{}, {"n_trained_layers": 0}, {"tied": True}, {"fit_projections": True}], ids=str
+    "params",
+    [{}, {"n_trained_layers": 0}, {"tied": True}, {"fit_projections": True, "recurrence": 0.5}],
+    ids=str,
 )
 def test_deep_nmf(params, fitted, tmp_path):
     regressor, X = fitted

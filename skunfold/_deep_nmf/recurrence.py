@@ -43,7 +43,8 @@ class EarlierActivations:
         h are those that they have when they begin with a constant.
         """
         sums, weight = self._sums.sums, self._sums.weight
-        new_sums, new_weights = self._sums.update(h / h.mean(axis=1, keepdims=True))
+        relative = h / h.mean(axis=1, keepdims=True, dtype=np.float64)
+        new_sums, new_weights = self._sums.update(relative)
         sums = np.concatenate([sums, new_sums])[:-1]
         weights = np.concatenate([[[weight]], new_weights])[:-1]
         averages = (sums + ALIKE) / (weights + ALIKE)

@@ -36,6 +36,8 @@ def deep_nmfs(draw, **fixed):
         "sparsity": draw(st.sampled_from([0, 0.1, 5])),
         "relaxation": draw(st.sampled_from([1, 1.7, 2])),
         "fit_projections": draw(st.booleans()),
+        "recurrence": draw(st.sampled_from([0, 0.5, 1])),
+        "recurrence_length": draw(st.sampled_from([0.1, 300])),
         "init": draw(st.sampled_from(["nmf", "sparse_nmf", "random"])),
         "solver": draw(st.sampled_from(["eg", "mu", "naive-mu"])),
         "learning_rate_init": draw(st.sampled_from(["auto", 0.01, 1.0])),
@@ -102,7 +104,8 @@ def test_deep_nmf_predicts_rows_whatever_their_order_in_memory(model, X, seed, o
     y = targets_for(model, X, seed)
     predicted = fit(model, X, y).predict(X)
     assert_array_equal(model.predict(in_order(X, order)), predicted)
-    one_by_one = np.concatenate([model.predict(x[None]) for x in X])
+    sequence = model.sequence()
+    one_by_one = np.concatenate([sequence.predict(x[None]) for x in X])
     assert_allclose(one_by_one, predicted, rtol=1e-3, atol=1e-4 * float(predicted.max()))
 
 
