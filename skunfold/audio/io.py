@@ -6,6 +6,7 @@ A waveform is a floating-point array of shape (n_samples,) for one channel or
 
 import math
 import os
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,8 @@ FloatArray = NDArray[np.floating]
 _PEAK = 0.99  # what a recording that would clip is scaled to
 # Samples written at once: libsndfile's Vorbis encoder keeps a block on the stack.
 _BLOCK = 65536
+_CUT_OFF = re.compile(r"^data *: (\d+) \(should be (\d+)\)", re.MULTILINE)  # libsndfile's log
+ENDLESS = 0x7FFFF000  # what sox, arecord and ffmpeg write where they know no size, or more
 _MAX_AT_ONCE = 1 << 26  # numbers that a file's head is trusted to hold
 _MAX_FACTOR = 100_000  # of a resampling's two; its filter has twenty times as many taps
 _MAX_UPSAMPLING = 1000
@@ -64,6 +67,11 @@ def read_audio(
         If the file is no audio, is empty or holds NaN or infinity, or if a parameter is out
         of its range.
 
+    Warns
+    -----
+    UserWarning
+        If a WAV file is cut off: what there is of it is returned.
+
     See Also
     --------
     write_audio : Write a recording.
@@ -100,6 +108,7 @@ def read_audio(
         with soundfile.SoundFile(file) as source:
             source_rate = source.samplerate
             waveform = _read(source, dtype)
+            _warn_if_cut_off(name, source.extra_info)
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless .raw
         raise ValueError(
             f"{name} cannot be read as audio ({error}); convert it to WAV, FLAC or OGG"
@@ -295,6 +304,20 @@ def _read(source: Any, dtype: str) -> FloatArray:
     while len(block := source.read(_MAX_AT_ONCE // source.channels, dtype=dtype)):
         blocks.append(block.copy())  # of a short block, not the array it was read into
     return np.concatenate(blocks) if blocks else block
+
+
+def _warn_if_cut_off(name: str, log: str) -> None:
+    """Warn if the head of a WAV file announces more sound than there is."""
+    found = _CUT_OFF.search(log)
+    if found is None:
+        return
+    announced, there = map(int, found.groups())
+    if there < announced < ENDLESS:
+        warnings.warn(
+            f"{name} is cut off: its head announces {announced} bytes of sound, of which there "
+            f"are {there}; what there is was read",
+            stacklevel=3,
+        )
 
 
 def _format_of(file: object, subtype: str | None) -> tuple[str, str]:

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from skunfold.audio import SpeechEnhancer, resample
-from skunfold.audio.io import FloatArray, check_waveform
+from skunfold.audio.io import ENDLESS, FloatArray, check_waveform
 from skunfold.cli.meter import Meter
 
 _SUBTYPES = {  # by the format tag and the bits of a sample
@@ -19,7 +19,6 @@ _SUBTYPES = {  # by the format tag and the bits of a sample
     (3, 32): "FLOAT", (3, 64): "DOUBLE", (6, 8): "ALAW", (7, 8): "ULAW",
 }  # fmt: skip
 _EXTENSIBLE = 0xFFFE  # the tag stands further on
-_ENDLESS = 0x7FFFF000  # what sox, arecord and ffmpeg write where they know no size, or more
 _LARGEST = 0xFFFFFFFF  # what is written here
 _BLOCK = 1 << 16  # bytes read at once, at most
 _FILTER = 10  # length to either side of the filter of `resample`, at the lower rate
@@ -125,7 +124,7 @@ def _wave(layout: bytes, n_bytes: int) -> Wave:
             f"stdin is a WAV file of format {tag} with {bits} bits, {n_channels} channels and "
             f"{sample_rate} Hz, which cannot be read; convert it to 16-bit PCM."
         )
-    endless = n_bytes == 0 or n_bytes >= _ENDLESS
+    endless = n_bytes == 0 or n_bytes >= ENDLESS
     return Wave(
         sample_rate,
         n_channels,

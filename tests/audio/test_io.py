@@ -1,5 +1,6 @@
 import io
 import os
+import warnings
 
 import numpy as np
 import pytest
@@ -85,6 +86,29 @@ def test_resample_to_the_same_rate_copies():
     same = resample(waveform, 16000, 16000)
     np.testing.assert_array_equal(same, waveform)
     assert not np.shares_memory(same, waveform)
+
+
+def test_a_file_that_is_cut_off_is_read_with_a_warning(tmp_path):
+    file, part = tmp_path / "tone.wav", tmp_path / "part.wav"
+    write_audio(file, tone(), 16000)
+    whole = file.read_bytes()
+    part.write_bytes(whole[:-1200])
+    with pytest.warns(UserWarning, match=r"part.wav is cut off: .* 3200 .* 2000") as record:
+        waveform, _ = read_audio(part)
+    assert record[0].filename == __file__
+    np.testing.assert_array_equal(waveform, read_audio(file)[0][:1000])
+
+
+@pytest.mark.parametrize("size", [0x7FFFF000, 0xFFFFFFFF])
+def test_a_file_that_was_a_stream_is_no_reason_to_warn(tmp_path, size):
+    file = tmp_path / "tone.wav"
+    write_audio(file, tone(), 16000)
+    whole = file.read_bytes()
+    place = whole.index(b"data") + 4
+    file.write_bytes(whole[:place] + size.to_bytes(4, "little") + whole[place + 4 :])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(read_audio(file)[0]) == 1600
 
 
 @pytest.mark.parametrize("subtype", [None, "PCM_24"])
