@@ -13,7 +13,7 @@ from pathlib import Path
 import joblib
 import matplotlib.pyplot as plt
 import numpy as np
-from speech_enhancement import TIED, TIED_16, UNTIED
+from speech_enhancement import RECURRENT, ROWS, TIED, TIED_16
 from speech_protocol import (
     N_CONTEXT,
     SAMPLE_RATE,
@@ -27,9 +27,9 @@ from skunfold.audio import STFT
 from skunfold.metrics import si_sdr
 
 FAMILIES = {"sparse": "sparse NMF", "d": "deep NMF", "network": "network"}
-LONGEST = f"{UNTIED}, 6 more draws"
+BEST = f"{RECURRENT}, 100 bases a source, 40 bands, average"
 SPARSE = "sparse NMF (C=0), K=25"
-SHOWN = (SPARSE, TIED, TIED_16, LONGEST)
+SHOWN = (SPARSE, TIED, TIED_16, BEST)
 N_BASES = 12  # shown of each source
 
 
@@ -54,6 +54,7 @@ def parameters(results):
                 continue  # the tables name every row; labels on each other name none
             labelled.append(place)
             text = name.removeprefix(f"{label}, ").replace(", all layers", "")
+            text = text.replace("relaxed, projections, recurrent", "recurrent")
             text = text.replace(", 6 more draws", ", longer").replace(" bases a source", "")
             text = text.removeprefix("sparse NMF ").removeprefix("discriminative NMF ")
             ax.annotate(text, (size, mean), (6, -3), textcoords="offset points", fontsize=8)
@@ -68,10 +69,10 @@ def layers(models, folder):
     mixtures = validation_mixtures(folder)
     figure, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
     for name in SHOWN:
-        regressor = models[name]
+        stages_of, context = models[name].staged_predict, ROWS[name].context
         scores = np.mean(
             [
-                [si_sdr(speech, y) for y in masked_stages(mixture, regressor.staged_predict)]
+                [si_sdr(speech, y) for y in masked_stages(mixture, stages_of, **context)]
                 for mixture, speech in zip(mixtures.noisy, mixtures.clean)
             ],
             axis=0,
@@ -114,7 +115,7 @@ def spectrograms(models, folder, subset, snr=0):
     mixture, speech = mixtures.noisy[index], mixtures.clean[index]
     waveforms = {"noisy": mixture}
     for name in SHOWN:
-        waveforms[name] = masked(mixture, models[name].predict)
+        waveforms[name] = masked(mixture, models[name].predict, **ROWS[name].context)
     waveforms["clean"] = speech
     figure, axes = plt.subplots(
         len(waveforms), 1, figsize=(8, 2 * len(waveforms)), sharex=True, layout="constrained"

@@ -1,7 +1,6 @@
 """Sums over the rows of an array so far, the older the less they count."""
 
 import numpy as np
-from scipy.signal import lfilter
 
 
 class RunningSums:
@@ -29,6 +28,8 @@ class RunningSums:
 
     def update(self, rows):
         """Return the sums up to each row (n, width), and the sums of the weights (n, 1)."""
+        from scipy.signal import lfilter  # which takes as long to import as all the rest
+
         if not len(rows):  # of which lfilter makes states at random
             return np.empty((0, self.sums.shape[1])), np.empty((0, 1))
         decay = self._decay

@@ -25,6 +25,7 @@ def default_regressor(rng: np.random.RandomState) -> Any:
         sparsity=2.0,
         relaxation=2.0,
         fit_projections=True,
+        recurrence=0.5,
         learning_rate_init=0.05,
         averaging=0.995,
         batch_size=256,

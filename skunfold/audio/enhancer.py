@@ -45,7 +45,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         Learns speech magnitudes of shape (n_frames, n_bins) from features of the mixture of
         shape (n_frames, n_features), the current frame last. None: a
         `skunfold.DeepNMFRegressor` with ``output="mask"``, 16 tied layers with projections of
-        their own, 100 components a source and the settings of
+        their own and recurrence, 100 components a source and the settings of
         ``benchmarks/speech_enhancement.py``. Any other multi-output regressor will do; what it
         predicts below zero counts as zero. To search over its parameters give it here, and
         name them ``regressor__n_layers``.

@@ -512,6 +512,7 @@ def test_default_regressor():
     noisy, clean = make_recordings(1, n_samples=3000)
     enhancer = SpeechEnhancer(n_context=1, random_state=0).fit(noisy, clean)
     chosen = {"n_layers": 16, "tied": True, "relaxation": 2.0, "fit_projections": True}
+    chosen |= {"recurrence": 0.5}
     assert isinstance(enhancer.regressor_, DeepNMFRegressor)
     assert chosen.items() <= enhancer.regressor_.get_params().items()
     assert len(enhancer.regressor_.bases_) == 16
