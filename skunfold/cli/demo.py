@@ -133,6 +133,7 @@ def _make_enhancer(seed: int, **regressor_params: Any) -> SpeechEnhancer:
     return make_enhancer(
         seed,
         n_context=N_CONTEXT,
+        context_averages=(),  # of three noises, training would learn them by heart
         n_mixtures=N_MIXTURES,
         n_components=N_COMPONENTS,
         batch_size=BATCH_SIZE,

@@ -24,6 +24,7 @@ def make_enhancer(
     *,
     n_context: int,
     n_mixtures: int | None = None,
+    context_averages: Sequence[float] = (3.0,),
     **regressor_params: Any,
 ) -> SpeechEnhancer:
     """Return an enhancer of the kind that the command line trains."""
@@ -40,7 +41,12 @@ def make_enhancer(
     }
     regressor = DeepNMFRegressor(**(settings | regressor_params))
     return SpeechEnhancer(
-        regressor, n_context=n_context, snrs=SNRS, n_mixtures=n_mixtures, random_state=seed
+        regressor,
+        n_context=n_context,
+        context_averages=context_averages,
+        snrs=SNRS,
+        n_mixtures=n_mixtures,
+        random_state=seed,
     )
 
 
