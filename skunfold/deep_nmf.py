@@ -155,7 +155,7 @@ default="nmf"
         a Dask cluster, all workers of which are then used. Samples are sent to them once. Each
         computes with one thread, those of Dask with their own number; the result is the same
         for any number, up to rounding. None, or a single one: no workers; this process uses as
-        many threads as its BLAS would.
+        many threads as its BLAS would. With `recurrence` there can be no workers.
 
     memory : str, object with the interface of joblib.Memory, or None, default=None
         Where to cache the initialisation, so that fits that differ in depth, solver or other
