@@ -325,11 +325,12 @@ over utterances in brackets. Draw 1 are the 60 mixtures of seed 1, all those of 
 The networks and the tied nets see 8 draws of 240 mixtures, once each, or as many as their names
 say; the untied nets go on from the tied ones for 6 more, that of 8 layers twice; where only the
 last layers are trained, they see 8 draws twice. "Relaxed" are over-relaxed updates,
-"projections" are arrays of their own in the updates (`fit_projections`); with 40 bands the
-frames before the current one are gathered into mel bands. The seconds are those of the row
-itself, on a core that other work shared; "x real time" are the seconds of sound enhanced in a
-second of one thread (CPU time, median of five). Rows of the script that are missing here have
-not been run.
+"projections" are arrays of their own in the updates (`fit_projections`), "recurrent" nets begin
+with what was active before (`recurrence`). With 40 bands the frames before the current one are
+gathered into mel bands; with "average" their average over 3 seconds is shown, too. The seconds
+are those of the row itself, on a core that other work shared; "x real time" are the seconds of
+sound enhanced in a second of one thread (CPU time, median of five). Rows of the script that are
+missing here have not been run.
 """
 
 
