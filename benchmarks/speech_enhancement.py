@@ -174,7 +174,7 @@ ROWS = {
         )
         for name, recurrence, n_components, n_draws, decay, longer in (
             (PROJECTIONS, 0.0, 100, 8, 0.75, ""),
-            (RECURRENT, 0.5, 70, 8, 0.75, ""),
+            (PROJECTIONS, 0.0, 100, 16, LONGER, ", 16 draws"),
             (RECURRENT, 0.5, 100, 8, 0.75, ""),
             (RECURRENT, 0.5, 100, 16, LONGER, ", 16 draws"),
         )
