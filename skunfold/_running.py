@@ -37,5 +37,5 @@ class RunningSums:
         sums, _ = lfilter(*coefficients, rows, axis=0, zi=decay * self.sums)
         ones = np.ones((len(rows), 1))
         weights, _ = lfilter(*coefficients, ones, axis=0, zi=[[decay * self.weight]])
-        self.sums, self.weight = sums[-1:], float(weights[-1, 0])
+        self.sums, self.weight = sums[-1:].copy(), float(weights[-1, 0])
         return sums, weights

@@ -651,6 +651,16 @@ def test_a_tied_network_goes_on_untied(mixtures, output, before, after):
         model.set_params(init=make_model()).fit(X, y)
 
 
+def test_projections_that_are_taken_over_and_not_trained(mixtures):
+    X, y = mixtures
+    fitted = make_model(output="mask", fit_projections=True).fit(X, y)
+    model = make_model(output="mask", fit_projections=True, n_trained_layers=0, init=fitted)
+    model.fit(X, y)
+    assert_array_equal(model.predict(X), fitted.predict(X))
+    assert model.loss_ == pytest.approx(fitted.loss_)
+    assert model.n_parameters_ == fitted.n_parameters_
+
+
 def test_projections_are_not_lost_on_the_way(mixtures):
     X, y = mixtures
     fitted = make_model(fit_projections=True).fit(X, y)

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.metrics import r2_score
+from sklearn.pipeline import make_pipeline
 
 from skunfold import DeepNMFRegressor
 from skunfold.audio import SpeechEnhancer
@@ -146,10 +148,37 @@ def test_samples_without_weight_are_left_out(mixtures):
     X, y = mixtures
     weight = np.ones(len(X))
     weight[[3, 30, 40]] = 0
-    model = make_model().fit(X, y, sample_weight=weight, lengths=LENGTHS)
+    lengths = np.array(LENGTHS, np.uint64)
+    model = make_model().fit(X, y, sample_weight=weight, lengths=lengths)
     used = weight > 0
     other = make_model().fit(X[used], y[used], lengths=[29, 0, 48])
     assert_allclose(model.predict(X), other.predict(X), rtol=1e-6)
+
+
+def test_a_sequence_may_be_empty(mixtures):
+    X, y = mixtures
+    model = make_model().fit(X, y, lengths=LENGTHS)
+    expected = model.predict(X, lengths=LENGTHS)
+    assert_array_equal(model.predict(X, lengths=[0, 30, 0, 0, 1, 49, 0]), expected)
+
+
+@pytest.mark.parametrize("n_trained_layers", [0, 2, "all"])
+def test_blocks_do_not_matter(mixtures, n_trained_layers, monkeypatch):
+    X, y = mixtures
+    whole = make_model(n_trained_layers=n_trained_layers).fit(X, y, lengths=LENGTHS)
+    expected = whole.predict(X, lengths=LENGTHS)
+    monkeypatch.setattr("skunfold._deep_nmf.recurrence.BLOCK", 7)
+    model = make_model(n_trained_layers=n_trained_layers).fit(X, y, lengths=LENGTHS)
+    assert model.loss_ == pytest.approx(whole.loss_, rel=1e-9)
+    assert_allclose(model.predict(X, lengths=LENGTHS), expected, rtol=1e-6)
+
+
+def test_the_score_knows_the_sequences(mixtures):
+    X, y = mixtures
+    model = make_model().fit(X, y, lengths=LENGTHS)
+    score = r2_score(y, model.predict(X, lengths=LENGTHS))
+    assert model.score(X, y, lengths=LENGTHS) == pytest.approx(score)
+    assert model.score(X, y) != pytest.approx(score)
 
 
 def test_it_goes_on(mixtures):
@@ -179,11 +208,14 @@ def test_activations_scale_with_the_data(mixtures):
 def test_silence_is_no_reason_to_fail(mixtures):
     X, y = mixtures
     X, y = X.astype(np.float32), y.astype(np.float32)
-    X[:20] = y[:20] = 0
-    model = make_model().fit(X, y)
-    assert np.isfinite(model.predict(X)).all()
-    assert model.predict(X).dtype == np.float32
-    assert not model.predict(X)[:20].any()
+    X[:20] = y[:20] = X[40] = y[40] = 0
+    for scale in (1e-20, 1, 1e20):
+        X_scaled, y_scaled = X * np.float32(scale), y * np.float32(scale)
+        y_hat = make_model().fit(X_scaled, y_scaled).predict(X_scaled)
+        assert np.isfinite(y_hat).all()
+        assert y_hat.dtype == np.float32
+        assert not y_hat[:20].any()
+        assert y_hat[41:].all()
 
 
 @pytest.mark.parametrize("lengths", [[30, 49], [79.5, 0.5], [-1, 81], [[80]], 80])
@@ -195,7 +227,14 @@ def test_lengths_that_do_not_fit(mixtures, lengths):
         make_model().fit(X, y).predict(X, lengths=lengths)
 
 
+def test_lengths_of_validation_data_that_is_missing(mixtures):
+    X, y = mixtures
+    with pytest.raises(ValueError, match="X_val is missing"):
+        make_model(early_stopping=True).fit(X, y, lengths_val=[80])
+
+
 def test_workers_cannot_train_it(mixtures):
+    make_model(n_jobs=2, n_trained_layers=0).fit(*mixtures)
     with pytest.raises(ValueError, match=r"recurrence=0.5 .* n_jobs=2.*set n_jobs=None"):
         make_model(n_jobs=2).fit(*mixtures)
 
@@ -211,3 +250,12 @@ def test_an_enhancer_knows_its_recordings():
     assert_allclose(np.concatenate(blocks), whole, rtol=0, atol=1e-6)
     later = enhancer.enhance(np.concatenate([data.noise[0][:16000], noisy]))[16000:]
     assert not np.allclose(later, whole, atol=1e-4)
+
+
+def test_an_enhancer_needs_a_regressor_that_knows_sequences():
+    waveform = np.random.default_rng(0).normal(size=8000)
+    enhancer = SpeechEnhancer(make_pipeline(make_model()))
+    with pytest.raises(ValueError, match=r"__recurrence=0.5, but does not know"):
+        enhancer.fit([waveform], [waveform / 2])
+    enhancer.set_params(regressor__deepnmfregressor__recurrence=0)
+    assert enhancer.fit([waveform], [waveform / 2]).enhance(waveform).shape == (8000,)

@@ -103,6 +103,18 @@ class Architecture:
             out = np.empty((len(X), n_components), X.dtype)
         return map_samples(fill, out, bases[0].size, X, *_given(factors))
 
+    def relative_activations(self, X, bases):
+        """Return the activations (n, R), begun with the constant, over their mean."""
+        n_components = bases[0].shape[-2]
+        layers, start = self._layers(bases, len(X)), self._start(n_components, X.dtype, None)
+
+        def fill(out, work, X):
+            *_, h = infer(self.scaled(X, work), layers, start, work, self.exponents)
+            np.divide(h, h.mean(axis=1, keepdims=True, dtype=np.float64), out=out)
+
+        out = np.empty((len(X), n_components), X.dtype)
+        return map_samples(fill, out, bases[0].size, X)
+
     def predictions(self, X, bases, U, out, factors=None):
         """Return the outputs (n, n_outputs) of the network of the given layers, in `out`."""
         layers = self._layers(bases, len(X))
@@ -172,14 +184,12 @@ class Architecture:
             return None
         return np.concatenate([factors for _, factors in in_order(self, X, bases, lengths)])
 
-    def restart(self, X, lengths, bases, out, first_inference_too=False):
+    def restart(self, X, lengths, bases, out, **options):
         """Write what the trained layers begin with, in sequences of these lengths, to `out`.
 
-        Every third sample begins as in the first inference, if that is to be trained too.
+        The options are those of `EarlierActivations.factors`.
         """
-        for rows, factors in in_order(self, X, bases, lengths):
-            if first_inference_too:
-                factors[::3] = 1
+        for rows, factors in in_order(self, X, bases, lengths, **options):
             if self.n_frozen:
                 frozen = bases[: self.n_frozen]
                 self.activations(X[rows], frozen, out=out[rows], factors=factors)

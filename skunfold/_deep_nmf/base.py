@@ -13,6 +13,7 @@ from sklearn.base import (
     TransformerMixin,
     _fit_context,
 )
+from sklearn.metrics import r2_score
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_is_fitted,
@@ -93,7 +94,9 @@ class DeepNMFBase(
             Its weights in the monitored loss, 0 or more, not all 0; only with `X_val`.
         lengths : array-like of int of shape (n_sequences,), default=None
             With `recurrence`, the numbers of samples of the sequences that X consists of, one
-            after the other; they add up to n_samples. None: X is one sequence.
+            after the other; they add up to n_samples. Samples without weight do not count as
+            earlier ones. None: X is one sequence. scikit-learn's cross-validation cannot split
+            lengths; leave them out there.
         lengths_val : array-like of int of shape (n_val_sequences,), default=None
             Those of `X_val`.
 
@@ -111,8 +114,10 @@ class DeepNMFBase(
             If data is sparse.
         """
         going_on = self.warm_start and hasattr(self, "bases_")
-        validation = check_validation_data(X_val, y_val, sample_weight_val, self.early_stopping)
-        check_recurrence(self.recurrence, self.n_jobs)
+        validation = check_validation_data(
+            X_val, y_val, sample_weight_val, lengths_val, self.early_stopping
+        )
+        check_recurrence(self.recurrence, self._n_trained, self.n_jobs)
         with restored_on_failure(self):
             X, y, weight, groups, lengths = self._validated(
                 X, y, sample_weight, groups, lengths, going_on
@@ -207,7 +212,7 @@ class DeepNMFBase(
         Returns
         -------
         SequencePredictor
-            Its ``predict(X)`` takes the next samples, any number, and returns what `predict`
+            Its ``predict(X)`` takes the next samples, one or more, and returns what `predict`
             would for all of them at once. Without `recurrence` they are independent.
         """
         check_is_fitted(self)
@@ -264,6 +269,31 @@ class DeepNMFBase(
         activations : ndarray of shape (n_samples, n_components)
         """
         return self.fit(X, y, **fit_params).transform(X, fit_params.get("lengths"))
+
+    def score(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        lengths: ArrayLike | None = None,
+    ) -> float:
+        """Return the coefficient of determination of the predictions, R^2.
+
+        Parameters
+        ----------
+        X, lengths
+            As in `predict`.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        float
+            The mean of the outputs' R^2, 1 at best.
+        """
+        return float(r2_score(y, self.predict(X, lengths), sample_weight=sample_weight))
 
     def _predictions(self, X, lengths, earlier=None):
         """Return the outputs (n_samples, n_outputs) of checked data."""

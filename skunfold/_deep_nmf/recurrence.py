@@ -11,7 +11,6 @@ both are trained: every third sample of an epoch begins with the constant.
 from itertools import pairwise
 
 import numpy as np
-from sklearn.utils import gen_batches
 
 from skunfold._running import RunningSums
 from skunfold._training.objective import Objective
@@ -36,22 +35,27 @@ class EarlierActivations:
     def __init__(self, power, length, n_components):
         self._power = power
         self._sums = RunningSums(np.exp(-1 / length), n_components)
+        self._n_samples = 0
 
-    def factors(self, h):
+    def factors(self, relative, first_inference_too=False):
         """Return by what to multiply the first activations (n, R) of the next samples.
 
-        h are those that they have when they begin with a constant.
+        Their relative activations come from the first inference. If that is to be trained too,
+        every third sample of the sequence begins as it does.
         """
         sums, weight = self._sums.sums, self._sums.weight
-        relative = h / h.mean(axis=1, keepdims=True, dtype=np.float64)
         new_sums, new_weights = self._sums.update(relative)
         sums = np.concatenate([sums, new_sums])[:-1]
         weights = np.concatenate([[[weight]], new_weights])[:-1]
         averages = (sums + ALIKE) / (weights + ALIKE)
-        return (averages**self._power).astype(h.dtype)
+        factors = (averages**self._power).astype(relative.dtype)
+        if first_inference_too:
+            factors[-self._n_samples % 3 :: 3] = 1
+        self._n_samples += len(relative)
+        return factors
 
 
-def in_order(architecture, X, bases, lengths, earlier=None):
+def in_order(architecture, X, bases, lengths, earlier=None, **options):
     """Yield blocks of samples, in order, and the factors of their first activations.
 
     Parameters
@@ -66,6 +70,8 @@ def in_order(architecture, X, bases, lengths, earlier=None):
         Numbers of samples of the sequences that X consists of.
     earlier : EarlierActivations, optional
         What came before, if X goes on with a sequence.
+    **options
+        Those of `EarlierActivations.factors`.
 
     Yields
     ------
@@ -77,12 +83,18 @@ def in_order(architecture, X, bases, lengths, earlier=None):
     if not architecture.recurrence:
         yield slice(0, len(X)), None
         return
-    for start, stop in pairwise(np.r_[0, np.cumsum(lengths)]):
-        before = earlier or architecture.before_a_sequence(bases)
-        for block in gen_batches(stop - start, BLOCK):
-            rows = slice(start + block.start, start + block.stop)
-            h = architecture.activations(X[rows], bases)
-            yield rows, before.factors(h)
+    ends = np.unique(np.cumsum(lengths))
+    before = earlier or architecture.before_a_sequence(bases)
+    for start in range(0, len(X), BLOCK):
+        stop = min(start + BLOCK, len(X))
+        factors = architecture.relative_activations(X[start:stop], bases)
+        inner_ends = ends[(start < ends) & (ends < stop)]
+        for a, b in pairwise([start, *inner_ends, stop]):
+            if a in ends:
+                before = architecture.before_a_sequence(bases)
+            part = slice(a - start, b - start)
+            factors[part] = before.factors(factors[part], **options)
+        yield slice(start, stop), factors
 
 
 class SequencePredictor:
@@ -100,7 +112,7 @@ class SequencePredictor:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Non-negative data.
+            Non-negative data, at least one sample.
 
         Returns
         -------

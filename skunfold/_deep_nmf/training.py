@@ -272,12 +272,13 @@ class DeepNMFTraining(TrainedEstimator):
         """Set what training would have set."""
         architecture, beta = self._architecture(), beta_of(self.training_loss)
         losses, unit = np.empty(len(X)), y.dtype.type(1 / self.target_scale_)
-        for block, factors in in_order(architecture, X, self.bases_, lengths):
+        arrays, projections = self._layer_arrays(), getattr(self, "projections_", [])
+        for block, factors in in_order(architecture, X, arrays, lengths):
             for part in gen_batches(block.stop - block.start, UNTRAINED_BATCH):
                 rows = slice(block.start + part.start, block.start + part.stop)
                 y_hat = architecture.predictions(
                     X[rows],
-                    self.bases_,
+                    arrays,
                     self.output_bases_,
                     np.empty_like(y[rows]),
                     None if factors is None else factors[part],
@@ -288,7 +289,7 @@ class DeepNMFTraining(TrainedEstimator):
         self.loss_curve_, self.history_, self.n_iter_ = [self.loss_], [], 1
         self.validation_loss_curve_ = self.validation_scores_ = None
         self.best_validation_score_ = None
-        self.n_parameters_ = _n_parameters(self.bases_, self.output_bases_)
+        self.n_parameters_ = _n_parameters([*projections, *self.bases_], self.output_bases_)
         self.n_trained_parameters_ = 0
 
 
@@ -302,5 +303,5 @@ def _r2(samples, y_hat):
     """Return the R^2 of predictions of samples; nan for a single one."""
     if len(samples) < 2:
         return float("nan")
-    samples = samples.loaded()
+    samples = replace(samples, inputs=(), units=samples.units and samples.units[-1:]).loaded()
     return float(r2_score(samples.y, y_hat, sample_weight=samples.weight))

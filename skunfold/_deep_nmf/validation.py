@@ -89,26 +89,28 @@ def check_lengths(lengths, n_samples, name="lengths"):
             f"{name} must be whole numbers, one for each sequence, that add up to the "
             f"{n_samples} samples; got {lengths!r}."
         )
-    return lengths
+    return lengths.astype(np.intp)
 
 
-def check_recurrence(recurrence, n_jobs):
-    """Check that samples whose start depends on the parameters stay in this process."""
-    if recurrence and n_jobs is not None and effective_n_jobs(n_jobs) > 1:
+def check_recurrence(recurrence, n_trained, n_jobs):
+    """Check that samples whose start depends on trained parameters stay in this process."""
+    if recurrence and n_trained and n_jobs is not None and effective_n_jobs(n_jobs) > 1:
         raise ValueError(
             f"recurrence={recurrence} cannot be trained by the workers of n_jobs={n_jobs}, to "
             "which samples are sent only once; set n_jobs=None, which uses all threads of BLAS."
         )
 
 
-def check_validation_data(X_val, y_val, sample_weight_val, early_stopping):
-    """Return the arguments as a tuple, or None if no validation data is given."""
-    if X_val is None and y_val is None and sample_weight_val is None:
+def check_validation_data(X_val, y_val, sample_weight_val, lengths_val, early_stopping):
+    """Return the first three as a tuple, or None if no validation data is given."""
+    given = (X_val, y_val, sample_weight_val, lengths_val)
+    if all(argument is None for argument in given):
         return None
     if X_val is None or y_val is None:
         missing = "X_val" if X_val is None else "y_val"
         raise ValueError(
-            f"{missing} is missing; give X_val and y_val together, sample_weight_val with both."
+            f"{missing} is missing; give X_val and y_val together, sample_weight_val and "
+            "lengths_val only with both."
         )
     if not early_stopping:
         raise ValueError(

@@ -61,3 +61,16 @@ def check_goes_on(regressor: Any, n_draws: int, validated: bool) -> None:
             f"n_draws={n_draws} with early_stopping=True needs validation data that stay the "
             "same from draw to draw: give X_val and y_val"
         )
+
+
+def check_knows_sequences(regressor: Any) -> None:
+    """Say so if a recurrent regressor is inside another estimator, which knows no sequences."""
+    if hasattr(regressor, "sequence"):
+        return
+    for name, value in regressor.get_params().items():
+        if name.endswith("__recurrence") and value:
+            raise ValueError(
+                f"regressor is a {type(regressor).__name__} with {name}={value}, but does not "
+                "know where recordings begin; give the recurrent regressor itself, or set "
+                f"{name}=0"
+            )

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from skunfold._documentation import DocumentedEstimator
 from skunfold.audio._checks import (
     check_goes_on,
+    check_knows_sequences,
     check_pairs,
     check_recordings,
     check_separable,
@@ -440,6 +441,11 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
     def _stft(self) -> STFT:
         return STFT(self.sample_rate, self.window_length, self.hop_length)
 
+    def _context(self) -> Context:
+        return Context.of(
+            self._stft(), self.n_context, self.context_bands, self.context_averages
+        )
+
     def _fit_mixtures(
         self,
         mixtures: Iterable[tuple[list[FloatArray], list[FloatArray], NDArray]],
@@ -456,29 +462,29 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
                 f"regressor is a classifier, {type(regressor).__name__}; magnitudes need a "
                 "regressor, such as DeepNMFRegressor(output='mask')"
             )
-        known = self._validation_frames(regressor, *validation)
+        check_knows_sequences(regressor)
+        context = self._context()
+        known = self._validation_frames(regressor, context, *validation)
         if n_draws > 1:
             check_goes_on(regressor, n_draws, bool(known))
-        draws = (self._frames(*mixture, rng) for mixture in mixtures)
+        draws = (self._frames(context, *mixture, rng) for mixture in mixtures)
         self.n_frames_ = fit_to_draws(regressor, draws, n_draws, known)
         self.regressor_ = regressor
         return self
 
-    def _frames(self, noisy, clean, groups, rng):
+    def _frames(self, context, noisy, clean, groups, rng):
         """Return features, targets, and what else `fit_to_draws` takes."""
         X, y, sources, recording = training_frames(
             noisy,
             clean,
-            context=Context.of(
-                self._stft(), self.n_context, self.context_bands, self.context_averages
-            ),
+            context=context,
             max_source_frames=_MAX_SOURCE_FRAMES,
             random_state=rng,
         )
         known = {"sources": sources, "groups": groups[recording]}
         return X, y, known | {"lengths": np.bincount(recording, minlength=len(noisy))}
 
-    def _validation_frames(self, regressor, X_val, y_val):
+    def _validation_frames(self, regressor, context, X_val, y_val):
         """Return what `fit` of the regressor is given for validation, a dict."""
         if X_val is None and y_val is None:
             return {}
@@ -491,5 +497,5 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
                 "X_val; leave them out"
             )
         groups = np.arange(len(noisy))
-        X, y, known = self._frames(noisy, clean, groups, np.random.RandomState(0))
+        X, y, known = self._frames(context, noisy, clean, groups, np.random.RandomState(0))
         return {"X_val": X, "y_val": y, "lengths_val": known["lengths"]}
