@@ -12,6 +12,7 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from skunfold._kernels.numerics import Workspace
@@ -144,6 +145,19 @@ def map_samples(function, out, n_weights, *inputs, block_size=None):
 
     with BlockThreads() as threads:
         threads.map(work, slices)
+    return out
+
+
+def product(A, B):
+    """Return A @ B, computed by threads that share the rows of A.
+
+    Threads of the BLAS go on spinning for a tenth of a second after a product, on processors
+    that blocks of samples are to have next.
+    """
+    out = np.empty((len(A), B.shape[1]), np.result_type(A, B))
+    with BlockThreads() as threads:
+        slices = block_slices(len(A), max(1, -(-len(A) // threads.n_threads)))
+        threads.map(lambda rows: np.matmul(A[rows], B, out=out[rows]), slices)
     return out
 
 

@@ -47,6 +47,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from skunfold._kernels.blocks import product
 from skunfold._kernels.numerics import FRESH, Parts, add, floor_of, power, smallest_of
 
 
@@ -91,14 +92,14 @@ def _layer_of(array, beta, sparsity, n_samples, uses):
     W, V = _bases_and_projections(array)
     n_components, n_features = W.shape
     if beta == 1:
-        den = (V @ np.ones(n_features, V.dtype))[:, None]  # the row sums, by BLAS
+        den = V.sum(axis=1, keepdims=True)
         den += V.dtype.type(sparsity) + floor_of(V.dtype)
         return KullbackLeiblerLayer(W, V, sparsity, den, V / den)
     if beta == 2:
         # Multiplications by n_components: the Gram matrix once and it in every use, or two
         # products with the bases in every use.
         by_gram = n_components * n_features + uses * n_samples * n_components
-        gram = W @ V.T if by_gram < uses * 2 * n_samples * n_features else None
+        gram = product(W, V.T) if by_gram < uses * 2 * n_samples * n_features else None
         return FrobeniusLayer(W, V, sparsity, gram)
     return BetaLayer(W, V, sparsity, beta)
 

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skunfold._kernels.blocks import product
 from skunfold._running import RunningSums
 from skunfold.audio.stft import STFT
 
@@ -130,7 +131,7 @@ def stack_context(
             raise ValueError(
                 f"bands must be of shape ({frames.shape[1]}, n_bands), got {weights.shape}"
             )
-        before = before @ weights
+        before = product(before, weights)
     stacked = [before[i : i + len(frames)] for i in range(n_context - 1)]
     return np.concatenate([*stacked, frames], axis=1)
 
@@ -206,7 +207,7 @@ class ContextStream:
         self._past = recent[len(recent) - len(self._past) :]
         if not context.decays:
             return stacked
-        frames = magnitudes if context.bands is None else magnitudes @ context.bands
+        frames = magnitudes if context.bands is None else product(magnitudes, context.bands)
         averages = [sums / weights for sums, weights in (s.update(frames) for s in self._sums)]
         return np.concatenate([*averages, stacked], axis=1, dtype=stacked.dtype)
 
