@@ -30,6 +30,7 @@ FAMILIES = {"sparse": "sparse NMF", "d": "deep NMF", "network": "network"}
 BEST = f"{RECURRENT}, 100 bases a source, 40 bands, average"
 SPARSE = "sparse NMF (C=0), K=25"
 SHOWN = (SPARSE, TIED, TIED_16, BEST)
+LABELS = {name: name for name in SHOWN} | {BEST: "deep NMF, the default of SpeechEnhancer"}
 N_BASES = 12  # shown of each source
 
 
@@ -77,7 +78,7 @@ def layers(models, folder):
             ],
             axis=0,
         )
-        ax.plot(np.arange(len(scores)) + 1, scores, ".-", label=name)
+        ax.plot(np.arange(len(scores)) + 1, scores, ".-", label=LABELS[name])
     ax.set(xlabel="layer", ylabel="SI-SDR (dB), validation mixtures")
     ax.set_title("The estimate after each layer, through the trained output layer", fontsize=10)
     ax.legend(fontsize=8)
@@ -115,7 +116,7 @@ def spectrograms(models, folder, subset, snr=0):
     mixture, speech = mixtures.noisy[index], mixtures.clean[index]
     waveforms = {"noisy": mixture}
     for name in SHOWN:
-        waveforms[name] = masked(mixture, models[name].predict, **ROWS[name].context)
+        waveforms[LABELS[name]] = masked(mixture, models[name].predict, **ROWS[name].context)
     waveforms["clean"] = speech
     figure, axes = plt.subplots(
         len(waveforms), 1, figsize=(8, 2 * len(waveforms)), sharex=True, layout="constrained"
