@@ -124,6 +124,9 @@ ROWS = {
     TIED_16: tied(16),
     UNTIED_16: untied(16, TIED_16),
     f"{TIED}, relaxed": tied(8, relaxation=2.0),
+    f"{TIED}, relaxed, 250 bases a source, 40 bands": tied(
+        8, relaxation=2.0, n_components=250, context=BANDS
+    ),
     f"{TIED_16}, relaxed": tied(16, relaxation=2.0),
     LARGER: tied(16, relaxation=2.0, n_components=100),
     f"{TIED_16}, relaxed, 200 bases a source": tied(16, relaxation=2.0, n_components=200),

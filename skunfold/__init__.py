@@ -1,9 +1,18 @@
-"""Deep unfolding for scikit-learn."""
+"""Deep unfolding for scikit-learn.
+
+Estimators are imported when they are first asked for, as Scientific Python's SPEC 1 has it: the
+one does not wait for the others.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from skunfold._version import __version__
-from skunfold.deep_nmf import DeepNMFRegressor
-from skunfold.mrf import UnfoldedBPClassifier, UnfoldedMeanFieldClassifier
-from skunfold.sparse_nmf import SparseNMF
+
+if TYPE_CHECKING:
+    from skunfold.deep_nmf import DeepNMFRegressor
+    from skunfold.mrf import UnfoldedBPClassifier, UnfoldedMeanFieldClassifier
+    from skunfold.sparse_nmf import SparseNMF
 
 __all__ = [
     "DeepNMFRegressor",
@@ -12,3 +21,21 @@ __all__ = [
     "UnfoldedMeanFieldClassifier",
     "__version__",
 ]
+
+_MODULES = {
+    "DeepNMFRegressor": "skunfold.deep_nmf",
+    "SparseNMF": "skunfold.sparse_nmf",
+    "UnfoldedBPClassifier": "skunfold.mrf",
+    "UnfoldedMeanFieldClassifier": "skunfold.mrf",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'skunfold' has no attribute {name!r}")
+    estimator = globals()[name] = getattr(import_module(_MODULES[name]), name)
+    return estimator
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
