@@ -142,7 +142,7 @@ class DeepNMFBase(
                     sequences.append((valid.inputs[-1], validation[0], lengths_val))
                 elif self.early_stopping:
                     valid = samples[held_out_rows]
-                if valid and not self.recurrence:  # which changes what the samples begin with
+                if valid is not None and not self.recurrence:  # which changes the start
                     valid = valid.loaded()
                 self._train(samples[rows], valid, callbacks, sequences)
             callbacks.end_fit()
