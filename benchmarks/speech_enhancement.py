@@ -6,7 +6,8 @@ The protocol stands in `speech_protocol.py`, the networks in `mask_network.py`. 
 row sees 240 new mixtures in each epoch, the same ones for all rows, ends with the parameters
 that were best on the validation mixtures, and starts, if it is deep NMF, from the same bases:
 sparse NMF of 10,000 training frames of each source. Rows that are in ``OUT.json`` already are
-not computed again; ``OUT.md`` is the table, ``OUT.models/`` holds the fitted models.
+not computed again; ``OUT.md`` is the table, ``OUT.models/`` holds the fitted models, and
+`speech_figures.py` draws the pictures once all models that it shows are there.
 """
 
 import argparse
@@ -394,6 +395,9 @@ def main():
     results = {name: results[name] for name in ["utterances", *names] if name in results}
     command = f"python benchmarks/speech_enhancement.py --data {options.data}"
     options.out.with_suffix(".md").write_text(as_markdown(results, command))
+    from speech_figures import draw  # which takes names of rows from here
+
+    draw(options.data, options.out, options.subset)
 
 
 if __name__ == "__main__":

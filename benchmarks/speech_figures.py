@@ -160,6 +160,26 @@ def curves(results):
     return figure
 
 
+def draw(folder, place, subset):
+    """Draw all figures of the results at a place; False if a model that is shown is missing."""
+    files = {name: place.with_suffix(".models") / f"{name}.joblib" for name in SHOWN}
+    if not all(file.exists() for file in files.values()):
+        return False
+    results = json.loads(place.with_suffix(".json").read_text())
+    models = {name: joblib.load(file)[0] for name, file in files.items()}
+    figures = {
+        "parameters": parameters(results),
+        "layers": layers(models, folder),
+        "bases": bases(models[SPARSE].bases_[0], models[TIED].bases_[0]),
+        "spectrograms": spectrograms(models, folder, subset),
+        "curves": curves(results),
+    }
+    for name, figure in figures.items():
+        suffix = "jpg" if name in ("bases", "spectrograms") else "png"
+        figure.savefig(place.with_name(f"{place.name}_{name}.{suffix}"), dpi=100)
+    return True
+
+
 def main():
     """Draw what there are results for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -167,21 +187,8 @@ def main():
     parser.add_argument("--results", type=Path, default=Path("doc/results/speech_enhancement"))
     parser.add_argument("--subset", choices=["valid", "test"], default="test")
     options = parser.parse_args()
-    results = json.loads(options.results.with_suffix(".json").read_text())
-    folder = options.results.with_suffix(".models")
-    models = {name: joblib.load(folder / f"{name}.joblib")[0] for name in SHOWN}
-    figures = {
-        "parameters": parameters(results),
-        "layers": layers(models, options.data),
-        "bases": bases(models[SPARSE].bases_[0], models[TIED].bases_[0]),
-        "spectrograms": spectrograms(models, options.data, options.subset),
-        "curves": curves(results),
-    }
-    for name, figure in figures.items():
-        suffix = "jpg" if name in ("bases", "spectrograms") else "png"
-        figure.savefig(
-            options.results.with_name(f"{options.results.name}_{name}.{suffix}"), dpi=100
-        )
+    if not draw(options.data, options.results, options.subset):
+        parser.error(f"the models of {', '.join(SHOWN)} are needed; run speech_enhancement.py")
 
 
 if __name__ == "__main__":
