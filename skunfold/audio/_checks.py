@@ -64,7 +64,7 @@ def check_goes_on(regressor: Any, n_draws: int, validated: bool) -> None:
 
 
 def check_knows_sequences(regressor: Any) -> None:
-    """Say so if a recurrent regressor is inside another estimator, which knows no sequences."""
+    """Say so if a recurrent regressor is inside an estimator that knows no sequences."""
     if hasattr(regressor, "sequence"):
         return
     for name, value in regressor.get_params().items():

@@ -222,7 +222,8 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
             If a parameter is out of its range, ``X`` or ``y`` is no list or is empty, numbers
             or lengths of recordings differ, a waveform is empty, not 1-D, not floating point
             or not finite, all of ``X`` or of ``y`` is silent, or ``X`` equals ``y``; likewise
-            for ``X_val`` and ``y_val``, of which the regressor must have a use.
+            for ``X_val`` and ``y_val``, of which the regressor must have a use. If a recurrent
+            `skunfold.DeepNMFRegressor` is inside another estimator, such as a pipeline.
         TypeError
             If the regressor is a classifier.
         """
@@ -265,6 +266,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
             or a waveform is empty, silent, not 1-D, not floating point or not finite;
             for ``X_val`` and ``y_val`` as in `fit`. If ``n_draws`` is above 1 and the regressor
             cannot go on from a fit, or would hold out a part of each draw.
+            If a recurrent regressor is inside another estimator, as in `fit`.
         TypeError
             If the regressor is a classifier.
 

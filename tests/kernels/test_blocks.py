@@ -14,6 +14,7 @@ from skunfold._kernels.blocks import (
     block_slices,
     for_two_threads,
     map_samples,
+    product,
 )
 
 
@@ -104,3 +105,27 @@ def test_an_error_in_a_block_is_raised_and_the_limit_lifted():
     with pytest.raises(RuntimeError, match="broken block"):
         map_samples(fail, np.empty((300, 2)), 10)
     assert blas_threads() == before
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 2, 7, 300])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+def test_a_product_by_threads(n_rows, dtype):
+    A = np.arange(n_rows * 5).reshape(n_rows, 5).astype(dtype)
+    B = np.random.default_rng(0).random((5, 4), dtype=np.float32)
+    with threadpool_limits(2, user_api="blas"):
+        result = product(A, B)
+    np.testing.assert_allclose(result, A @ B, rtol=1e-6)
+    assert result.dtype == (A @ B).dtype
+
+
+def test_a_product_wakes_no_threads_of_the_blas(monkeypatch):
+    matmul, seen = np.matmul, []
+
+    def watched(*arguments, **options):
+        seen.append(blas_threads())
+        return matmul(*arguments, **options)
+
+    monkeypatch.setattr(np, "matmul", watched)
+    with threadpool_limits(2, user_api="blas"):
+        product(np.ones((100, 5)), np.ones((5, 4)))
+    assert set(seen) == {1}
