@@ -19,8 +19,9 @@ P_c = exp(u_c)::
     r = (E + rho) / (1 + rho)          r_jc = (E_jc + rho_j) / (1 + rho_j)
     r_j = sum_c n_jc E_jc / sum_c n_jc          n_jc = P_c / r_jc
 
-Only fields need a logarithm of each ratio, and gradients nothing transcendental at all. Every
-sum is of positive terms: there is no cancellation. The derivatives, with s = 1 / (1 + rho) the
+Only fields need logarithms, of products of as many ratios as stay in range, and gradients
+nothing transcendental at all. Every sum is of positive terms: there is no cancellation. The
+derivatives, with s = 1 / (1 + rho) the
 sender's probability and p = E s / r the same if the receiver were on::
 
     dlog r / d(a w) = p        dlog r / dlog rho = s - p       dlog rho = dlog r_back - dt
@@ -85,6 +86,7 @@ class Couplings(NamedTuple):
     E: np.ndarray
     inside: np.ndarray | None
     turned: bool  # whether E is that of the transposed weights
+    n_factors: int  # so many ratios surely have a product in range
 
 
 @cache
@@ -110,6 +112,25 @@ def _sum(a, axis):
     return (ones @ a.reshape(len(a), -1)).reshape(a.shape[1:])
 
 
+def _sum_of_logs(r, axis, n_factors):
+    """Return the sum of log r over the second or the last of three axes.
+
+    Logarithms are of products of at most `n_factors` ratios, which costs much less.
+    """
+    n, of_each = r.shape[axis], 1
+    while n > 1 and (2 + n % 2) * of_each <= n_factors:
+        of_each *= 2 + n % 2
+        first, second, rest = (
+            r[(slice(None),) * axis + (places,)]
+            for places in (slice(0, n - 1, 2), slice(1, n, 2), slice(n - n % 2, n))
+        )
+        products = first * second
+        if n % 2:
+            products[(slice(None),) * axis + (slice(1),)] *= rest
+        r, n = products, n // 2
+    return _sum(np.log(r), axis)
+
+
 @dataclass(frozen=True)
 class _Ratios:
     """What all links share: couplings, odds, damping."""
@@ -123,10 +144,14 @@ class _Ratios:
         w = arranged * W.dtype.type(self.power)
         limit = limit_of(W.dtype)
         inside = None
-        if np.abs(w).max(initial=0) > limit:
+        largest = np.abs(w).max(initial=0)
+        if largest > limit:
             inside = np.abs(w) <= limit
             w = np.clip(w, -limit, limit)
-        return Couplings(np.exp(w), inside, turned)
+        # log r lies between 0 and log E = a w; with damping, former couplings are in it.
+        bound = limit if self.damping else np.fmax(np.fmin(largest, limit), limit / 512)
+        n_factors = int(2 * limit / bound)
+        return Couplings(np.exp(w), inside, turned, n_factors)
 
     def _arranged(self, W):
         """Return the weights in the shape that they are used in; whether it is transposed."""
@@ -191,7 +216,7 @@ class PairLink(_Ratios):
         r = couplings.E + rho if back is None else np.add(couplings.E, rho, out=rho)
         r /= d
         state = self._damped(r, old)
-        field = self._scaled(_sum(np.log(state), own))
+        field = self._scaled(_sum_of_logs(state, own, couplings.n_factors))
         return Message(field, state, (t, d, r, back is not None, old is not None))
 
     def adjoint(self, g_field, g_state, message, couplings):
@@ -232,7 +257,7 @@ class ToClassLink(_Ratios):
         r = couplings.E[:, None] + rho
         r /= d
         state = self._damped(r, old)
-        field = self._scaled(_sum(np.log(state), 2).T)
+        field = self._scaled(_sum_of_logs(state, 2, couplings.n_factors).T)
         return Message(field, state, (t, d, r, back is not None, old is not None))
 
     def adjoint(self, g_field, g_state, message, couplings):
@@ -308,7 +333,7 @@ class LateralLink(_Ratios):
         r = np.add(couplings.E, rho, out=rho)
         r /= d
         state = self._damped(r, old)
-        field = self.graph.at_ends(np.log(state))
+        field = self.graph.logs_at_ends(state, couplings.n_factors)
         return Message(
             self._scaled(field).T, state, (t, d, r, back is not None, old is not None)
         )

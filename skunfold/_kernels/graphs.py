@@ -1,14 +1,50 @@
 """Couplings on the edges of a graph: sums over the edges that meet in a node.
 
-Every edge {i, j} is two directed edges. They are sorted by the node they end in, and
-everything per directed edge is an array (n_directed, n_samples): time and memory grow with
-edges x samples, never with nodes squared.
+Every edge {i, j} is two directed edges, and everything per directed edge is an array
+(n_directed, n_samples): time and memory grow with edges x samples, never with nodes squared.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
+
+FEW_NODES = 8
+
+
+class Arrangement(NamedTuple):
+    """An order of the directed edges in which sums over those that end in a node are fast.
+
+    First comes one edge of each node, then a second one of all nodes that have two, and so on,
+    with the nodes in the order of their degrees, so that a sum is one of few rounds. Where
+    only a few nodes are left, the other edges of each of them follow.
+    """
+
+    order: np.ndarray  # (n_directed,)
+    places: np.ndarray  # of the nodes in the order of their degrees, (n_nodes,)
+    rounds: list[slice]  # edges of the first nodes, one each
+    others: list[slice]  # all other edges of the first node, of the second, ...
+
+
+def arranged(end, n_nodes):
+    """Return the Arrangement of directed edges that end in the nodes `end`."""
+    degrees = np.bincount(end, minlength=n_nodes)
+    nodes = np.argsort(-degrees, kind="stable")
+    places, degrees = np.argsort(nodes), degrees[nodes]
+    n_nodes_left = np.searchsorted(-degrees, -np.arange(degrees.max(initial=0)))
+    round_sizes = n_nodes_left[n_nodes_left >= FEW_NODES]
+    n_others = degrees - len(round_sizes)
+    n_others = n_others[n_others > 0]
+
+    by_node = np.argsort(places[end], kind="stable")
+    rounds = np.empty_like(by_node)
+    rounds[by_node] = np.arange(len(end)) - np.repeat(np.cumsum(degrees) - degrees, degrees)
+    order = np.lexsort((places[end], np.minimum(rounds, len(round_sizes))))
+    bounds = np.cumsum([0, *round_sizes, *n_others])
+    slices = [slice(start, stop) for start, stop in pairwise(bounds.tolist())]
+    return Arrangement(order, places, slices[: len(round_sizes)], slices[len(round_sizes) :])
 
 
 @dataclass(frozen=True)
@@ -39,24 +75,42 @@ class Graph:
         """Source, end, edge and opposite of the directed edges, (n_directed,) int each."""
         source, end = np.concatenate([self.i, self.j]), np.concatenate([self.j, self.i])
         n_edges = len(self.i)
-        order = np.argsort(end, kind="stable")
+        order = self._arrangement.order
         position = np.empty_like(order)
         position[order] = np.arange(2 * n_edges)
         opposite = position[(order + n_edges) % (2 * n_edges)]
         return source[order], end[order], order % n_edges, opposite
 
     @cached_property
-    def _segments(self):
-        """The nodes that have edges, and where these begin among the directed ones."""
-        return np.unique(self.directed[1], return_index=True)
+    def _arrangement(self):
+        return arranged(np.concatenate([self.j, self.i]), self.n_nodes)
 
     def at_ends(self, values):
         """Return the sum of the values over the edges that end in each node, (n_nodes, n)."""
-        nodes, starts = self._segments
+        _, places, rounds, others = self._arrangement
         out = np.zeros((self.n_nodes, values.shape[1]), values.dtype)
-        if len(nodes):
-            out[nodes] = np.add.reduceat(values, starts, axis=0)
-        return out
+        for edges in rounds:
+            out[: edges.stop - edges.start] += values[edges]
+        for place, edges in enumerate(others):
+            out[place] += values[edges].sum(axis=0)
+        return out[places]
+
+    def logs_at_ends(self, values, n_factors):
+        """Return the sums of the logarithms of the values, as `at_ends`.
+
+        Logarithms are of products of at most `n_factors` values, which costs much less.
+        """
+        _, places, rounds, others = self._arrangement
+        out = np.zeros((self.n_nodes, values.shape[1]), values.dtype)
+        for start in range(0, len(rounds), n_factors):
+            first, *more = rounds[start : start + n_factors]
+            product = values[first].copy()
+            for edges in more:
+                product[: edges.stop - edges.start] *= values[edges]
+            out[: len(product)] += np.log(product, out=product)
+        for place, edges in enumerate(others):
+            out[place] += np.log(values[edges]).sum(axis=0)
+        return out[places]
 
     def at_sources(self, values):
         """Return the sum of the values over the edges that leave each node, (n_nodes, n)."""

@@ -23,14 +23,14 @@ trees the totals are exact once every message has travelled the longest path, an
 Hershey, Le Roux and Weninger (arXiv 1409.2574), section 3.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from skunfold._kernels.graphs import Graph
-from skunfold._kernels.numerics import add
+from skunfold._kernels.numerics import FRESH, Workspace, add
 
 
 class Message(NamedTuple):
@@ -105,6 +105,11 @@ class LayeredMRF:
     rule: Any  # MeanField or BeliefPropagation
     classes: bool  # one class node, or binary labels
     local: bool = False  # labels see only their own features; see `input_field`
+    work: Workspace = FRESH
+
+    def with_workspace(self):
+        """Return this network with a workspace of its own, for one thread."""
+        return replace(self, work=Workspace())
 
     def prepare(self, parameters, n_samples):
         """Return what depends on the parameters alone, which serves any number of samples."""
@@ -196,7 +201,7 @@ class LayeredMRF:
             W, b, _ = self.layout.places[index][0]
             if g_total is not None:
                 gradients[W], gradients[b] = input_adjoint(
-                    X, g_total, parameters[W], parameters[b], self.local
+                    X, g_total, parameters[W], parameters[b], self.local, self.work.scope(W)
                 )
         return [
             np.zeros_like(p) if gradient is None else gradient
@@ -281,10 +286,11 @@ def input_field(X, W, b, local):
     return field
 
 
-def input_adjoint(X, g, W, b, local):
+def input_adjoint(X, g, W, b, local, work):
     """Return dE by W and b from g = dE/dfield (n, units)."""
     if not local:
-        return X.T @ g, g.sum(axis=0)
+        g_W = work.array("input", W.shape, np.result_type(X, g))
+        return np.matmul(X.T, g, out=g_W), g.sum(axis=0)
     g_W = np.einsum("nfl,nl->f", _blocks(X, len(W)), g)[:, None]
     return g_W, g.sum(keepdims=True)[0] if len(b) == 1 else g.sum(axis=0)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skunfold._kernels.belief_propagation import BeliefPropagation
+from skunfold._kernels.belief_propagation import BeliefPropagation, _sum_of_logs, limit_of
 from skunfold._kernels.graphs import Graph, complete_graph
 from skunfold._kernels.layered_mrf import LayeredMRF, Layout, sigmoid, softmax
 from skunfold._kernels.mean_field import MeanField
@@ -254,6 +254,33 @@ def test_strong_couplings_stay_finite(case, rule, scale, dtype):
     assert all(np.isfinite(a).all() for a in (logits, *gradients, network.loss(logits, y)))
 
 
+@pytest.mark.parametrize("axis", [1, 2])
+@pytest.mark.parametrize("n_factors", [2, 3, 7, 30])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_logarithms_of_products_of_ratios_stay_in_range(axis, n_factors, dtype):
+    rng = np.random.default_rng(0)
+    largest = 2 * limit_of(np.dtype(dtype)) / n_factors
+    for n, sign in product([1, 2, 3, 7, 16, 33], (-1, 1)):
+        logs = largest * np.where(rng.random((2, n, 3)) < 0.2, -sign, sign).astype(dtype)
+        r = np.exp(np.moveaxis(logs, 1, axis))
+        expected = np.log(r).sum(axis=axis)
+        found = _sum_of_logs(r, axis, n_factors)
+        assert found.dtype == dtype
+        assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * largest)
+
+
+def test_couplings_say_how_many_ratios_have_a_product_in_range():
+    limit = limit_of(np.dtype(float))
+    for largest, n_factors in ((0, 1024), (limit / 5, 10), (limit, 2), (9 * limit, 2)):
+        for rule, expected in (
+            (BeliefPropagation(), n_factors),
+            (BeliefPropagation(1, 0.5), 2),
+        ):
+            couplings = rule.up_link(to_classes=False).prepare(np.array([[largest], [0.0]]))
+            assert couplings.n_factors == expected
+    assert BeliefPropagation().up_link(False).prepare(np.array([[np.nan]])).n_factors == 2
+
+
 def test_nothing_comes_from_above_in_the_first_sweep():
     case = Case(hidden=(4, 3), n_sweeps=1)
     network = make_network(case, MeanField())
@@ -264,19 +291,21 @@ def test_nothing_comes_from_above_in_the_first_sweep():
     assert_allclose(network.forward(parameters, X)[0], expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("kinds", [None, np.zeros(4, int), np.array([0, 1, 1, 2])])
-def test_dense_and_sparse_sums_over_edges_agree(kinds):
-    rng = np.random.default_rng(0)
-    n = 12
-    graph = Graph(n, np.array([0, 2, 2, 5]), np.array([3, 3, 7, 6]), kinds)
-    w = rng.normal(size=graph.n_weights)
-    q, g = rng.normal(size=(2, 4, n))
-    J = graph.matrix(w)
-    source, end, _, _ = graph.directed
-    assert not graph.is_dense
-    assert_allclose(graph.at_ends(q.T[source] * graph.spread(w)).T, q @ J)
-    per_edge = np.einsum("en,en->e", g.T[end], q.T[source])
-    assert_allclose(graph.gather(per_edge), graph.gather_matrix(q.T @ g))
+@every_rule
+@every_case
+def test_a_workspace_changes_nothing(case, rule):
+    network = make_network(case, rule)
+    reusing = network.with_workspace()
+    parameters = make_parameters(case, network)
+    X, y = make_data(case)
+
+    def gradients(network, X, y):
+        logits, tape = network.forward(parameters, X)
+        return network.backward(parameters, tape, network.loss_gradient(logits, y))
+
+    gradients(reusing, X[:2], y[:2])
+    for fresh, reused in zip(gradients(network, X, y), gradients(reusing, X, y)):
+        assert_array_equal(fresh, reused)
 
 
 def test_labels_with_features_of_their_own():
