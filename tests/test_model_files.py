@@ -261,7 +261,7 @@ HOSTILE_DOCUMENTS = {
     "not JSON": ("{", "Expecting"),
     "not an object": ("[]", "does not name the format"),
     "another format": ("{}", "does not name the format"),
-    "deep brackets": ("[" * 10**6, "recursion"),
+    "deep brackets": ("[" * 10**6, "recursion|Stack overflow"),
     "deep values": (document(json.loads("[" * 40 + "]" * 40)), "nested more than"),
     "a huge integer": ('{"version": ' + "9" * 10**5 + "}", "integer string conversion"),
     "a strange version": (document(1, version="1"), "version"),
