@@ -1,5 +1,6 @@
 """What a notebook and a prompt show of the estimators."""
 
+import tomllib
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
@@ -9,7 +10,6 @@ from sklearn import config_context
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_html_repr
 
-import skunfold
 from skunfold import (
     DeepNMFRegressor,
     SparseNMF,
@@ -19,6 +19,8 @@ from skunfold import (
 )
 from skunfold.audio import SpeechEnhancer
 
+ROOT = Path(__file__).parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PAGES = {
     "skunfold.DeepNMFRegressor": DeepNMFRegressor(),
     "skunfold.SparseNMF": SparseNMF(),
@@ -60,11 +62,17 @@ def test_html_links_to_the_page_of_the_estimator(page, project_urls):
     project_urls(["Source, https://a.example/", "Documentation, https://docs.example/s/"])
     html = estimator_html_repr(make_pipeline(PAGES[page]))
     assert f'href="https://docs.example/s/generated/{page}.html"' in html
-    api = Path(skunfold.__file__).parents[1] / "doc" / "api.rst"
-    if api.exists():  # not where the package alone is installed
-        module, _, name = page.rpartition(".")
-        section = api.read_text().split(f".. currentmodule:: {module}\n")[1]
-        assert f"   {name}\n" in section.split(".. currentmodule::")[0]
+    module, _, name = page.rpartition(".")
+    api = (ROOT / "doc" / "api.rst").read_text().split(f".. currentmodule:: {module}\n")[1]
+    assert f"   {name}\n" in api.split(".. currentmodule::")[0]
+
+
+def test_the_address_is_that_of_the_project():
+    address = _documentation.documentation_address()
+    assert address == PYPROJECT["project"]["urls"]["Documentation"]
+    assert f'href="{address}/generated/skunfold.SparseNMF.html"' in estimator_html_repr(
+        SparseNMF()
+    )
 
 
 @pytest.mark.parametrize(
