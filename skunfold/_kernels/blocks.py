@@ -135,16 +135,21 @@ class PerThread:
 def map_samples(function, out, n_weights, *inputs, block_size=None):
     """Fill `out` and return it: function(out[rows], workspace, *rows of inputs), in threads.
 
-    The block size follows from the number of weights unless it is given.
+    The block size follows from the number of weights unless it is given. It is smaller where
+    threads would otherwise have nothing to do.
     """
     workspace = PerThread(Workspace)
-    slices = block_slices(len(out), block_size or block_size_for(len(out), n_weights))
 
     def work(rows):
         function(out[rows], workspace(), *(a[rows] for a in inputs))
 
     with BlockThreads() as threads:
-        threads.map(work, slices)
+        n = threads.n_threads
+        if block_size is None:
+            size = block_size_for(len(out), n_weights, n_threads=n)
+        else:
+            size = for_threads(block_size, len(out), n_threads=n)
+        threads.map(work, block_slices(len(out), size))
     return out
 
 
@@ -168,16 +173,22 @@ def block_slices(n_samples, block_size):
     return [slice(a, b) for a, b in pairwise(bounds)]
 
 
-def block_size_for(n_samples, n_weights, usual=256):
+def block_size_for(n_samples, n_weights, usual=256, n_threads=2):
     """Return how many samples to carry through all layers at a time.
 
     Few enough to stay in the caches, as a rule the `usual` number; many enough to pay for
-    packing weights of `n_weights` elements in every product; and as `for_two_threads` says.
+    packing weights of `n_weights` elements in every product; and as `for_threads` says.
     """
     size = usual if n_weights <= 500_000 else 1024
-    return for_two_threads(size, n_samples, smallest=64 if n_weights >= 50_000 else 128)
+    return for_threads(size, n_samples, 64 if n_weights >= 50_000 else 128, n_threads)
 
 
-def for_two_threads(block_size, n_samples, smallest=32):
-    """Return a block size of which the samples are two blocks, unless these would be small."""
-    return max(min(block_size, -(-n_samples // 2)), min(smallest, n_samples, block_size), 1)
+def for_threads(block_size, n_samples, smallest=32, n_threads=2):
+    """Return the block size, or a smaller one of which all threads get as many blocks.
+
+    Blocks of fewer than `smallest` samples cost more than a thread that waits. Sums over
+    blocks, which must not depend on the number of threads, are always made for two.
+    """
+    n_rounds = max(1, -(-n_samples // (block_size * n_threads)))
+    even = -(-n_samples // (n_rounds * n_threads))
+    return max(even, min(smallest, n_samples, block_size), 1)

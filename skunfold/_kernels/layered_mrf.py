@@ -320,7 +320,8 @@ def two_states(logits, log=False):
 
 def sigmoid(x):
     """Return 1 / (1 + exp(-x)), which cannot overflow; its error is that of 1 + tanh."""
-    out = np.tanh(x * x.dtype.type(0.5))
+    out = x * x.dtype.type(0.5)
+    np.tanh(out, out=out)
     out += x.dtype.type(1)
     out *= x.dtype.type(0.5)
     return out

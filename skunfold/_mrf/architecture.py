@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from skunfold._kernels.blocks import for_two_threads, map_samples
+from skunfold._kernels.blocks import map_samples
 from skunfold._kernels.graphs import Graph, complete_graph
 from skunfold._kernels.layered_mrf import LayeredMRF, Layout, sigmoid
 from skunfold._mrf.label_graph import sees_own_features
@@ -152,5 +152,5 @@ class Architecture:
         def fill_block(out, work, X):
             fill(out, X, prepared)
 
-        size = for_two_threads(self.network.block_size(parameters), len(X))
-        return map_samples(fill_block, out, 0, X, block_size=size)
+        block_size = self.network.block_size(parameters)
+        return map_samples(fill_block, out, 0, X, block_size=block_size)

@@ -9,7 +9,7 @@ from skunfold._kernels.blocks import (
     PerThread,
     block_size_for,
     block_slices,
-    for_two_threads,
+    for_threads,
 )
 from skunfold._kernels.numerics import Parts, Workspace
 
@@ -145,7 +145,7 @@ class Objective:
     def _shards(self, parameters, samples):
         """Return at most MAX_SHARDS lists of slices of consecutive samples."""
         if hasattr(self.model, "block_size"):
-            size = for_two_threads(self.model.block_size(parameters), len(samples))
+            size = for_threads(self.model.block_size(parameters), len(samples))
         else:
             n_weights = max(p.size for p in parameters)
             size = block_size_for(len(samples), n_weights, USUAL_BLOCK)

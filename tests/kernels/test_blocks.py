@@ -12,7 +12,7 @@ from skunfold._kernels.blocks import (
     BlockThreads,
     block_size_for,
     block_slices,
-    for_two_threads,
+    for_threads,
     map_samples,
     product,
 )
@@ -31,15 +31,28 @@ def test_slices_cover_all_samples_once(n_samples, n_weights):
 
 
 @pytest.mark.parametrize(
-    ("block_size", "n_samples", "expected"),
-    [(256, 1000, 256), (256, 256, 128), (256, 65, 33), (256, 40, 32), (256, 10, 10), (4, 9, 4)],
+    ("block_size", "n_samples", "n_threads", "expected"),
+    [
+        (256, 256, 2, 128),
+        (256, 65, 2, 33),
+        (256, 40, 2, 32),
+        (256, 10, 2, 10),
+        (4, 9, 2, 4),
+        (256, 600, 2, 150),  # four blocks, since one of three would be alone
+        (256, 1024, 2, 256),
+        (256, 256, 1, 256),
+        (256, 600, 1, 200),
+        (256, 600, 8, 75),
+        (256, 100, 8, 32),
+        (256, 0, 2, 1),
+    ],
 )
-def test_there_is_work_for_two_threads(block_size, n_samples, expected):
-    assert for_two_threads(block_size, n_samples) == expected
+def test_there_is_work_for_all_threads(block_size, n_samples, n_threads, expected):
+    assert for_threads(block_size, n_samples, n_threads=n_threads) == expected
 
 
-@pytest.mark.parametrize("n_threads", [1, 2])
-def test_results_do_not_depend_on_the_number_of_threads(n_threads):
+@pytest.mark.parametrize("n_threads", [1, 2, 5])
+def test_results_differ_by_rounding_between_numbers_of_threads(n_threads):
     rng = np.random.default_rng(0)
     X, W = rng.uniform(size=(700, 30)), rng.uniform(size=(30, 20))
 
@@ -50,7 +63,7 @@ def test_results_do_not_depend_on_the_number_of_threads(n_threads):
         out = map_samples(product, np.empty((700, 20)), W.size, X)
     with threadpool_limits(1):
         expected = map_samples(product, np.empty((700, 20)), W.size, X)
-    np.testing.assert_array_equal(out, expected)
+    np.testing.assert_allclose(out, expected, rtol=1e-14)
 
 
 def test_blas_threads_come_back_when_the_last_user_leaves():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from threadpoolctl import threadpool_limits
 
 from skunfold._training.objective import Objective
@@ -47,6 +47,17 @@ def test_blocks_add_up(problem, weighted, n_threads):
     assert_allclose(loss, np.average(0.5 * (error**2).sum(axis=1), weights=used))
     assert_allclose(gradient, X.T @ (used[:, None] * error) / used.sum())
     assert_allclose(again, gradient, rtol=1e-14)
+
+
+def test_the_gradient_does_not_depend_on_the_number_of_threads(problem):
+    X, W, y, _ = problem
+    found = []
+    for n_threads in (1, 2, 3):
+        with threadpool_limits(n_threads, user_api="blas"), Objective(Linear()) as objective:
+            found.append(objective.gradient([W], Samples((X,), y)))
+    for loss, (gradient,) in found[1:]:
+        assert loss == found[0][0]
+        assert_array_equal(gradient, found[0][1][0])
 
 
 def test_steps_keep_their_averages_whatever_the_order_of_gradients_in_memory(problem):
