@@ -143,6 +143,7 @@ def test_stdin_to_a_file_and_a_file_to_stdout(pipe, recordings, waveforms, tmp_p
         (wav(np.zeros(8))[:22] + b"\0\0" + wav(np.zeros(8))[24:], "0 channels"),
         (wav(np.full(8, np.nan), subtype="FLOAT"), "NaN"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",  # the data holds the time
 )
 def test_what_is_no_recording(data, words, pipe, capsys):
     code, output = pipe(data)
