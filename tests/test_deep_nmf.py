@@ -161,6 +161,28 @@ def test_a_sample_of_weight_two_is_two_samples(mixtures):
 # Training
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("init", ["nmf", "sparse_nmf", "random"])
+def test_samples_of_zeros_with_targets_do_not_drive_predictions_out_of_range(init):
+    rng = np.random.default_rng(0)
+    X, y = np.zeros((7, 3), np.float32), 1e12 * rng.exponential(size=(7, 2)).astype(np.float32)
+    X[[1, 4]] = 1e-6 * rng.exponential(size=(2, 3))
+    model = DeepNMFRegressor(
+        3,
+        n_layers=3,
+        init=init,
+        solver="naive-mu",
+        beta_loss="itakura-saito",
+        training_loss="itakura-saito",
+        batch_size=1,
+        max_iter=2,
+        random_state=0,
+    )
+    predicted = model.fit(X, y).predict(X)
+    assert predicted.dtype == np.float32
+    assert np.isfinite(predicted).all()
+
+
 @pytest.mark.parametrize("solver", ["eg", "mu", "naive-mu"])
 @pytest.mark.parametrize("n_trained_layers", [1, 2, "all"])
 @pytest.mark.parametrize("output", ["linear", "mask"])

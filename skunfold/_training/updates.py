@@ -8,7 +8,7 @@ that stay in the caches.
 
 import numpy as np
 
-from skunfold._kernels.numerics import smallest_of
+from skunfold._kernels.numerics import floor_of, smallest_of
 
 CHUNK = 16_384  # elements
 
@@ -24,6 +24,7 @@ class MultiplicativeUpdate:
     """W <- W (neg / pos)^eta: multiplicative back-propagation.
 
     Parameters stay positive for ever, without projection and without a unit for the step.
+    None grows beyond the inverse of the floor of models, or the largest that there was.
     Hershey, Le Roux and Weninger (arXiv 1409.2574), section 4.2, where eta = 1.
 
     Parameters
@@ -47,11 +48,14 @@ class MultiplicativeUpdate:
             # Where both parts vanish the parameter stays where it is.
             floor = np.finfo(W.dtype).eps * (pos.mean() + neg.mean()) + smallest_of(W.dtype)
             eta, smallest = W.dtype.type(self.learning_rate), smallest_of(W.dtype)
+            # A sample of zeros whose target is not zero would drive it out of range.
+            largest = max(1 / floor_of(W.dtype), W.max(initial=0))
             for w, p, n in _chunks(W, pos, neg):
                 p += floor
                 n += floor
                 n /= p
                 w *= np.power(n, eta, out=n)
+                np.minimum(w, largest, out=w)
                 w += smallest
 
 

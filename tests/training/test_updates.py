@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from skunfold._kernels.numerics import Parts, floor_of
 from skunfold._training.objective import L2Penalty
-from skunfold._training.updates import SGD, Adam, ExponentiatedGradient
+from skunfold._training.updates import SGD, Adam, ExponentiatedGradient, MultiplicativeUpdate
 
 
 @pytest.fixture
@@ -66,3 +67,16 @@ def test_penalty():
     assert penalty.value(parameters) == 0.25 * 25
     assert_allclose(gradients[0], [1.5, 2.0])
     assert gradients[1] == 0
+
+
+def test_multiplicative_updates_stay_in_range():
+    W = np.array([1.0, 2.0, 3.0], np.float32)
+    for _ in range(3):
+        zeros, huge = np.zeros_like(W), np.full_like(W, 1e30)
+        MultiplicativeUpdate(1.0).step([W], [Parts(zeros, huge)])
+    limit = 1 / floor_of(W.dtype)
+    assert W.dtype == np.float32
+    assert_allclose(W, limit, rtol=1e-6)
+    W = np.array([1.0, 1e3 * limit], np.float32)  # what was larger before may stay
+    MultiplicativeUpdate(1.0).step([W], [Parts(np.ones_like(W), np.full_like(W, 2))])
+    assert_allclose(W, [2, 1e3 * limit], rtol=1e-6)
