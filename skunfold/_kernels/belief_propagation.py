@@ -21,8 +21,8 @@ P_c = exp(u_c)::
 
 Only fields need logarithms, of products of as many ratios as stay in range, and gradients
 nothing transcendental at all. Every sum is of positive terms: there is no cancellation. The
-derivatives, with s = 1 / (1 + rho) the
-sender's probability and p = E s / r the same if the receiver were on::
+derivatives, with s = 1 / (1 + rho) the sender's probability and p = E s / r the same if the
+receiver were on::
 
     dlog r / d(a w) = p        dlog r / dlog rho = s - p       dlog rho = dlog r_back - dt
     alpha = n E / sum n E,  beta = n / sum n:
@@ -48,6 +48,8 @@ import numpy as np
 from skunfold._kernels.graphs import Graph
 from skunfold._kernels.layered_mrf import Message
 from skunfold._kernels.numerics import add
+
+WORTH_A_PRODUCT = 4096  # ratios: of fewer, logarithms cost less than calls of NumPy
 
 
 @dataclass(frozen=True)
@@ -115,10 +117,11 @@ def _sum(a, axis):
 def _sum_of_logs(r, axis, n_factors):
     """Return the sum of log r over the second or the last of three axes.
 
-    Logarithms are of products of at most `n_factors` ratios, which costs much less.
+    Logarithms are of products of at most `n_factors` ratios, which costs much less where there
+    are many.
     """
     n, of_each = r.shape[axis], 1
-    while n > 1 and (2 + n % 2) * of_each <= n_factors:
+    while r.size >= WORTH_A_PRODUCT and n > 1 and (2 + n % 2) * of_each <= n_factors:
         of_each *= 2 + n % 2
         first, second, rest = (
             r[(slice(None),) * axis + (places,)]

@@ -11,15 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-FEW_NODES = 8
-
 
 class Arrangement(NamedTuple):
     """An order of the directed edges in which sums over those that end in a node are fast.
 
     First comes one edge of each node, then a second one of all nodes that have two, and so on,
     with the nodes in the order of their degrees, so that a sum is one of few rounds. Where
-    only a few nodes are left, the other edges of each of them follow.
+    fewer nodes are left than rounds, the other edges of each of them follow.
     """
 
     order: np.ndarray  # (n_directed,)
@@ -33,18 +31,19 @@ def arranged(end, n_nodes):
     degrees = np.bincount(end, minlength=n_nodes)
     nodes = np.argsort(-degrees, kind="stable")
     places, degrees = np.argsort(nodes), degrees[nodes]
-    n_nodes_left = np.searchsorted(-degrees, -np.arange(degrees.max(initial=0)))
-    round_sizes = n_nodes_left[n_nodes_left >= FEW_NODES]
-    n_others = degrees - len(round_sizes)
+    n_nodes_left = np.searchsorted(-degrees, -np.arange(degrees.max(initial=0) + 1))
+    n_rounds = np.argmin(np.arange(len(n_nodes_left)) + n_nodes_left)  # the fewest slices
+    round_sizes = n_nodes_left[:n_rounds]
+    n_others = degrees - n_rounds
     n_others = n_others[n_others > 0]
 
     by_node = np.argsort(places[end], kind="stable")
     rounds = np.empty_like(by_node)
     rounds[by_node] = np.arange(len(end)) - np.repeat(np.cumsum(degrees) - degrees, degrees)
-    order = np.lexsort((places[end], np.minimum(rounds, len(round_sizes))))
+    order = np.lexsort((places[end], np.minimum(rounds, n_rounds)))
     bounds = np.cumsum([0, *round_sizes, *n_others])
     slices = [slice(start, stop) for start, stop in pairwise(bounds.tolist())]
-    return Arrangement(order, places, slices[: len(round_sizes)], slices[len(round_sizes) :])
+    return Arrangement(order, places, slices[:n_rounds], slices[n_rounds:])
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,8 @@ class Graph:
     def logs_at_ends(self, values, n_factors):
         """Return the sums of the logarithms of the values, as `at_ends`.
 
-        Logarithms are of products of at most `n_factors` values, which costs much less.
+        In rounds, logarithms are of products of at most `n_factors` values, which costs much
+        less.
         """
         _, places, rounds, others = self._arrangement
         out = np.zeros((self.n_nodes, values.shape[1]), values.dtype)

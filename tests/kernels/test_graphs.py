@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skunfold._kernels.graphs import FEW_NODES, Graph, complete_graph
+from skunfold._kernels.graphs import Graph, complete_graph
 
 
 def random_graph(n_nodes, n_edges):
@@ -20,8 +20,9 @@ GRAPHS = {
     "two stars": Graph(60, np.repeat([1, 0], [40, 18]), np.arange(2, 60)),
     "a chain": Graph(30, np.arange(29), np.arange(1, 30)),
     "random": random_graph(40, 150),
-    "complete": complete_graph(FEW_NODES + 3),
-    "complete, of few nodes": complete_graph(FEW_NODES - 2),
+    "complete": complete_graph(11),
+    "complete, of few nodes": complete_graph(3),
+    "many stars": Graph(220, np.repeat(np.arange(10), 20), np.arange(10, 210)),
 }
 every_graph = pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS)
 
@@ -79,3 +80,9 @@ def test_dense_and_sparse_sums_over_edges_agree(kinds):
     assert_allclose(graph.at_ends(q.T[source] * graph.spread(w)).T, q @ J)
     per_edge = np.einsum("en,en->e", g.T[end], q.T[source])
     assert_allclose(graph.gather(per_edge), graph.gather_matrix(q.T @ g))
+
+
+def test_a_sum_is_one_of_few_slices():
+    for name, n_slices in (("a star", 2), ("many stars", 11), ("a chain", 2), ("complete", 10)):
+        arrangement = GRAPHS[name]._arrangement
+        assert len(arrangement.rounds) + len(arrangement.others) == n_slices
