@@ -153,6 +153,6 @@ def print_result(data: dict[str, Any], text: str, *, as_json: bool) -> None:
     if as_json:
         # JSON has no NaN and no infinity, which an estimate without any error would score.
         finite = json.loads(json.dumps(data), parse_constant=lambda name: None)
-        print(json.dumps(finite, indent=2))
+        print(json.dumps(finite, indent=2), flush=True)  # before the text
     if text:
         print(text, file=sys.stderr if as_json else sys.stdout)
