@@ -152,6 +152,7 @@ class _Ratios:
             inside = np.abs(w) <= limit
             w = np.clip(w, -limit, limit)
         # log r lies between 0 and log E = a w; with damping, former couplings are in it.
+        # Beyond 1024 factors nothing is left to gain.
         bound = limit if self.damping else np.fmax(np.fmin(largest, limit), limit / 512)
         n_factors = int(2 * limit / bound)
         return Couplings(np.exp(w), inside, turned, n_factors)
