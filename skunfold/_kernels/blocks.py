@@ -17,6 +17,8 @@ from threadpoolctl import ThreadpoolController
 
 from skunfold._kernels.numerics import Workspace
 
+WORTH_THREADS = 1 << 25  # multiplications: a product of fewer ends before a thread begins
+
 _lock = threading.Lock()
 _users = 0
 _limit: Any = None
@@ -154,16 +156,33 @@ def map_samples(function, out, n_weights, *inputs, block_size=None):
 
 
 def product(A, B):
-    """Return A @ B, computed by threads that share the rows of A.
+    """Return A @ B, computed by threads that share the rows of A if there is enough to do.
 
     Threads of the BLAS go on spinning for a tenth of a second after a product, on processors
     that blocks of samples are to have next.
     """
     out = np.empty((len(A), B.shape[1]), np.result_type(A, B))
     with BlockThreads() as threads:
-        slices = block_slices(len(A), max(1, -(-len(A) // threads.n_threads)))
+        n_threads = threads.n_threads if A.size * B.shape[1] >= WORTH_THREADS else 1
+        slices = block_slices(len(A), max(1, -(-len(A) // n_threads)))
         threads.map(lambda rows: np.matmul(A[rows], B, out=out[rows]), slices)
     return out
+
+
+def gram_matrix(A, B):
+    """Return A B^T, (n, m), computed by two threads if there is enough to do.
+
+    Each takes half of the columns of both: of a matrix by itself, BLAS computes half of either
+    product, which it could not do of some rows by all. The sum does not depend on the number of
+    threads.
+    """
+    n_parts = 2 if A.size * len(B) >= WORTH_THREADS else 1
+    columns = block_slices(A.shape[1], max(1, -(-A.shape[1] // n_parts)))
+    with BlockThreads() as threads:
+        total, *others = threads.map(lambda part: A[:, part] @ B[:, part].T, columns)
+    for other in others:
+        total += other
+    return total
 
 
 def block_slices(n_samples, block_size):

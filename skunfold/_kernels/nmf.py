@@ -47,7 +47,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skunfold._kernels.blocks import product
+from skunfold._kernels.blocks import gram_matrix
 from skunfold._kernels.numerics import FRESH, Parts, add, floor_of, power, smallest_of
 
 
@@ -99,8 +99,8 @@ def _layer_of(array, beta, sparsity, n_samples, uses):
         # Multiplications by n_components: the Gram matrix once and it in every use, or two
         # products with the bases in every use.
         by_gram = n_components * n_features + uses * n_samples * n_components
-        gram = product(W, V.T) if by_gram < uses * 2 * n_samples * n_features else None
-        return FrobeniusLayer(W, V, sparsity, gram)
+        worth_it = by_gram < uses * 2 * n_samples * n_features
+        return FrobeniusLayer(W, V, sparsity, gram_matrix(W, V) if worth_it else None)
     return BetaLayer(W, V, sparsity, beta)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from skunfold._kernels.numerics import floor_of, smallest_of
 
-CHUNK = 16_384  # elements
+CHUNK = 65_536  # elements
 
 
 def _chunks(*arrays):

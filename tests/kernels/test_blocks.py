@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from skunfold._kernels import blocks
 from skunfold._kernels.blocks import (
     BlockThreads,
     block_size_for,
     block_slices,
     for_threads,
+    gram_matrix,
     map_samples,
     product,
 )
@@ -122,13 +124,30 @@ def test_an_error_in_a_block_is_raised_and_the_limit_lifted():
 
 @pytest.mark.parametrize("n_rows", [0, 1, 2, 7, 300])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
-def test_a_product_by_threads(n_rows, dtype):
+@pytest.mark.parametrize("worth_threads", [0, blocks.WORTH_THREADS])
+def test_a_product_by_threads(monkeypatch, n_rows, dtype, worth_threads):
+    monkeypatch.setattr(blocks, "WORTH_THREADS", worth_threads)
     A = np.arange(n_rows * 5).reshape(n_rows, 5).astype(dtype)
     B = np.random.default_rng(0).random((5, 4), dtype=np.float32)
     with threadpool_limits(2, user_api="blas"):
         result = product(A, B)
     np.testing.assert_allclose(result, A @ B, rtol=1e-6)
     assert result.dtype == (A @ B).dtype
+
+
+@pytest.mark.parametrize("n_columns", [1, 2, 7, 300])
+@pytest.mark.parametrize("worth_threads", [0, blocks.WORTH_THREADS])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_gram_matrix_by_threads(monkeypatch, n_columns, worth_threads, dtype):
+    monkeypatch.setattr(blocks, "WORTH_THREADS", worth_threads)
+    A, B = np.random.default_rng(0).random((2, 6, n_columns)).astype(dtype)
+    for other in (A, B[:4]):
+        with threadpool_limits(2, user_api="blas"):
+            result = gram_matrix(A, other)
+        with threadpool_limits(1, user_api="blas"):
+            np.testing.assert_array_equal(gram_matrix(A, other), result)
+        np.testing.assert_allclose(result, A @ other.T, rtol=1e-5)
+        assert result.dtype == dtype
 
 
 def test_a_product_wakes_no_threads_of_the_blas(monkeypatch):
@@ -139,6 +158,8 @@ def test_a_product_wakes_no_threads_of_the_blas(monkeypatch):
         return matmul(*arguments, **options)
 
     monkeypatch.setattr(np, "matmul", watched)
+    monkeypatch.setattr(blocks, "WORTH_THREADS", 0)
     with threadpool_limits(2, user_api="blas"):
         product(np.ones((100, 5)), np.ones((5, 4)))
+        gram_matrix(np.ones((100, 5)), np.ones((4, 5)))
     assert set(seen) == {1}
