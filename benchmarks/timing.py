@@ -13,8 +13,8 @@ def interleaved(functions, n_threads, runs=5, seconds=0.2):
     """Return the median seconds of one call of each of a dict of functions, run by turns.
 
     Each function is called often enough to take `seconds` in each of the runs. With one thread
-    the time is that of the process's own work, else that of the clock on the wall: then threads
-    of the function before, which spin for a while after their last product, are let go to sleep.
+    the time is that of the process's own work, else that of the clock on the wall; then threads
+    of the function before, which spin for a while after a product, are let go to sleep first.
     """
     clock = time.process_time if n_threads == 1 else time.perf_counter
 
