@@ -17,7 +17,7 @@ from threadpoolctl import ThreadpoolController
 
 from skunfold._kernels.numerics import Workspace
 
-WORTH_THREADS = 1 << 25  # multiplications: a product of fewer ends before a thread begins
+WORTH_THREADS = 1 << 24  # multiplications: in a product of fewer, threads gain nothing
 
 _lock = threading.Lock()
 _users = 0
@@ -170,19 +170,24 @@ def product(A, B):
 
 
 def gram_matrix(A, B):
-    """Return A B^T, (n, m), computed by two threads if there is enough to do.
+    """Return A B^T, (n, m), computed by threads if there is enough to do.
 
-    Each takes half of the columns of both: of a matrix by itself, BLAS computes half of either
-    product, which it could not do of some rows by all. The sum does not depend on the number of
-    threads.
+    They share pairs of blocks of rows. Where B is A, the product is symmetric: pairs above the
+    diagonal are copied. The result does not depend on the number of threads.
     """
-    n_parts = 2 if A.size * len(B) >= WORTH_THREADS else 1
-    columns = block_slices(A.shape[1], max(1, -(-A.shape[1] // n_parts)))
+    out = np.empty((len(A), len(B)), np.result_type(A, B))
+    n_blocks = 4 if A.size * len(B) >= WORTH_THREADS else 1
+    rows, columns = (block_slices(n, max(100, -(-n // n_blocks))) for n in out.shape)
+    pairs = [(i, j) for i in rows for j in columns if A is not B or j.start <= i.start]
+
+    def fill(i, j):
+        np.matmul(A[i], B[j].T, out=out[i, j])
+        if A is B and i != j:
+            out[j, i] = out[i, j].T
+
     with BlockThreads() as threads:
-        total, *others = threads.map(lambda part: A[:, part] @ B[:, part].T, columns)
-    for other in others:
-        total += other
-    return total
+        threads.map(fill, *zip(*pairs))
+    return out
 
 
 def block_slices(n_samples, block_size):

@@ -100,7 +100,7 @@ class _Adam:
             # squares vanish, must not move anything.
             info, rms = np.finfo(W.dtype), np.sqrt(np.vdot(g, g) / max(g.size, 1))
             floor = dtype(np.sqrt(info.eps) * rms + np.sqrt(info.tiny))
-            scratch = np.empty(CHUNK, W.dtype)
+            scratch = np.empty(min(CHUNK, W.size), W.dtype)
             for w, g_part, m_part, s_part in _chunks(W, g, m, s):
                 d = scratch[: len(w)]
                 m_part *= dtype(b1)

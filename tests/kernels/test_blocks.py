@@ -135,14 +135,14 @@ def test_a_product_by_threads(monkeypatch, n_rows, dtype, worth_threads):
     assert result.dtype == (A @ B).dtype
 
 
-@pytest.mark.parametrize("n_columns", [1, 2, 7, 300])
+@pytest.mark.parametrize("n_rows", [1, 6, 250, 1001])
 @pytest.mark.parametrize("worth_threads", [0, blocks.WORTH_THREADS])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_gram_matrix_by_threads(monkeypatch, n_columns, worth_threads, dtype):
+def test_a_gram_matrix_by_threads(monkeypatch, n_rows, worth_threads, dtype):
     monkeypatch.setattr(blocks, "WORTH_THREADS", worth_threads)
-    A, B = np.random.default_rng(0).random((2, 6, n_columns)).astype(dtype)
-    for other in (A, B[:4]):
-        with threadpool_limits(2, user_api="blas"):
+    A, B = np.random.default_rng(0).random((2, n_rows, 7)).astype(dtype)
+    for other in (A, B, B[: n_rows // 2 + 1]):
+        with threadpool_limits(3, user_api="blas"):
             result = gram_matrix(A, other)
         with threadpool_limits(1, user_api="blas"):
             np.testing.assert_array_equal(gram_matrix(A, other), result)
