@@ -33,7 +33,7 @@ from skunfold import UnfoldedBPClassifier, UnfoldedMeanFieldClassifier
 SIDE = 8
 FLIPPED = 0.15
 N_TRAIN, N_HELD_OUT = 1200, 240
-ALPHAS = (0.3, 1.0, 3.0)
+ALPHAS = (0.003, 0.01, 0.03)
 MLP_SETTINGS = [
     *product((50, 100, 400, 800), ("relu", "logistic"), (1e-4, 1.0, 5.0, 10.0), (1e-3,)),
     *product((100, 400), ("relu", "logistic"), (1e-4, 1.0), (3e-3,)),

@@ -34,11 +34,9 @@ DATA = {  # loader, hidden layers, epochs
     "breast cancer": (load_breast_cancer, (16, 8), 60),
     "wine": (load_wine, (16, 8), 60),
 }
-GRID = {"model__alpha": [0.03, 0.3], "model__learning_rate_init": [0.01, 0.1]}
-LARGER_GRID = {
-    "model__alpha": [0.03, 0.3],
-    "model__learning_rate_init": [0.003, 0.01, 0.03, 0.1],
-}
+BATCH_SIZE = 64
+PENALTIES = (0.03, 0.3)  # alpha of MLPClassifier, which divides it by the samples of an update
+STEPS, MORE_STEPS = (0.01, 0.1), (0.003, 0.01, 0.03, 0.1)
 SEEDS = (0, 1, 2)
 METRICS = ("accuracy", "log_loss")
 DEPTHS = {
@@ -54,6 +52,15 @@ ROWS = {name: MLPClassifier(activation="logistic") for name in (BASELINE, THOROU
 for _name, _cls in (("MF", UnfoldedMeanFieldClassifier), ("BP", UnfoldedBPClassifier)):
     ROWS |= {f"{_name}, {depth}": _cls(**params) for depth, params in DEPTHS.items()}
 ROWS["MF, depth 4, tied, not damped"] = UnfoldedMeanFieldClassifier(n_layers=4, tied=True)
+
+
+def grid_of(name):
+    """Return the settings that a row chooses from; the penalties are the same for all."""
+    unit = 1 if name in (BASELINE, THOROUGH) else BATCH_SIZE
+    return {
+        "model__alpha": [penalty / unit for penalty in PENALTIES],
+        "model__learning_rate_init": MORE_STEPS if name == THOROUGH else STEPS,
+    }
 
 
 def folds_of(X, y):
@@ -73,11 +80,11 @@ def run_row(name, data):
     row: dict = {}
     for seed, train, test in folds_of(X, y):
         one = clone(ROWS[name]).set_params(
-            hidden_layer_sizes=hidden, max_iter=epochs, batch_size=64, random_state=seed
+            hidden_layer_sizes=hidden, max_iter=epochs, batch_size=BATCH_SIZE, random_state=seed
         )
         search = GridSearchCV(
             Pipeline([("scale", StandardScaler()), ("model", one)]),
-            LARGER_GRID if name == THOROUGH else GRID,
+            grid_of(name),
             scoring="neg_log_loss",
             cv=StratifiedShuffleSplit(1, test_size=0.2, random_state=seed),
         )

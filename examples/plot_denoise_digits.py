@@ -54,7 +54,7 @@ settings = {
     "tied": True,
     "label_graph": "full",
     "coupling": "local",
-    "alpha": 1.0,
+    "alpha": 0.01,
     "batch_size": 100,
     "learning_rate_init": 0.03,
     "max_iter": 80,

@@ -44,7 +44,7 @@ print(f"and back again: {np.abs(back.coefs_[0] - network.coefs_[0]).max():.1e}")
 # sweep makes the probabilities better; later ones make the field too sure of itself. The six
 # sweeps can also be trained, as one network with tied weights; but here training finds nothing
 # that is better on held-out samples, and so ends where it began.
-settings = {"n_layers": 6, "tied": True, "alpha": 0.01, "learning_rate_init": 0.003}
+settings = {"n_layers": 6, "tied": True, "alpha": 5e-5, "learning_rate_init": 0.003}
 settings["random_state"] = 0
 models = {
     "weights of the network": mlp_to_mean_field(network, **settings),

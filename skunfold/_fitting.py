@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from skunfold._documentation import DocumentedEstimator
+from skunfold._training import resuming
 from skunfold._training.loop import LoopSettings, TrainingState, copies
 
 
@@ -71,7 +72,7 @@ class TrainedEstimator(DocumentedEstimator, BaseEstimator):
         return self._fitted_parameters(state) | {
             "_training_state": (self._trained_settings(), state),
             "history_": history,
-            "n_iter_": max(len(history), 1),
+            "n_iter_": max(state.n_iter, 1),
             "loss_": loss,
             "best_loss_": None if held_out else loss,
             "loss_curve_": [e["loss"] for e in history],
@@ -83,6 +84,23 @@ class TrainedEstimator(DocumentedEstimator, BaseEstimator):
                 max(finite_scores, default=float("nan")) if held_out else None
             ),
         }
+
+    def __getstate__(self):
+        """Return the state with that of training as plain data.
+
+        So formats that ask for the name of every class, like that of skops, meet public ones.
+        """
+        state = dict(super().__getstate__())
+        if state.get("_training_state") is not None:
+            state["_training_state"] = resuming.to_data(*state["_training_state"])
+        return state
+
+    def __setstate__(self, state):
+        """Restore the state of training from data."""
+        training = state.get("_training_state")
+        if training is not None:
+            state = state | {"_training_state": resuming.from_data(training)}
+        super().__setstate__(state)
 
     def _warn_if_still_improving(self, state):
         if state.status == "running" and self.tol > 0:

@@ -108,7 +108,10 @@ def mean_field_to_mlp(model: UnfoldedMeanFieldClassifier, **params: Any) -> MLPC
         )
     coefs, intercepts = (_copied(model.potentials_[0][k]) for k in ("coefs", "intercepts"))
     sizes = tuple(W.shape[1] for W in coefs[:-1])
-    params = {"activation": "logistic", "warm_start": True, "alpha": model.alpha} | params
+    # MLPClassifier divides its penalty by the number of samples of an update.
+    n_samples = model._auto_batch_size if model.batch_size == "auto" else model.batch_size
+    alpha = model.alpha * n_samples
+    params = {"activation": "logistic", "warm_start": True, "alpha": alpha} | params
     mlp = MLPClassifier(sizes, **params)
     mlp.coefs_, mlp.intercepts_ = coefs, intercepts
     mlp.n_layers_, mlp.n_outputs_ = len(coefs) + 1, model.n_outputs_

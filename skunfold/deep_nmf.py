@@ -5,7 +5,7 @@ from numbers import Integral, Real
 from typing import Any, Literal
 
 import numpy as np
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 
 from skunfold._deep_nmf.base import DeepNMFBase
 from skunfold._deep_nmf.training import SOLVERS
@@ -135,8 +135,8 @@ default="nmf"
         Part of the samples to hold out, between 0 and 1; only with `early_stopping`, and
         ignored where `fit` is given `X_val`.
 
-    n_iter_no_change : int, default=10
-        See `tol`; at least 1.
+    n_iter_no_change : int or np.inf, default=10
+        See `tol`; at least 1. With infinity training does not stop early.
 
     warm_start : bool, default=False
         Whether `fit` goes on from the last fit (bases, step size, averages) instead of
@@ -182,7 +182,8 @@ default="nmf"
     n_trained_parameters_ : int
         Number of those that training may change.
     n_iter_ : int
-        Number of epochs done (1 without trained layers).
+        Number of epochs of the last fit (1 without trained layers); those of fits that were
+        continued are in `history_`.
     loss_ : float
         Monitored loss of the fitted model, per sample; after `partial_fit` that of its batch
         before the updates.
@@ -297,7 +298,10 @@ default="nmf"
         "shuffle": ["boolean"],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "n_iter_no_change": [
+            Interval(Integral, 1, None, closed="left"),
+            Options(Real, {np.inf}),
+        ],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],

@@ -211,7 +211,7 @@ class Checkpoint:
     >>> classifier = UnfoldedMeanFieldClassifier(5, max_iter=4, tol=0, random_state=0)
     >>> classifier.set_callbacks(Checkpoint(file, every=2)).fit(X, y)  # doctest: +SKIP
     >>> model = load_model(file).set_params(warm_start=True)  # doctest: +SKIP
-    >>> model.set_params(max_iter=6 - model.n_iter_).fit(X, y)  # doctest: +SKIP
+    >>> model.set_params(max_iter=6 - len(model.history_)).fit(X, y)  # doctest: +SKIP
     """
 
     def __init__(self, file: str | os.PathLike, *, every: int = 1) -> None:

@@ -65,14 +65,16 @@ default=None
     init : {"random", "rbm"} or estimator, default="random"
         The potentials that training starts from, the same for all sweeps. "random": as in
         :class:`sklearn.neural_network.MLPClassifier`; lateral couplings start at 0. "rbm": the
-        first hidden layer is that of a :class:`sklearn.neural_network.BernoulliRBM` fitted to
-        X, which must be between 0 and 1. Or a fitted MLPClassifier with
+        first hidden layer is that of a :class:`sklearn.neural_network.BernoulliRBM` trained on
+        X, which must be between 0 and 1; weighted samples are drawn by their weights. Or a fitted MLPClassifier with
         ``activation="logistic"`` or unfolded classifier with the same layers; a deeper network
         repeats its last sweep.
 
-    alpha : float, default=0.1
-        Strength of the L2 penalty on the couplings, 0 or more. As in MLPClassifier, it is
-        divided by the number of samples of an update.
+    alpha : float, default=0.0005
+        Strength of the L2 penalty on the couplings, 0 or more: `alpha` / 2 times their sum of
+        squares is added to the mean loss, as in :class:`sklearn.linear_model.SGDClassifier`.
+        MLPClassifier divides its `alpha` by the number of samples of an update: 0.0005 here is
+        0.1 there for updates of 200 samples.
 
     solver : {"adam", "sgd", "lbfgs"}, default="adam"
         "adam": Kingma and Ba (2015). "sgd": gradient descent with Nesterov's momentum. "lbfgs":
@@ -105,8 +107,9 @@ default=None
     validation_fraction : float, default=0.1
         Part of the samples to hold out, between 0 and 1; only with `early_stopping`.
 
-    n_iter_no_change : int, default=10
-        See `tol` and `learning_rate_init`; at least 1. Ignored by "lbfgs".
+    n_iter_no_change : int or np.inf, default=10
+        See `tol` and `learning_rate_init`; at least 1. With infinity training does not stop
+        early, and the step is halved as for the default. Ignored by "lbfgs".
 
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, by which those of their samples are multiplied; "balanced":
@@ -142,7 +145,7 @@ default=None
     n_parameters_ : int
         Number of distinct parameters.
     n_iter_ : int
-        Number of epochs done.
+        Number of epochs of the last fit; those of fits that were continued are in `history_`.
     loss_ : float
         Monitored loss of the fitted model (mean cross-entropy, with the penalty unless it is
         that of held-out samples); after `partial_fit` that of its batch before the updates.
@@ -210,7 +213,7 @@ default=None
         coupling: Literal["edge", "local", "shared"] = "edge",
         damping: float = 0.0,
         init: Any = "random",
-        alpha: float = 0.1,
+        alpha: float = 0.0005,
         solver: Literal["adam", "sgd", "lbfgs"] = "adam",
         batch_size: int | Literal["auto"] = "auto",
         learning_rate_init: float = 0.01,
@@ -310,14 +313,16 @@ default=None
     init : {"random", "rbm"} or estimator, default="random"
         The potentials that training starts from, the same for all sweeps. "random": as in
         :class:`sklearn.neural_network.MLPClassifier`; lateral couplings start at 0. "rbm": the
-        first hidden layer is that of a :class:`sklearn.neural_network.BernoulliRBM` fitted to
-        X, which must be between 0 and 1. Or a fitted MLPClassifier with
+        first hidden layer is that of a :class:`sklearn.neural_network.BernoulliRBM` trained on
+        X, which must be between 0 and 1; weighted samples are drawn by their weights. Or a fitted MLPClassifier with
         ``activation="logistic"`` or unfolded classifier with the same layers; a deeper network
         repeats its last sweep.
 
-    alpha : float, default=0.1
-        Strength of the L2 penalty on the couplings, 0 or more. As in MLPClassifier, it is
-        divided by the number of samples of an update.
+    alpha : float, default=0.0005
+        Strength of the L2 penalty on the couplings, 0 or more: `alpha` / 2 times their sum of
+        squares is added to the mean loss, as in :class:`sklearn.linear_model.SGDClassifier`.
+        MLPClassifier divides its `alpha` by the number of samples of an update: 0.0005 here is
+        0.1 there for updates of 200 samples.
 
     solver : {"adam", "sgd", "lbfgs"}, default="adam"
         "adam": Kingma and Ba (2015). "sgd": gradient descent with Nesterov's momentum. "lbfgs":
@@ -350,8 +355,9 @@ default=None
     validation_fraction : float, default=0.1
         Part of the samples to hold out, between 0 and 1; only with `early_stopping`.
 
-    n_iter_no_change : int, default=10
-        See `tol` and `learning_rate_init`; at least 1. Ignored by "lbfgs".
+    n_iter_no_change : int or np.inf, default=10
+        See `tol` and `learning_rate_init`; at least 1. With infinity training does not stop
+        early, and the step is halved as for the default. Ignored by "lbfgs".
 
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, by which those of their samples are multiplied; "balanced":
@@ -387,7 +393,7 @@ default=None
     n_parameters_ : int
         Number of distinct parameters.
     n_iter_ : int
-        Number of epochs done.
+        Number of epochs of the last fit; those of fits that were continued are in `history_`.
     loss_ : float
         Monitored loss of the fitted model (mean cross-entropy, with the penalty unless it is
         that of held-out samples); after `partial_fit` that of its batch before the updates.
@@ -461,7 +467,7 @@ default=None
         damping: float = 0.0,
         power: float = 1.0,
         init: Any = "random",
-        alpha: float = 0.1,
+        alpha: float = 0.0005,
         solver: Literal["adam", "sgd", "lbfgs"] = "adam",
         batch_size: int | Literal["auto"] = "auto",
         learning_rate_init: float = 0.01,

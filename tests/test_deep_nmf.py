@@ -269,7 +269,15 @@ def test_warm_start_goes_on_where_the_fit_stopped(mixtures, averaging):
     parts = clone(model).set_params(max_iter=2, warm_start=True).fit(X, y).fit(X, y)
     assert_allclose(parts.predict(X), whole.predict(X), rtol=1e-10)
     assert_allclose(parts.loss_curve_, whole.loss_curve_, rtol=1e-10)
-    assert parts.n_iter_ == 4
+    assert (parts.n_iter_, len(parts.history_)) == (2, 4)
+
+
+def test_a_stream_follows_targets_that_a_fit_did_not_have():
+    model = DeepNMFRegressor(4, random_state=0).fit([[2.0]], [4.0])
+    assert model.history_[-1]["learning_rate"] < 1e-3
+    for _ in range(200):
+        model.partial_fit([[2.0]], [1.0])
+    assert_allclose(model.predict([[2.0]]), 1, rtol=1e-3)
 
 
 def test_layers_can_be_trained_one_after_the_other(mixtures):
@@ -393,7 +401,7 @@ def test_a_failed_fit_leaves_the_training_where_it_was(mixtures, again, monkeypa
 def test_a_copy_trains_by_itself(mixtures):
     model = make_model(output="mask", max_iter=2, tol=0, warm_start=True).fit(*mixtures)
     twin = copy.copy(model).fit(*mixtures)
-    assert (model.n_iter_, twin.n_iter_) == (2, 4)
+    assert (len(model.history_), len(twin.history_)) == (2, 4)
     assert model.fit(*mixtures).loss_curve_ == twin.loss_curve_
 
 

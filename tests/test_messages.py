@@ -26,12 +26,6 @@ def test_several_columns_of_classes(classifier):
         classifier(3).fit(X, y)
 
 
-@pytest.mark.parametrize("classifier", CLASSIFIERS)
-def test_one_class(classifier):
-    with pytest.raises(ValueError, match=r"one class only, 7; .* two or more"):
-        classifier(3).fit(X, np.full(30, 7))
-
-
 def test_too_few_samples_to_hold_some_out():
     message = r"validation_fraction=0.1 of (\d) samples; give another .*early_stopping=False"
     with pytest.raises(ValueError, match=message):

@@ -1,5 +1,7 @@
 """The unfolded classifiers over several fits: warm starts, streams, interrupts, changes."""
 
+import copy
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -92,7 +94,7 @@ def test_warm_start_goes_on_where_the_fit_stopped(iris, name, n_first):
     parts = clone(model).set_params(max_iter=n_first, warm_start=True).fit(X, y)
     parts.set_params(max_iter=5 - n_first).fit(X, y)
     assert_array_equal(parts.predict_proba(X), whole.predict_proba(X))
-    assert parts.n_iter_ == 5
+    assert (parts.n_iter_, len(parts.history_)) == (5 - n_first, 5)
     assert parts.loss_ == whole.loss_
     assert parts.loss_curve_ == whole.loss_curve_
     assert parts.validation_loss_curve_ == whole.validation_loss_curve_
@@ -104,7 +106,7 @@ def test_warm_start_by_lbfgs_goes_on_from_the_best_potentials(iris, name):
     model = make_model(name, max_iter=5, warm_start=True).fit(X, y)
     loss = model.loss_
     assert model.fit(X, y).loss_ < loss
-    assert model.n_iter_ == 10
+    assert (model.n_iter_, len(model.history_)) == (5, 10)
 
 
 @both
@@ -170,7 +172,7 @@ def test_partial_fit_takes_batches_without_some_of_the_classes(iris, cls):
 @both
 def test_partial_fit_learns_from_a_stream(iris, cls):
     X, y = iris
-    model = cls((6, 4), batch_size=10, learning_rate_init=0.05, alpha=1e-3, random_state=0)
+    model = cls((6, 4), batch_size=10, learning_rate_init=0.05, alpha=1e-4, random_state=0)
     for _ in range(40):
         model.partial_fit(X[::2], y[::2], classes=np.unique(y)).partial_fit(X[1::2], y[1::2])
     assert model.n_iter_ == 80
@@ -301,7 +303,7 @@ def test_changed_parameters_are_named(iris, cls, change, what):
 @pytest.mark.parametrize(
     "params",
     [
-        {"alpha": 1.0},
+        {"alpha": 0.01},
         {"learning_rate_init": 0.1},
         {"solver": "sgd"},
         {"solver": "lbfgs"},
@@ -318,4 +320,32 @@ def test_what_may_change_between_fits(iris, cls, params):
     model = cls((5, 4), n_layers=3, max_iter=5, warm_start=True, random_state=0).fit(X, y)
     model.set_params(**params).fit(X, y)
     assert np.isfinite(model.predict_proba(X)).all()
-    assert len(model.loss_curve_) == model.n_iter_
+    assert len(model.loss_curve_) == len(model.history_) >= model.n_iter_
+
+
+@both
+def test_other_data_reset_a_step_that_a_fit_has_reduced(iris, cls):
+    X, y = iris
+    model = cls((6, 4), learning_rate_init=0.3, batch_size=20, max_iter=60, random_state=0)
+    model.fit(X, y)
+    n_epochs = len(model.history_)
+    assert model.history_[-1]["learning_rate"] < 0.3
+    classes, index = np.unique(y, return_inverse=True)
+    renamed = classes[(index + 1) % 3]
+    streamed, refitted = copy.deepcopy(model), copy.deepcopy(model)
+    for _ in range(60):
+        streamed.partial_fit(X, renamed)
+    refitted.set_params(warm_start=True, max_iter=60).fit(X, renamed)
+    for one in (streamed, refitted):
+        assert one.history_[n_epochs]["learning_rate"] == 0.3
+        assert model.score(X, renamed) < 0.1
+        assert one.score(X, renamed) > 0.9
+
+
+def test_the_same_data_keep_a_step_that_a_fit_has_reduced(iris):
+    X, y = iris
+    model = UnfoldedBPClassifier(4, learning_rate_init=1.0, max_iter=20, warm_start=True, tol=0)
+    model.set_params(random_state=0).fit(X, y)
+    last = model.history_[-1]["learning_rate"]
+    assert last < 1.0
+    assert model.fit(X, y).history_[20]["learning_rate"] <= last

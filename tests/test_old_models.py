@@ -48,7 +48,7 @@ def test_an_old_training_goes_on(file):
     y = X[:, 2:] * [0.5, 2.0]
     loss = model.loss_
     model.set_params(warm_start=True, max_iter=20).fit(X, y)
-    assert model.n_iter_ == 23
+    assert (model.n_iter_, len(model.history_)) == (20, 23)
     assert model.loss_ < loss
 
 

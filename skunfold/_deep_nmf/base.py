@@ -216,13 +216,7 @@ class DeepNMFBase(
             would for all of them at once. Without `recurrence` they are independent.
         """
         check_is_fitted(self)
-        earlier = self._architecture().before_a_sequence(self.bases_)
-
-        def predict(X):
-            X, lengths = self._validated_data(X)
-            return self._shaped(self._predictions(X, lengths, earlier))
-
-        return SequencePredictor(predict)
+        return SequencePredictor(self, self._architecture().before_a_sequence(self.bases_))
 
     def staged_predict(
         self, X: ArrayLike, lengths: ArrayLike | None = None
@@ -294,6 +288,10 @@ class DeepNMFBase(
             The mean of the outputs' R^2, 1 at best.
         """
         return float(r2_score(y, self.predict(X, lengths), sample_weight=sample_weight))
+
+    def _continued(self, X, earlier):
+        """Return the predictions of the next samples of a sequence."""
+        return self._shaped(self._predictions(*self._validated_data(X), earlier))
 
     def _predictions(self, X, lengths, earlier=None):
         """Return the outputs (n_samples, n_outputs) of checked data."""

@@ -103,8 +103,9 @@ class SequencePredictor:
     `skunfold.DeepNMFRegressor.sequence` makes one.
     """
 
-    def __init__(self, predict):
-        self._predict = predict
+    def __init__(self, estimator, earlier):
+        self._estimator = estimator
+        self._earlier = earlier
 
     def predict(self, X):
         """Return the predicted targets of the next samples.
@@ -118,7 +119,7 @@ class SequencePredictor:
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
-        return self._predict(X)
+        return self._estimator._continued(X, self._earlier)
 
 
 class RecurrentObjective(Objective):

@@ -21,7 +21,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skunfold._fitting import restored_on_failure
+from skunfold._fitting import restored_on_failure, rows_of
 from skunfold._mrf.constraints import CONSTRAINTS
 from skunfold._mrf.initialization import (
     check_classes_kept,
@@ -38,6 +38,13 @@ def _trains_on_batches(estimator):
     if estimator.solver == "lbfgs":
         raise AttributeError("partial_fit needs solver='adam' or 'sgd', not 'lbfgs'.")
     return True
+
+
+def _with_weight(X, y, weight):
+    """Return the samples whose weight is not zero."""
+    if weight is None or weight.all():
+        return X, y, weight
+    return rows_of(weight > 0, X, y, weight)
 
 
 class UnfoldedMRFClassifier(
@@ -62,7 +69,8 @@ class UnfoldedMRFClassifier(
         X : array-like of shape (n_samples, n_features)
             Training data, of any range.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Classes (two or more), or a label indicator matrix of 0 and 1.
+            Classes, or a label indicator matrix of 0 and 1. A class whose samples all weigh 0
+            is known to the model, but nothing is learned of it.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples in the training loss, 0 or more, not all 0.
 
@@ -73,7 +81,8 @@ class UnfoldedMRFClassifier(
         Raises
         ------
         ValueError
-            If data is sparse, not finite or of one class only, or a parameter does not fit it.
+            If data is not finite, if a label indicator matrix holds something else than 0 and
+            1, or if a parameter does not fit the data.
         """
         going_on = self.warm_start and hasattr(self, "potentials_")
         with restored_on_failure(self):
@@ -83,8 +92,8 @@ class UnfoldedMRFClassifier(
                 check_classes_kept(targets.classes, self.classes_)
                 self._fitted_architecture()
             else:
-                self._initialise(X, targets)
-            self._train(X, y, weight)
+                self._initialise(X, weight, targets)
+            self._train(*_with_weight(X, y, weight))
         return self
 
     @available_if(_trains_on_batches)
@@ -119,15 +128,14 @@ class UnfoldedMRFClassifier(
             if np.ndim(y) == 1:
                 _check_partial_fit_first_call(self, classes)
             if first and np.ndim(y) == 1:
-                self._initialise(X, Targets.of_classes(self.classes_))
+                self._initialise(X, weight, Targets.of_classes(self.classes_))
             elif first:
-                self._initialise(X, Targets.of(y))
+                self._initialise(X, weight, Targets.of(y))
             else:
                 self._fitted_architecture()
-            samples, state = self._samples(X, y, weight), self._state()
-            settings = self._loop_settings(len(samples))
-            with self._objective(samples, settings) as objective:
-                train_once(objective, state, samples, settings)
+            samples, state = self._samples(*_with_weight(X, y, weight)), self._state()
+            with self._objective() as objective:
+                train_once(objective, state, samples, self._loop_settings(len(samples)))
             self._set_results(state)
         return self
 
@@ -238,7 +246,7 @@ class UnfoldedMRFClassifier(
         return self._fitted_architecture().beliefs(X, self._parameters_like(X))
 
     def _validated(self, X, y, sample_weight, reset):
-        """Check X, y and the weights; return those of samples that have a weight."""
+        """Check and return X, y and the weights, which are None if all are one."""
         layer_sizes(self.hidden_layer_sizes)
         X, y = validate_data(
             self, X, y, reset=reset, dtype=[np.float64, np.float32], multi_output=True
@@ -254,8 +262,7 @@ class UnfoldedMRFClassifier(
             raise ValueError(
                 "sample_weight is zero for all samples; give some a weight above 0."
             )
-        used = weight > 0
-        return X[used], y[used], weight[used]
+        return X, y, weight
 
     def _validated_data(self, X):
         check_is_fitted(self)

@@ -3,35 +3,60 @@
 from numbers import Integral
 
 import numpy as np
+from sklearn import config_context
 from sklearn.neural_network import BernoulliRBM
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 
-def initial_potentials(init, architecture, X, random_state):
+RBM_EPOCHS = 10
+RBM_BATCH = 10  # samples
+
+
+def initial_potentials(init, architecture, X, weight, random_state):
     """Return the first potentials for `init`, which is described in the estimators."""
-    if init == "random":
+    if isinstance(init, str) and init == "random":
         return architecture.random_potentials(random_state, X.dtype)
     if isinstance(init, str):
-        return _pretrained(architecture, X, random_state)
+        return _pretrained(architecture, X, weight, random_state)
     return potentials_from(init, architecture, X.dtype)
 
 
-def _pretrained(architecture, X, random_state):
+def _pretrained(architecture, X, weight, random_state):
     """Return random potentials but for the first layer, which models X."""
     if not architecture.hidden_sizes:
         raise ValueError("init='rbm' needs a hidden layer; hidden_layer_sizes is empty.")
-    if X.min() < 0 or X.max() > 1:
+    rounding = 10 * np.finfo(X.dtype).eps  # MinMaxScaler returns 1.0000000000000002
+    if X.min() < -rounding or X.max() > 1 + rounding:
         raise ValueError(
             f"init='rbm' needs X between 0 and 1; it is between {X.min():.3g} and "
             f"{X.max():.3g}. Scale it (sklearn.preprocessing.MinMaxScaler), or use "
             "init='random'."
         )
     start = architecture.random_potentials(random_state, X.dtype)[0]
-    rbm = BernoulliRBM(architecture.hidden_sizes[0], random_state=random_state).fit(X)
+    rbm = _fitted_rbm(architecture.hidden_sizes[0], X, weight, random_state)
     coefs, intercepts = start["coefs"], start["intercepts"]
     coefs[0] = np.ascontiguousarray(rbm.components_.T, dtype=X.dtype)
     intercepts[0] = rbm.intercept_hidden_.astype(X.dtype)
     return architecture.repeated(coefs, intercepts)
+
+
+def _fitted_rbm(n_hidden, X, weight, random_state):
+    """Return a BernoulliRBM trained on samples drawn by their weights.
+
+    Batch by batch, since tools that record every `fit` of scikit-learn would take one inside
+    another for the user's.
+    """
+    rbm = BernoulliRBM(n_hidden, batch_size=RBM_BATCH, random_state=random_state)
+    chances = None if weight is None else weight / weight.sum(dtype=np.float64)
+    with config_context(assume_finite=True, skip_parameter_validation=True):
+        for _ in range(RBM_EPOCHS):
+            order = np.arange(X.shape[0])
+            if chances is not None:
+                order = random_state.choice(order, len(order), p=chances)
+            for rows in gen_batches(len(order), RBM_BATCH):
+                rbm.partial_fit(X[order[rows]])
+    return rbm
 
 
 def potentials_from(model, architecture, dtype):

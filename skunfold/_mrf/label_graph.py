@@ -45,6 +45,11 @@ def _edges(label_graph, n, by_value):
         raise ValueError(
             f"label_graph has shape {adjacency.shape}; y has {n} labels, so give ({n}, {n})."
         )
+    if not np.isfinite(adjacency.data).all():
+        raise ValueError(
+            "label_graph holds NaN or infinity; give 0 where there is no edge, and a finite "
+            "number where there is one."
+        )
     adjacency.eliminate_zeros()
     present = (adjacency != 0).astype(int)
     if (present != present.T).nnz:

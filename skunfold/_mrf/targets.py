@@ -36,6 +36,16 @@ def class_weights(class_weight, y, weight):
     return weight * factors.astype(weight.dtype)
 
 
+def _check_indicators(y):
+    """Check that a label indicator matrix, dense or sparse, holds 0 and 1 only."""
+    values = y.data if hasattr(y, "toarray") else y
+    if not ((values == 0) | (values == 1)).all():
+        raise ValueError(
+            f"y is a label indicator matrix that holds {np.unique(values).tolist()}; give 1 for "
+            "the labels that are on and 0 for the others, such as (y > 0).astype(int)."
+        )
+
+
 @dataclass(frozen=True)
 class Targets:
     """What the outputs mean: states of a class node, or labels that are on or off.
@@ -58,19 +68,15 @@ class Targets:
                 "of classes, or a label indicator matrix of 0 and 1."
             )
         if kind.startswith("multilabel"):
+            _check_indicators(y)
             return cls(np.arange(y.shape[1]), y.shape[1], class_node=False)
         return cls.of_classes(np.unique(y))
 
     @classmethod
     def of_classes(cls, classes):
         """Return the targets of one class node."""
-        if len(classes) < 2:
-            raise ValueError(
-                f"y holds one class only, {classes.tolist()[0]!r}; a classifier needs two or "
-                "more."
-            )
-        n_outputs = 1 if len(classes) == 2 else len(classes)
-        return cls(classes, n_outputs, class_node=n_outputs > 1)
+        two = len(classes) == 2
+        return cls(classes, 1 if two else len(classes), class_node=not two)
 
     @property
     def multilabel(self):
@@ -87,6 +93,7 @@ class Targets:
                 raise ValueError(
                     f"y has {y.shape[1]} columns; this model was fitted with {self.n_outputs}."
                 )
+            _check_indicators(y)
             y = y.toarray() if hasattr(y, "toarray") else y
             return np.ascontiguousarray(y, dtype=dtype)
         unknown = np.setdiff1d(y, self.classes)

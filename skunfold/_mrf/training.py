@@ -20,6 +20,7 @@ from skunfold._training.objective import L2Penalty, Objective
 from skunfold._training.protocol import Samples
 from skunfold._training.updates import SGD, Adam
 
+USUAL_PATIENCE = 10  # epochs, where n_iter_no_change is infinite
 # "lbfgs" has no update rule of ours, and its state keeps no step size.
 UPDATES = {"adam": Adam, "sgd": SGD, "lbfgs": Adam}
 
@@ -55,11 +56,11 @@ class MRFTraining(TrainedEstimator):
             coupling=self.coupling,
         )
 
-    def _initialise(self, X, targets):
+    def _initialise(self, X, weight, targets):
         """Set the attributes of an untrained network."""
         architecture = self._architecture(targets)
         random_state = check_random_state(self.random_state)
-        potentials = initial_potentials(self.init, architecture, X, random_state)
+        potentials = initial_potentials(self.init, architecture, X, weight, random_state)
         self._begin(targets, potentials)
 
     def _begin(self, targets, potentials):
@@ -84,7 +85,7 @@ class MRFTraining(TrainedEstimator):
         callbacks = EpochCallbacks(self, X, y, weight, self.max_iter)
         callbacks.watch(lambda: self._results(state))
         settings = self._loop_settings(len(samples))
-        with self._objective(samples, settings) as objective:
+        with self._objective() as objective:
             if self.solver == "lbfgs":
                 fit_lbfgs(objective, state, samples, settings, callbacks)
             else:
@@ -112,12 +113,10 @@ class MRFTraining(TrainedEstimator):
             "n_parameters_": sum(p.size for p in state.parameters),
         }
 
-    def _objective(self, samples, settings):
-        """Return the loss with its penalty, which counts once for every batch."""
+    def _objective(self):
+        """Return the mean loss with its penalty."""
         architecture = self._architecture()
-        n_batches = -(-len(samples) // settings.batch_size)
-        strength = self.alpha * n_batches / samples.total_weight
-        penalty = L2Penalty(strength, architecture.coupling_places)
+        penalty = L2Penalty(self.alpha, architecture.coupling_places)
         return Objective(architecture.network, penalty)
 
     def _loop_settings(self, n_samples):
@@ -127,7 +126,8 @@ class MRFTraining(TrainedEstimator):
         # A loss after one update does not fluctuate by chance; after random batches it does.
         if settings.batch_size >= n_samples:
             return settings
-        return replace(settings, patience=max(1, self.n_iter_no_change // 2))
+        n_epochs = USUAL_PATIENCE if np.isinf(self.n_iter_no_change) else self.n_iter_no_change
+        return replace(settings, patience=max(1, n_epochs // 2))
 
     def _split(self, y):
         """Return the rows to train on and, with early stopping, those held out (or None)."""

@@ -16,7 +16,7 @@ def fit_lbfgs(objective, state, train, settings, callbacks=None):
     line search finds nothing better. Arguments are those of `fit_loop`.
     """
     callbacks = callbacks or NoCallbacks()
-    state.status = "running"
+    state.status, state.n_iter = "running", 0
     state.best_parameters = state.parameters
     began = [time.perf_counter()]
 

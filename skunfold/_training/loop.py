@@ -6,8 +6,13 @@ the best parameters. If it has not been for `PATIENCE` epochs, the step is halve
 parameters come back; a loss of the training samples fluctuates less, and is given
 `LoopSettings.patience` epochs. Training ends with the best parameters, so never worse than it
 began. Where there is an average of the parameters, it stands for them in all of this.
+
+Training resumes where it stopped, with the step size and the running averages that were left, if
+the monitored loss is still the one that it stopped with. Otherwise the data are others, for which
+a step that was halved many times is too small: both are reset.
 """
 
+import math
 import time
 import warnings
 from dataclasses import dataclass, field
@@ -49,13 +54,21 @@ class TrainingState:
     n_worse: int = 0  # epochs since the best one, or since the step was halved
     n_no_change: int = 0  # epochs since the loss fell by more than the tolerance
     history: list = field(default_factory=list)
-    status: str = "new"  # then "running", "converged", "stopped" or "interrupted"
+    n_iter: int = 0  # epochs since the last fit began
+    status: str = "new"  # then "running", "converged", "stopped", "interrupted", "streaming"
     average: RunningAverage | None = None
 
     @property
     def current_parameters(self):
         """The average of the parameters, or the parameters where there is none."""
         return self.parameters if self.average is None else self.average.values
+
+    def reset(self, learning_rate):
+        """Return to the best parameters with this step size; forget the running averages."""
+        self.parameters, self.n_worse = copies(self.best_parameters), 0
+        self.update.restart(learning_rate)
+        if self.average is not None:
+            self.average.restart(self.parameters)
 
 
 def fit_loop(objective, state, train, settings, valid=None, score=None, callbacks=None):
@@ -105,21 +118,34 @@ def note_interruption(state):
 
 
 def _start(objective, state, train, valid):
-    if state.status not in ("new", "running"):
-        state.n_no_change = 0
-    state.status = "running"
+    """Measure where training begins; reset the step if it continues on other data."""
+    status, state.status, state.n_iter = state.status, "running", 0
     state.best_parameters = state.best_parameters or copies(state.parameters)
     if valid is None:
-        state.best_loss = objective.evaluate(state.best_parameters, train)
+        loss = objective.evaluate(state.best_parameters, train)
     else:
-        state.best_loss, _ = objective.evaluate_with_output(state.best_parameters, valid)
+        loss, _ = objective.evaluate_with_output(state.best_parameters, valid)
+    # Up to rounding, since the number of workers changes the order of sums.
+    rounding = np.sqrt(np.finfo(state.parameters[0].dtype).eps)
+    same_data = math.isclose(loss, state.best_loss, rel_tol=rounding, abs_tol=rounding**2)
+    if status not in ("new", "streaming") and not same_data:
+        state.reset(state.update.initial_rate)
+    if status != "running" or not same_data:
+        state.n_no_change = 0
+    state.best_loss = loss
 
 
 def train_once(objective, state, train, settings):
-    """Train for one epoch that nothing judges: its parameters are the best, come what may."""
+    """Train for one epoch that nothing judges: its parameters are the best, come what may.
+
+    A step size that a fit has reduced is reset: nothing here would say that it is too small.
+    """
     began = time.perf_counter()
-    if state.best_parameters:
+    if state.update.learning_rate < state.update.initial_rate:
+        state.reset(state.update.initial_rate)
+    elif state.best_parameters:
         state.parameters = copies(state.best_parameters)
+    state.status = "streaming"
     state.best_loss = loss = train_epoch(objective, state, train, settings)
     state.best_parameters = copies(state.parameters)
     entry = {"loss": loss, "learning_rate": state.update.learning_rate}
@@ -152,6 +178,7 @@ def write_history(state, settings, entry, seconds):
         name: value * settings.loss_unit if name.endswith("loss") else value
         for name, value in entry.items()
     }
+    state.n_iter += 1
     state.history.append({"epoch": len(state.history) + 1, **entry, "seconds": seconds})
     if settings.verbose:
         print(line_of(state.history[-1]))
@@ -192,10 +219,7 @@ def _judge(state, monitored, settings, patience):
     else:
         state.n_worse += 1
         if state.n_worse >= patience or not np.isfinite(monitored):
-            state.update.shrink()
-            state.parameters, state.n_worse = copies(state.best_parameters), 0
-            if state.average is not None:
-                state.average.restart(state.parameters)
+            state.reset(state.update.learning_rate / 2)
     if state.n_no_change >= settings.n_iter_no_change:
         state.status = "converged"
 

@@ -15,7 +15,7 @@ from skunfold._training.updates import SGD, Adam, ExponentiatedGradient, Multipl
 RULES = {cls.__name__: cls for cls in (Adam, ExponentiatedGradient, MultiplicativeUpdate, SGD)}
 SETTINGS = (bool, int, float, str, np.generic)
 EPOCH = {"epoch", "loss", "seconds"}
-STATUSES = ("new", "running", "converged", "stopped", "interrupted")
+STATUSES = ("new", "running", "converged", "stopped", "interrupted", "streaming")
 _MT19937_WORDS = 624
 
 
@@ -30,6 +30,7 @@ def to_data(settings, state):
         "n_worse": state.n_worse,
         "n_no_change": state.n_no_change,
         "history": state.history,
+        "n_iter": state.n_iter,
         "status": state.status,
         "update": {"rule": type(state.update).__name__, **vars(state.update)},
         "random_state": state.random_state.get_state(legacy=False),
@@ -49,6 +50,7 @@ def from_data(data):
         n_worse=_count(data["n_worse"]),
         n_no_change=_count(data["n_no_change"]),
         history=[_epoch(entry) for entry in _of_kind(data["history"], list)],
+        n_iter=_count(data.get("n_iter", 0)),  # first files lack it
         status=data["status"],
         average=_average(data["average"], parameters),
     )
@@ -70,10 +72,12 @@ def check_parameters(estimator):
 def _update(values, parameters):
     """Return an update rule that goes on with its step size and running averages."""
     update = RULES[values["rule"]](1.0)
-    found = {name: value for name, value in values.items() if name != "rule"}
+    found = {"initial_rate": values["learning_rate"]} | values  # first files lack it
+    del found["rule"]
     if found.keys() != vars(update).keys():
         raise ValueError("the update rule of its training holds something else than it should")
-    if not 0 < _number(found["learning_rate"]) < math.inf:
+    rates = _number(found["learning_rate"]), _number(found["initial_rate"])
+    if not all(0 < rate < math.inf for rate in rates):
         raise ValueError("the step size of its training is not a positive number")
     _count(found.get("_n_steps", 0))
     if velocities := found.get("_velocities"):

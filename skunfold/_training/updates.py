@@ -2,8 +2,8 @@
 
 Each rule is made for the parameters it is going to move, keeps its running averages, and says
 by ``form`` what it needs of a gradient ("net" or "parts"). ``step`` overwrites the gradients
-too; ``shrink`` halves the step size and forgets the averages. Arrays are worked on in chunks
-that stay in the caches.
+too; ``restart`` sets the step size, `learning_rate`, and forgets the averages; `initial_rate` is
+the step size that it was made with. Arrays are worked on in chunks that stay in the caches.
 """
 
 import numpy as np
@@ -36,11 +36,11 @@ class MultiplicativeUpdate:
     form = "parts"
 
     def __init__(self, learning_rate):
-        self.learning_rate = learning_rate
+        self.initial_rate = self.learning_rate = learning_rate
 
-    def shrink(self):
-        """Halve the exponent."""
-        self.learning_rate /= 2
+    def restart(self, learning_rate):
+        """Set the exponent."""
+        self.learning_rate = learning_rate
 
     def step(self, parameters, gradients):
         """Move the parameters by a list of Parts."""
@@ -70,17 +70,14 @@ class _Adam:
     decay = (0.9, 0.999)
 
     def __init__(self, learning_rate):
-        self.learning_rate = learning_rate
-        self._reset()
+        self.initial_rate = learning_rate
+        self.restart(learning_rate)
 
-    def _reset(self):
+    def restart(self, learning_rate):
+        """Set the learning rate and forget the averages."""
+        self.learning_rate = learning_rate
         self._n_steps = 0
         self._sums = []
-
-    def shrink(self):
-        """Halve the learning rate and start the averages anew."""
-        self.learning_rate /= 2
-        self._reset()
 
     def step(self, parameters, gradients):
         """Move the parameters by a list of arrays."""
@@ -153,12 +150,12 @@ class SGD:
     momentum = 0.9
 
     def __init__(self, learning_rate):
-        self.learning_rate = learning_rate
-        self._velocities = []
+        self.initial_rate = learning_rate
+        self.restart(learning_rate)
 
-    def shrink(self):
-        """Halve the learning rate and forget the velocities."""
-        self.learning_rate /= 2
+    def restart(self, learning_rate):
+        """Set the learning rate and forget the velocities."""
+        self.learning_rate = learning_rate
         self._velocities = []
 
     def step(self, parameters, gradients):

@@ -23,7 +23,7 @@ def classifiers(draw, **fixed):
         "lateral": draw(st.booleans()),
         "label_graph": draw(st.sampled_from([None, "full"])),
         "damping": draw(st.sampled_from([0, 0.3, 0.9])),
-        "alpha": draw(st.sampled_from([0, 0.1, 100])),
+        "alpha": draw(st.sampled_from([0, 0.0005, 1])),
         "solver": draw(st.sampled_from(["adam", "sgd", "lbfgs"])),
         "batch_size": draw(st.sampled_from(["auto", 1, 7, 1000])),
         "learning_rate_init": draw(st.sampled_from([1e-3, 0.1, 1])),

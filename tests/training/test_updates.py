@@ -46,12 +46,12 @@ def test_sgd_with_momentum(gradients):
 
 
 @pytest.mark.parametrize("rule", [Adam, SGD])
-def test_shrink_halves_the_step_and_forgets(rule, gradients):
+def test_restart_sets_the_step_and_forgets(rule, gradients):
     used, fresh = rule(0.2), rule(0.1)
     W = np.ones((3, 2), np.float32)
     g = gradients[0].astype(np.float32)
     used.step([W.copy()], [g.copy()])
-    used.shrink()
+    used.restart(used.learning_rate / 2)
     a, b = W.copy(), W.copy()
     used.step([a], [g.copy()])
     fresh.step([b], [g.copy()])
