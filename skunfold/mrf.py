@@ -66,9 +66,9 @@ default=None
         The potentials that training starts from, the same for all sweeps. "random": as in
         :class:`sklearn.neural_network.MLPClassifier`; lateral couplings start at 0. "rbm": the
         first hidden layer is that of a :class:`sklearn.neural_network.BernoulliRBM` trained on
-        X, which must be between 0 and 1; weighted samples are drawn by their weights. Or a fitted MLPClassifier with
-        ``activation="logistic"`` or unfolded classifier with the same layers; a deeper network
-        repeats its last sweep.
+        X, which must be between 0 and 1; weighted samples are drawn by their weights. Or a
+        fitted MLPClassifier with ``activation="logistic"`` or unfolded classifier with the
+        same layers; a deeper network repeats its last sweep.
 
     alpha : float, default=0.0005
         Strength of the L2 penalty on the couplings, 0 or more: `alpha` / 2 times their sum of
@@ -314,9 +314,9 @@ default=None
         The potentials that training starts from, the same for all sweeps. "random": as in
         :class:`sklearn.neural_network.MLPClassifier`; lateral couplings start at 0. "rbm": the
         first hidden layer is that of a :class:`sklearn.neural_network.BernoulliRBM` trained on
-        X, which must be between 0 and 1; weighted samples are drawn by their weights. Or a fitted MLPClassifier with
-        ``activation="logistic"`` or unfolded classifier with the same layers; a deeper network
-        repeats its last sweep.
+        X, which must be between 0 and 1; weighted samples are drawn by their weights. Or a
+        fitted MLPClassifier with ``activation="logistic"`` or unfolded classifier with the
+        same layers; a deeper network repeats its last sweep.
 
     alpha : float, default=0.0005
         Strength of the L2 penalty on the couplings, 0 or more: `alpha` / 2 times their sum of

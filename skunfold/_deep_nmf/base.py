@@ -291,7 +291,8 @@ class DeepNMFBase(
 
     def _continued(self, X, earlier):
         """Return the predictions of the next samples of a sequence."""
-        return self._shaped(self._predictions(*self._validated_data(X), earlier))
+        X, lengths = self._validated_data(X)
+        return self._shaped(self._predictions(X, lengths, earlier))
 
     def _predictions(self, X, lengths, earlier=None):
         """Return the outputs (n_samples, n_outputs) of checked data."""

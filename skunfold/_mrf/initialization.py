@@ -8,7 +8,6 @@ from sklearn.neural_network import BernoulliRBM
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-
 RBM_EPOCHS = 10
 RBM_BATCH = 10  # samples
 

@@ -41,8 +41,8 @@ def _check_indicators(y):
     values = y.data if hasattr(y, "toarray") else y
     if not ((values == 0) | (values == 1)).all():
         raise ValueError(
-            f"y is a label indicator matrix that holds {np.unique(values).tolist()}; give 1 for "
-            "the labels that are on and 0 for the others, such as (y > 0).astype(int)."
+            f"y is a label indicator matrix that holds {np.unique(values).tolist()}; give 1 "
+            "for the labels that are on and 0 for the others, such as (y > 0).astype(int)."
         )
 
 

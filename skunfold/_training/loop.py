@@ -7,9 +7,9 @@ parameters come back; a loss of the training samples fluctuates less, and is giv
 `LoopSettings.patience` epochs. Training ends with the best parameters, so never worse than it
 began. Where there is an average of the parameters, it stands for them in all of this.
 
-Training resumes where it stopped, with the step size and the running averages that were left, if
-the monitored loss is still the one that it stopped with. Otherwise the data are others, for which
-a step that was halved many times is too small: both are reset.
+Training resumes where it stopped, with the step size and the running averages that were left,
+if the monitored loss is still the one that it stopped with. Otherwise the data are others, for
+which a step that was halved many times is too small: both are reset.
 """
 
 import math

@@ -2,8 +2,8 @@
 
 Each rule is made for the parameters it is going to move, keeps its running averages, and says
 by ``form`` what it needs of a gradient ("net" or "parts"). ``step`` overwrites the gradients
-too; ``restart`` sets the step size, `learning_rate`, and forgets the averages; `initial_rate` is
-the step size that it was made with. Arrays are worked on in chunks that stay in the caches.
+too; ``restart`` sets the step size, `learning_rate`, and forgets the averages; `initial_rate`
+is the first step size. Arrays are worked on in chunks that stay in the caches.
 """
 
 import numpy as np
