@@ -22,6 +22,7 @@ from sklearn.utils.validation import (
 )
 
 from skunfold._fitting import restored_on_failure
+from skunfold._kernels.sparse_rows import canonical
 from skunfold._mrf.constraints import CONSTRAINTS
 from skunfold._mrf.initialization import (
     check_classes_kept,
@@ -59,7 +60,7 @@ class UnfoldedMRFClassifier(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training data, of any range.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Classes (two or more), or a label indicator matrix of 0 and 1.
@@ -73,7 +74,7 @@ class UnfoldedMRFClassifier(
         Raises
         ------
         ValueError
-            If data is sparse, not finite or of one class only, or a parameter does not fit it.
+            If data is not finite or of one class only, or a parameter does not fit it.
         """
         going_on = self.warm_start and hasattr(self, "potentials_")
         with restored_on_failure(self):
@@ -136,7 +137,7 @@ class UnfoldedMRFClassifier(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Data.
 
         Returns
@@ -150,7 +151,7 @@ class UnfoldedMRFClassifier(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Data.
 
         Returns
@@ -165,7 +166,7 @@ class UnfoldedMRFClassifier(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Data.
 
         Returns
@@ -179,7 +180,7 @@ class UnfoldedMRFClassifier(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Data.
 
         Returns
@@ -194,7 +195,7 @@ class UnfoldedMRFClassifier(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Data.
 
         Yields
@@ -210,7 +211,7 @@ class UnfoldedMRFClassifier(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Data.
 
         Yields
@@ -226,7 +227,7 @@ class UnfoldedMRFClassifier(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Data.
 
         Returns
@@ -241,8 +242,15 @@ class UnfoldedMRFClassifier(
         """Check X, y and the weights; return those of samples that have a weight."""
         layer_sizes(self.hidden_layer_sizes)
         X, y = validate_data(
-            self, X, y, reset=reset, dtype=[np.float64, np.float32], multi_output=True
+            self,
+            X,
+            y,
+            reset=reset,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            multi_output=True,
         )
+        X = canonical(X)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if sample_weight is None and self.class_weight is None:
@@ -259,7 +267,8 @@ class UnfoldedMRFClassifier(
 
     def _validated_data(self, X):
         check_is_fitted(self)
-        return validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        options = {"accept_sparse": "csr", "dtype": [np.float64, np.float32]}
+        return canonical(validate_data(self, X, reset=False, **options))
 
     def _fitted_architecture(self):
         """Return the architecture, if the parameters still say what the potentials are of."""
@@ -286,6 +295,7 @@ class UnfoldedMRFClassifier(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         tags.classifier_tags.multi_label = self.class_weight is None
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
