@@ -14,6 +14,7 @@ from skunfold._kernels.deep_nmf import DeepNMF
 from skunfold._kernels.nmf import constant_activations, infer, layers_of
 from skunfold._kernels.numerics import FRESH
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
+from skunfold._kernels.sparse_rows import values_of, with_values
 from skunfold._storage import large_array
 from skunfold._training.protocol import Samples
 
@@ -50,8 +51,9 @@ class Architecture:
 
     def scaled(self, X, work=FRESH):
         """Return X in the units of the computation."""
-        out = work.array("scaled", X.shape, X.dtype)
-        return np.multiply(X, X.dtype.type(1 / self.scale), out=out)
+        values = values_of(X)
+        out = work.array("scaled", values.shape, X.dtype)
+        return with_values(X, np.multiply(values, X.dtype.type(1 / self.scale), out=out))
 
     @property
     def exponents(self):
@@ -92,7 +94,7 @@ class Architecture:
         activations, which are constant without.
         """
         n_components = bases[0].shape[-2]
-        layers = self._layers(bases, len(X))
+        layers = self._layers(bases, X.shape[0])
 
         def fill(out, work, X, factors=None):
             start = self._start(n_components, X.dtype, factors, work)
@@ -100,24 +102,25 @@ class Architecture:
             np.multiply(h, X.dtype.type(self.scale), out=out)
 
         if out is None:
-            out = np.empty((len(X), n_components), X.dtype)
+            out = np.empty((X.shape[0], n_components), X.dtype)
         return map_samples(fill, out, bases[0].size, X, *_given(factors))
 
     def relative_activations(self, X, bases):
         """Return the activations (n, R), begun with the constant, over their mean."""
         n_components = bases[0].shape[-2]
-        layers, start = self._layers(bases, len(X)), self._start(n_components, X.dtype, None)
+        layers = self._layers(bases, X.shape[0])
+        start = self._start(n_components, X.dtype, None)
 
         def fill(out, work, X):
             *_, h = infer(self.scaled(X, work), layers, start, work, self.exponents)
             np.divide(h, h.mean(axis=1, keepdims=True, dtype=np.float64), out=out)
 
-        out = np.empty((len(X), n_components), X.dtype)
+        out = np.empty((X.shape[0], n_components), X.dtype)
         return map_samples(fill, out, bases[0].size, X)
 
     def predictions(self, X, bases, U, out, factors=None):
         """Return the outputs (n, n_outputs) of the network of the given layers, in `out`."""
-        layers = self._layers(bases, len(X))
+        layers = self._layers(bases, X.shape[0])
 
         def fill(out, work, X, factors=None):
             start = self._start(len(U), X.dtype, factors, work)
@@ -129,9 +132,9 @@ class Architecture:
 
     def staged_predictions(self, X, bases, U, n_outputs, factors=None):
         """Yield the outputs after each layer."""
-        H = np.empty((len(X), len(U)), X.dtype)
+        H = np.empty((X.shape[0], len(U)), X.dtype)
         H[:] = self._start(len(U), X.dtype, factors)
-        for layer, exponent in zip(self._layers(bases, len(X)), self.exponents):
+        for layer, exponent in zip(self._layers(bases, X.shape[0]), self.exponents):
 
             def fill(out, work, X, h, layer=layer, exponent=exponent):
                 X = self.scaled(X, work)
@@ -139,7 +142,7 @@ class Architecture:
                     h[:] = h_next
                 self._write_output(out, X, h, U, work)
 
-            out = np.empty((len(X), n_outputs), X.dtype)
+            out = np.empty((X.shape[0], n_outputs), X.dtype)
             yield map_samples(fill, out, bases[0].size, X, H)
 
     def _write_output(self, out, X, h, U, work):
@@ -168,7 +171,7 @@ class Architecture:
         units = (1 / self.scale, 1 / y_scale)
         if self.n_frozen == 0 and not self.recurrence:
             return Samples((X,), y, weight, units=units)
-        h = large_array((len(X), bases[0].shape[-2]), X.dtype)
+        h = large_array((X.shape[0], bases[0].shape[-2]), X.dtype)
         if not self.recurrence:
             self.activations(X, bases[: self.n_frozen], out=h)
         if self.n_trained_layers == 1 and isinstance(self.output, MaskOutput):

@@ -32,6 +32,8 @@ from skunfold._deep_nmf.validation import (
     check_validation_data,
 )
 from skunfold._fitting import restored_on_failure, rows_of
+from skunfold._kernels.sparse_rows import canonical
+from skunfold._sparse_input import check_sparse, takes_sparse
 from skunfold._training.callbacks import CallbackSupportMixin, EpochCallbacks, with_callbacks
 from skunfold._training.loop import train_once
 
@@ -68,8 +70,9 @@ class DeepNMFBase(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Non-negative data; for mask output, mixtures.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Non-negative data; for mask output, mixtures. Sparse if `beta_loss` is
+            "kullback-leibler" or "frobenius".
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Non-negative targets. For mask output, ``n_targets`` sources side by side, each
             with the columns of the last features of X.
@@ -85,7 +88,7 @@ class DeepNMFBase(
             What belongs together, such as the recording that each frame is from. With
             `early_stopping`, whole groups are held out if there is more than one; samples
             like those trained on would show no overfitting. Ignored where `X_val` is given.
-        X_val : array-like of shape (n_val, n_features), default=None
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
             With `early_stopping`, data to monitor instead of a part of X, all of which is then
             trained on.
         y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
@@ -111,7 +114,7 @@ class DeepNMFBase(
             parameter does not fit the data, if validation data comes without `early_stopping`,
             or if `recurrence` is to be trained by several workers (`n_jobs`).
         TypeError
-            If data is sparse.
+            If y is sparse, or X for any other `beta_loss`.
         """
         going_on = self.warm_start and hasattr(self, "bases_")
         validation = check_validation_data(
@@ -195,7 +198,7 @@ class DeepNMFBase(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Non-negative data.
         lengths : array-like of int of shape (n_sequences,), default=None
             As in `fit`; so in all methods.
@@ -298,7 +301,7 @@ class DeepNMFBase(
         """Return the outputs (n_samples, n_outputs) of checked data."""
         bases, U = self._bases_like(X)
         architecture = self._architecture()
-        y = np.empty((len(X), self.n_outputs_), X.dtype)
+        y = np.empty((X.shape[0], self.n_outputs_), X.dtype)
         for rows, factors in in_order(architecture, X, bases, lengths, earlier):
             architecture.predictions(X[rows], bases, U, y[rows], factors)
         return y
@@ -314,7 +317,7 @@ class DeepNMFBase(
         """Return the activations (n_samples, n_components) of checked data."""
         bases, U = self._bases_like(X)
         architecture = self._architecture()
-        h = np.empty((len(X), len(U)), X.dtype)
+        h = np.empty((X.shape[0], len(U)), X.dtype)
         for rows, factors in in_order(architecture, X, bases, lengths):
             architecture.activations(X[rows], bases, h[rows], factors)
         return h
@@ -331,12 +334,12 @@ class DeepNMFBase(
         X, y, weight = self._checked(X, y, sample_weight, self.n_outputs_ if going_on else None)
         if groups is not None:
             groups = np.asarray(groups)
-            if groups.shape != (len(X),):
+            if groups.shape != (X.shape[0],):
                 raise ValueError(
-                    f"groups has the shape {groups.shape}; give one for each of the {len(X)} "
-                    "samples."
+                    f"groups has the shape {groups.shape}; give one for each of the "
+                    f"{X.shape[0]} samples."
                 )
-        lengths = check_lengths(lengths, len(X))
+        lengths = check_lengths(lengths, X.shape[0])
         if weight is None or weight.all():
             return X, y, weight, groups, lengths
         used = weight > 0
@@ -353,16 +356,19 @@ class DeepNMFBase(
             raise TypeError(
                 f"y{suffix} is sparse; DeepNMFRegressor needs dense targets: y.toarray()."
             )
+        check_sparse(X, f"X{suffix}", self.beta_loss)
         X, y = validate_data(
             self,
             X,
             y,
             reset=n_outputs is None,
+            accept_sparse="csr",
             dtype=[np.float64, np.float32],
             multi_output=True,
         )
+        X = canonical(X)
         check_non_negative(X, f"DeepNMFRegressor (argument X{suffix})")
-        y = check_numbers(y, f"y{suffix}", X.dtype).reshape(len(X), -1)
+        y = check_numbers(y, f"y{suffix}", X.dtype).reshape(X.shape[0], -1)
         check_non_negative(y, f"DeepNMFRegressor (argument y{suffix})")
         if n_outputs not in (None, y.shape[1]):
             raise ValueError(
@@ -407,10 +413,16 @@ class DeepNMFBase(
     def _validated_data(self, X, lengths=None):
         check_is_fitted(self)
         self._check_structure()
+        check_sparse(X, "X", self.beta_loss)
         X = validate_data(
-            self, X, dtype=[np.float64, np.float32], ensure_non_negative=True, reset=False
+            self,
+            X,
+            reset=False,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            ensure_non_negative=True,
         )
-        return X, check_lengths(lengths, len(X))
+        return canonical(X), check_lengths(lengths, X.shape[0])
 
     def _bases_like(self, X):
         """Return (list of bases, output bases) in the dtype of X."""
@@ -428,6 +440,7 @@ class DeepNMFBase(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
+        tags.input_tags.sparse = takes_sparse(self.beta_loss)
         tags.target_tags.positive_only = True
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = True

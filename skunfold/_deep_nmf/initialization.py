@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from skunfold._kernels import sparse_nmf
 from skunfold._kernels.nmf import constant_activations, infer, layers_of
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
+from skunfold._kernels.sparse_rows import beside, dense, row_means, rows_scaled, transposed
 
 N_ITERATIONS = 100  # of a factorisation, and of bases alone where activations are given
 
@@ -58,7 +59,7 @@ class WarmStart:
             scale = ((weight / weight.mean()) ** (1 / self.beta)).astype(X.dtype)[:, None]
         if not isinstance(self.init, str):
             return self._from_given(X, y, width, scale)
-        X, y = scale * X, scale * y
+        X, y = rows_scaled(X, scale), scale * y
         if self.init == "random":
             W = self._random(X, self.n_components)
             return W, W[:, -width:] if self.masked else self._random(y, self.n_components)
@@ -70,7 +71,7 @@ class WarmStart:
         """Factorise [X | y], the two weighing the same."""
         mean = X.mean() or 1.0  # X may be all zeros
         weight = X.dtype.type(mean / max(y.mean(), np.finfo(y.dtype).tiny))
-        _, components = self._factorise(np.hstack([X, weight * y]), self.n_components)
+        _, components = self._factorise(beside(X, weight * y), self.n_components)
         W, U = np.hsplit(components, [X.shape[1]])
         return np.ascontiguousarray(W), U / weight
 
@@ -78,7 +79,7 @@ class WarmStart:
         """Factorise each source by itself; the residual is what the targets leave of X."""
         if sources is None:
             targets = np.split(y, self.output.n_targets, axis=1)
-            residual = np.maximum(X[:, -width:] - sum(targets), 0)
+            residual = np.maximum(dense(X[:, -width:]) - sum(targets), 0)
             sources = [*targets, residual]
         factors = [
             self._factorise(source, size)
@@ -93,9 +94,9 @@ class WarmStart:
 
     def _factorise(self, data, n_components):
         """Return (activations, components) of one source."""
-        if not data.any():  # a residual of nothing; any bases will do
-            bases = self._random(np.ones_like(data), n_components)
-            return np.zeros((len(data), n_components), data.dtype), bases
+        if data.max() == 0:  # a residual of nothing; any bases will do
+            bases = self._random(np.ones((1, data.shape[1]), data.dtype), n_components)
+            return np.zeros((data.shape[0], n_components), data.dtype), bases
         if self.beta <= 0:  # these divergences are infinite at zero
             data = np.maximum(data, np.finfo(data.dtype).eps * data.mean())
         if self.init == "sparse_nmf":
@@ -110,7 +111,7 @@ class WarmStart:
         # Activations start by the level of their sample alone, not at random, so that a sample
         # of weight 2 is the same as two samples.
         bases = self._random(data, n_components)
-        levels = data.mean(axis=1, keepdims=True) / np.sqrt(data.mean() * n_components)
+        levels = row_means(data) / np.sqrt(data.mean() * n_components)
         start = np.tile(levels.astype(data.dtype), n_components)
         # Where the start is exact, NMF divides the fall of its error, 0, by 0.
         with warnings.catch_warnings(), np.errstate(invalid="ignore"):
@@ -159,7 +160,7 @@ class WarmStart:
             U = W[:, n_features:] * X.dtype.type(self.output_unit)
             return np.ascontiguousarray(W[:, :n_features]), U
         start = constant_activations(np.sqrt(X.mean() / len(W)), len(W), X.dtype)
-        layers = layers_of([W] * N_ITERATIONS, self.beta, self.sparsity, len(X))
+        layers = layers_of([W] * N_ITERATIONS, self.beta, self.sparsity, X.shape[0])
         *_, h = infer(X, layers, start)
         return W, solve_bases(scale * y, scale * h, self.beta)
 
@@ -185,8 +186,8 @@ def solve_bases(X, H, beta):
     # Relative to the level of each sample, so that weights still act as scales.
     H = H + np.finfo(H.dtype).eps * H.mean(axis=1, keepdims=True)
     start = np.sqrt(X.mean()) * np.ones((1, H.shape[1]), X.dtype)
-    data, basis = np.ascontiguousarray(X.T), np.ascontiguousarray(H.T)
-    *_, W = infer(data, layers_of([basis] * N_ITERATIONS, beta, 0, len(data)), start)
+    data, basis = transposed(X), np.ascontiguousarray(H.T)
+    *_, W = infer(data, layers_of([basis] * N_ITERATIONS, beta, 0, data.shape[0]), start)
     return np.ascontiguousarray(W.T)
 
 
@@ -200,5 +201,5 @@ def random_start(X, n_components, random_state):
     W = sparse_nmf.unit_rows(
         random_state.uniform(0.1, 1, (n_components, X.shape[1])).astype(X.dtype)
     )
-    levels = X.mean(axis=1, keepdims=True) * X.dtype.type(X.shape[1] / W.sum())
+    levels = row_means(X) * X.dtype.type(X.shape[1] / W.sum())
     return np.tile(levels, n_components), W

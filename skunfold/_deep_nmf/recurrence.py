@@ -81,12 +81,12 @@ def in_order(architecture, X, bases, lengths, earlier=None, **options):
         None, for all samples at once, without recurrence.
     """
     if not architecture.recurrence:
-        yield slice(0, len(X)), None
+        yield slice(0, X.shape[0]), None
         return
     ends = np.unique(np.cumsum(lengths))
     before = earlier or architecture.before_a_sequence(bases)
-    for start in range(0, len(X), BLOCK):
-        stop = min(start + BLOCK, len(X))
+    for start in range(0, X.shape[0], BLOCK):
+        stop = min(start + BLOCK, X.shape[0])
         factors = architecture.relative_activations(X[start:stop], bases)
         inner_ends = ends[(start < ends) & (ends < stop)]
         for a, b in pairwise([start, *inner_ends, stop]):

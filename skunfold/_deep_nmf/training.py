@@ -18,6 +18,7 @@ from skunfold._deep_nmf.validation import check_sources, group_sizes
 from skunfold._fitting import TrainedEstimator, split_rows
 from skunfold._kernels.divergences import beta_of, divergence
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
+from skunfold._kernels.sparse_rows import values_of
 from skunfold._scaling import power_of_two_scale, weighted_mean
 from skunfold._storage import working_memory
 from skunfold._training.averaging import RunningAverage
@@ -57,8 +58,9 @@ class DeepNMFTraining(TrainedEstimator):
 
     def _rows_to_initialise_from(self, rows, X):
         """Return the rows of X to train on, or some of them where they take too much memory."""
-        n = max(1, working_memory() // (INITIALISATION_COPIES * X[:1].nbytes))
-        n_rows = len(X) if isinstance(rows, slice) else len(rows)
+        row_bytes = max(values_of(X).nbytes // X.shape[0], 1)
+        n = max(1, working_memory() // (INITIALISATION_COPIES * row_bytes))
+        n_rows = X.shape[0] if isinstance(rows, slice) else len(rows)
         if n_rows <= n:
             return rows
         chosen = check_random_state(self.random_state).choice(n_rows, n, replace=False)
@@ -67,7 +69,7 @@ class DeepNMFTraining(TrainedEstimator):
     def _initialise(self, X, y, weight, *, sources):
         """Set the attributes of an untrained network."""
         sizes = self._group_sizes()
-        sources = check_sources(sources, X, sizes, self.output)
+        sources = check_sources(sources, X, sizes, self.output, self.beta_loss)
         network = getattr(self.init, "estimator", self.init)  # out of a FrozenEstimator
         if isinstance(network, DeepNMFTraining):
             self._take_over(network, X, y)
@@ -271,7 +273,7 @@ class DeepNMFTraining(TrainedEstimator):
     def _set_untrained_results(self, X, y, weight, lengths):
         """Set what training would have set."""
         architecture, beta = self._architecture(), beta_of(self.training_loss)
-        losses, unit = np.empty(len(X)), y.dtype.type(1 / self.target_scale_)
+        losses, unit = np.empty(X.shape[0]), y.dtype.type(1 / self.target_scale_)
         arrays, projections = self._layer_arrays(), getattr(self, "projections_", [])
         for block, factors in in_order(architecture, X, arrays, lengths):
             for part in gen_batches(block.stop - block.start, UNTRAINED_BATCH):

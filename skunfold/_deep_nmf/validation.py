@@ -6,6 +6,9 @@ import numpy as np
 from joblib import effective_n_jobs
 from sklearn.utils.validation import check_array
 
+from skunfold._kernels.sparse_rows import canonical
+from skunfold._sparse_input import check_sparse
+
 
 def group_sizes(n_components, output, n_targets):
     """Return the components of each source group, a tuple of int."""
@@ -56,7 +59,7 @@ def check_mask_targets(y, X, n_targets):
         )
 
 
-def check_sources(sources, X, sizes, output):
+def check_sources(sources, X, sizes, output, beta_loss):
     """Return the list of source features in the dtype of X, or None."""
     if sources is None:
         return None
@@ -66,10 +69,10 @@ def check_sources(sources, X, sizes, output):
             f"the {len(sizes)} source groups of output='mask', targets first, the residual "
             "last; or None."
         )
-    sources = [
-        check_array(s, dtype=X.dtype, ensure_non_negative=True, input_name="sources")
-        for s in sources
-    ]
+    for source in sources:
+        check_sparse(source, "An array of sources", beta_loss)
+    checks = {"accept_sparse": "csr", "ensure_non_negative": True, "input_name": "sources"}
+    sources = [canonical(check_array(s, dtype=X.dtype, **checks)) for s in sources]
     for source in sources:
         if source.shape[1] != X.shape[1]:
             raise ValueError(

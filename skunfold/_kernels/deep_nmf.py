@@ -49,6 +49,7 @@ class DeepNMF:
     def forward(self, prepared, X, h=None):
         """Return y_hat (n, n_outputs) and the tape, for X (n, F) and activations h (n, R)."""
         layers, U = prepared
+        layers = [layer.suited_to(X) for layer in layers]
         if h is None:
             h = constant_activations(self.start, U.shape[0], X.dtype)
         tapes, previous, data = [], None, None
@@ -59,7 +60,7 @@ class DeepNMF:
             h, tape = layer.forward(data, h, work, exponent)
             tapes.append(tape)
         y_hat, output_tape = self.output.forward(X, h, U, self.work.scope("output"))
-        return y_hat, (tapes, output_tape)
+        return y_hat, (layers, tapes, output_tape)
 
     def loss(self, y_hat, y):
         """Return the divergence of each sample, (n,)."""
@@ -75,8 +76,8 @@ class DeepNMF:
 
     def backward(self, prepared, tape, g):
         """Return dE/dparameters, a list of arrays like the parameters, from g = dE/dy_hat."""
-        layers, U = prepared
-        tapes, output_tape = tape
+        _, U = prepared
+        layers, tapes, output_tape = tape
         g, dU = self.output.net_adjoint(
             g, U, output_tape, self.work.scope("output"), need_h=bool(layers)
         )
@@ -93,8 +94,8 @@ class DeepNMF:
 
         Every term keeps its sign on the way, so both parts are sums of non-negative terms.
         """
-        layers, U = prepared
-        tapes, output_tape = tape
+        _, U = prepared
+        layers, tapes, output_tape = tape
 
         def through_output(x, work):
             return self.output.adjoint(x, U, output_tape, work, need_h=bool(layers))

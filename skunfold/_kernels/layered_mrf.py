@@ -31,6 +31,7 @@ import numpy as np
 
 from skunfold._kernels.graphs import Graph
 from skunfold._kernels.numerics import FRESH, Workspace, add
+from skunfold._kernels.sparse_rows import dense, transposed_times
 
 
 class Message(NamedTuple):
@@ -159,7 +160,7 @@ class LayeredMRF:
                         w,
                     )
                 fields = [m.field for m in messages.values()]
-                totals[layer] = _sum(bases[layer], fields, len(X))
+                totals[layer] = _sum(bases[layer], fields, X.shape[0])
                 sent[layer].update(messages)
                 if tape is not None:
                     tape.append((weights[layer], messages))
@@ -264,7 +265,7 @@ class LayeredMRF:
     def _prepared(self, parameters, X):
         if isinstance(parameters, Prepared):
             return parameters
-        return self.prepare(parameters, len(X))
+        return self.prepare(parameters, X.shape[0])
 
     def _constant_fields(self, parameters, X, index):
         """Return for each layer the part of its field that no message changes."""
@@ -274,7 +275,7 @@ class LayeredMRF:
 
 
 def input_field(X, W, b, local):
-    """Return x W + b, (n, units).
+    """Return x W + b, (n, units); X may be sparse.
 
     With `local`, X holds f blocks side by side, each with one feature for each label. A label
     sees its own ones, by weights W (f, 1) that all labels share; b is (n_labels,), or (1,).
@@ -289,14 +290,14 @@ def input_field(X, W, b, local):
 def input_adjoint(X, g, W, b, local, work):
     """Return dE by W and b from g = dE/dfield (n, units)."""
     if not local:
-        g_W = work.array("input", W.shape, np.result_type(X, g))
-        return np.matmul(X.T, g, out=g_W), g.sum(axis=0)
+        g_W = work.array("input", W.shape, np.result_type(X.dtype, g))
+        return transposed_times(X, g, out=g_W), g.sum(axis=0)
     g_W = np.einsum("nfl,nl->f", _blocks(X, len(W)), g)[:, None]
     return g_W, g.sum(keepdims=True)[0] if len(b) == 1 else g.sum(axis=0)
 
 
 def _blocks(X, n_blocks):
-    return X.reshape(len(X), n_blocks, -1)
+    return dense(X).reshape(X.shape[0], n_blocks, -1)
 
 
 def softmax(logits):

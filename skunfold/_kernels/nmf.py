@@ -38,17 +38,29 @@ and N = D den / num, the terms are::
                                             dE/dh: D (W V^T)^T
 
 Floors are added, not taken as a maximum: that is faster, and the gradient is exact.
+
+X may be sparse for beta = 1, where A and dE/dv have the pattern of X, and for beta = 2, by Gram
+matrix (`skunfold._kernels.sparse_rows`).
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import issparse
 
 from skunfold._kernels.blocks import gram_matrix
 from skunfold._kernels.numerics import FRESH, Parts, add, floor_of, power, smallest_of
+from skunfold._kernels.sparse_rows import (
+    product_at,
+    times_transposed,
+    transposed_times,
+    values_of,
+    with_values,
+)
 
 
 class LayerTape(NamedTuple):
@@ -64,8 +76,8 @@ class LayerTape(NamedTuple):
 class Reconstruction(NamedTuple):
     """The reconstruction of a block of samples, and the weights that follow from it."""
 
-    v: np.ndarray  # (n, F) or (1, F), floored
-    A: np.ndarray  # (n, F)
+    v: np.ndarray  # (n, F) or (1, F), floored; where X is sparse, its values there
+    A: Any  # (n, F), like X
     B: np.ndarray | None  # (n, F) or (1, F); None where it is one
 
 
@@ -117,6 +129,7 @@ def infer(X, layers, h, work=FRESH, exponents=None):
     out = work.array("h", (X.shape[0], h.shape[1]), X.dtype)
     previous, data = None, None
     for layer, exponent in zip(layers, exponents or repeat(1.0)):
+        layer = layer.suited_to(X)
         if layer is not previous:
             previous, data = layer, layer.data(X, work)
         ratio, _ = layer.growth(data, h, work)
@@ -126,13 +139,12 @@ def infer(X, layers, h, work=FRESH, exponents=None):
 
 def reconstruction(X, h, W, beta, work):
     """Return the Reconstruction of X by h W."""
-    v = np.matmul(h, W, out=work.array("v", (h.shape[0], W.shape[1]), X.dtype))
+    v = product_at(X, h, W, "v", work)
     v += floor_of(X.dtype)
-    if beta == 2:
-        return Reconstruction(v, X, v)
-    A = work.array("A", X.shape, X.dtype)
+    A = work.array("A", values_of(X).shape, X.dtype)
     if beta == 1:
-        return Reconstruction(v, np.divide(X, v, out=A), None)
+        np.divide(values_of(X), v, out=A)
+        return Reconstruction(v, with_values(X, A), None)
     B = power(v, beta - 1, out=work.array("B", v.shape, X.dtype))
     np.divide(B, v, out=A[: len(B)])
     return Reconstruction(v, np.multiply(X, A[: len(B)], out=A), B)
@@ -153,6 +165,19 @@ class _Layer:
     V: np.ndarray  # (R, F); W itself, unless projections have values of their own
     sparsity: float
 
+    def suited_to(self, X):
+        """Return this layer, or for sparse X the same with its matrices as these read them."""
+        return self._for_sparse_rows if issparse(X) else self
+
+    @cached_property
+    def _for_sparse_rows(self):
+        return self._feature_by_feature()
+
+    def _feature_by_feature(self):
+        """Return the same layer with its bases in Fortran order."""
+        W = np.asfortranarray(self.W)
+        return replace(self, W=W, V=np.asfortranarray(self.V) if self._has_projections else W)
+
     def data(self, X, work=FRESH):
         """Return what layers of the same bases need of the samples."""
         return X
@@ -162,7 +187,7 @@ class _Layer:
         raise NotImplementedError
 
     def _adjoint_of_bases(self, x, tape, work, kept):
-        """Return Parts like the array of bases, what goes on to dE/dh by a product, its factor.
+        """Return Parts like the array of bases, and (rising, falling), M for dE/dh: x M^T.
 
         The Parts are those of dE/dW and dE/dV, added up where they are the same bases.
         """
@@ -190,9 +215,9 @@ class _Layer:
         rise_h = work.array("rise_h", x.shape, x.dtype)  # which x may be, from the layer above
         np.multiply(x, factor_h, out=rise_h)
         if rise is not None:
-            rise_h += np.matmul(rise, factor, out=product)
+            rise_h += times_transposed(rise, factor, out=product)
         if fall is not None:
-            fall_h = np.matmul(fall, factor, out=product)
+            fall_h = times_transposed(fall, factor, out=product)
         return Parts(rise_h, fall_h), dW
 
     @property
@@ -222,25 +247,28 @@ class KullbackLeiblerLayer(_Layer):
     def growth(self, data, h, work=FRESH):
         """Return num / den (n, R), and the Reconstruction."""
         terms = reconstruction(data, h, self.W, 1, work)
-        shape = (len(data), len(self.W))
-        ratio = work.array("ratio", shape, data.dtype)
-        return np.matmul(terms.A, self.scaled.T, out=ratio), terms
+        ratio = work.array("ratio", (data.shape[0], len(self.W)), data.dtype)
+        return times_transposed(terms.A, self.scaled, out=ratio), terms
+
+    def _feature_by_feature(self):
+        return replace(super()._feature_by_feature(), scaled=np.asfortranarray(self.scaled))
 
     def _adjoint_of_bases(self, x, tape, work, kept):
-        terms, dtype = tape.terms, x.dtype
-        gradients = self._gradients(work, kept, dtype)
+        terms = tape.terms
+        gradients = self._gradients(work, kept, x.dtype)
         _, rise_V = _bases_and_projections(gradients.pos)
         fall_W, fall_V = _bases_and_projections(gradients.neg)
         N = _through_ratio(x, tape, work)
         fall_by_den = np.einsum("nr,nr->r", N, tape.ratio)[:, None]
         N /= self.den.T
-        np.matmul(N.T, terms.A, out=rise_V)
-        fall_v = np.matmul(N, self.V, out=work.array("fall_v", terms.A.shape, dtype))
-        fall_v *= terms.A
+        transposed_times(N, terms.A, out=rise_V)
+        fall_v = product_at(terms.A, N, self.V, "fall_v", work)
+        fall_v *= values_of(terms.A)
         fall_v /= terms.v
-        np.matmul(tape.h.T, _like_rows(fall_v, tape.h), out=fall_W)
+        fall_v = with_values(terms.A, fall_v)
+        transposed_times(tape.h, _like_rows(fall_v, tape.h), out=fall_W)
         fall_V += fall_by_den / self.den
-        return gradients, (None, fall_v), self.W.T
+        return gradients, (None, fall_v), self.W
 
 
 @dataclass(frozen=True)
@@ -252,7 +280,11 @@ class FrobeniusLayer(_Layer):
     def data(self, X, work=FRESH):
         """Return X and X V^T."""
         shape = (X.shape[0], self.V.shape[0])
-        return X, np.matmul(X, self.V.T, out=work.array("X V^T", shape, X.dtype))
+        return X, times_transposed(X, self.V, out=work.array("X V^T", shape, X.dtype))
+
+    def _feature_by_feature(self):
+        gram = gram_matrix(self.W, self.V) if self.gram is None else self.gram
+        return replace(super()._feature_by_feature(), gram=gram)
 
     def growth(self, data, h, work=FRESH):
         """Return num / den (n, R), and (den, v); v = h W is None where it is not needed."""
@@ -272,7 +304,7 @@ class FrobeniusLayer(_Layer):
         _, rise_V = _bases_and_projections(gradients.pos)
         fall_W, fall_V = _bases_and_projections(gradients.neg)
         N, D = _through_fraction(x, tape, den, work)
-        np.matmul(N.T, X, out=rise_V)
+        transposed_times(N, X, out=rise_V)
         D = _like_rows(D, tape.h)
         if self.gram is not None:
             C = tape.h.T @ D
@@ -281,11 +313,11 @@ class FrobeniusLayer(_Layer):
                 np.matmul(C.T, self.W, out=fall_V)
             else:
                 np.matmul(C + C.T, self.W, out=fall_W)
-            return gradients, (None, D), self.gram.T
+            return gradients, (None, D), self.gram
         np.matmul(D.T, v, out=fall_V)
         fall_v = np.matmul(D, self.V, out=work.array("fall_v", v.shape, dtype))
         fall_W += np.matmul(tape.h.T, fall_v, out=self._product(work, dtype))
-        return gradients, (None, fall_v), self.W.T
+        return gradients, (None, fall_v), self.W
 
 
 @dataclass(frozen=True)
@@ -317,7 +349,7 @@ class BetaLayer(_Layer):
             if dv is not None:
                 product = self._product(work, x.dtype)
                 of_W += np.matmul(tape.h.T, _like_rows(dv, tape.h), out=product)
-        return gradients, through_v, self.W.T
+        return gradients, through_v, self.W
 
     def _adjoint_of_v(self, N, D, terms, work):
         """Return the (rising, falling) parts of dE/dv, (n, F) each; None where zero."""
@@ -357,4 +389,4 @@ def _through_fraction(x, tape, den, work):
 
 def _like_rows(x, other):
     """Sum x over the samples where `other` has one row for all of them."""
-    return x if other.shape[0] == x.shape[0] else x.sum(axis=0, keepdims=True)
+    return x if other.shape[0] == x.shape[0] else x.sum(axis=0)[np.newaxis]

@@ -21,6 +21,7 @@ from functools import reduce
 import numpy as np
 
 from skunfold._kernels.numerics import FRESH, Parts, floor_of
+from skunfold._kernels.sparse_rows import dense
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ class MaskOutput:
         d = np.maximum(n[0], floor_of(h.dtype), out=work.array("d", shape, h.dtype))
         for n_g in n[1:]:
             d += n_g
-        X_over_d = np.divide(X[:, -shape[1] :], d, out=work.array("X_over_d", shape, h.dtype))
+        X_last = dense(X[:, -shape[1] :])
+        X_over_d = np.divide(X_last, d, out=work.array("X_over_d", shape, h.dtype))
         y_hat = work.array("y_hat", (shape[0], self.n_targets * shape[1]), h.dtype)
         for target, y_g in enumerate(np.split(y_hat, self.n_targets, axis=1)):
             np.multiply(n[target], X_over_d, out=y_g)

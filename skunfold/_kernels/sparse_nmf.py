@@ -2,12 +2,19 @@
 
 Minimises, over activations H (n, R) >= 0 and bases W (R, F) >= 0 with rows of unit L2 norm::
 
-    sum over samples of D_beta(X | H W) + sparsity * sum(H)
+    sum over samples of weight * (D_beta(X | H W) + sparsity * sum(H))
 
 The norm is part of the update, so that the penalty cannot be escaped by scaling. With
-A = X v^(beta-2), B = v^(beta-1), v = H W, N = H^T A and P = H^T B::
+A = X v^(beta-2), B = v^(beta-1), v = H W, N = H^T A and P = H^T B, where the rows of H have
+the weights of their samples::
 
     W <- W (N + W rowsum(W P)) / (P + W rowsum(W N)),   then rows to unit norm
+
+In a stream, each batch adds its numerator W (N + ...) and its denominator to a sum in which
+earlier batches count less and less, and W is the quotient of the two sums: the minimum of the
+sum of what bounds the objective of each batch from above (Lefèvre, Bach and Févotte, "Online
+algorithms for nonnegative matrix factorization with the Itakura-Saito divergence", WASPAA
+2011).
 
 Le Roux, Weninger and Hershey, "Sparse NMF - half-baked or well done?" (MERL TR2015-023),
 section 4.
@@ -16,11 +23,16 @@ section 4.
 import numpy as np
 
 from skunfold._kernels.blocks import BlockThreads, PerThread, block_size_for, block_slices
-from skunfold._kernels.divergences import divergence
 from skunfold._kernels.nmf import infer, layers_of, reconstruction
-from skunfold._kernels.numerics import Workspace, floor_of, smallest_of
+from skunfold._kernels.numerics import Workspace, add, floor_of, smallest_of
+from skunfold._kernels.sparse_rows import (
+    divergence_of_product,
+    rows_worth_a_block,
+    transposed_times,
+)
 
 CHECK_EVERY = 10  # iterations between two looks at the loss
+MAX_SHARDS = 8  # each adds up its own sums; their number does not depend on that of the threads
 
 
 def unit_rows(W):
@@ -34,50 +46,144 @@ def unit_rows(W):
     return W / norms
 
 
-def fit(X, H, W, beta, sparsity, *, max_iter, tol, n_fixed=0):
+def without_zeros(W):
+    """Return W without zeros, which no multiplicative update could leave."""
+    return np.maximum(W, W.dtype.type(np.finfo(W.dtype).eps) * W.mean())
+
+
+def fit(
+    X,
+    H,
+    W,
+    beta,
+    sparsity,
+    *,
+    max_iter,
+    tol,
+    n_fixed=0,
+    weight=None,
+    report=None,
+):
     """Update H, in place, and W by turns; return (W, losses, converged).
 
-    The first `n_fixed` rows of W stay as they are; the others must be of unit norm. `losses`
-    holds the objective per sample at every check; the fit has converged when it fell by less
-    than tol times its first value between two checks.
+    The first `n_fixed` rows of W stay as they are; the others must be of unit norm. X (n, F)
+    may be sparse for beta = 1 and 2. Weights of the samples are (n,), not all zero. `losses`
+    holds the objective per sample at every check, and report(number of updates, objective) is
+    told of it; the fit has converged when it fell by less than tol times its first value
+    between two checks.
     """
-    slices = block_slices(len(X), block_size_for(len(X), W.size))
-    workspace = PerThread(Workspace)
     losses: list[float] = []
-    with BlockThreads() as threads:
+    total_weight = X.shape[0] if weight is None else weight.sum(dtype=np.float64)
+    with _Sums(X, H, beta, sparsity, W.size, weight) as sums:
         for iteration in range(max_iter):
             check = iteration % CHECK_EVERY == 0
-
-            def update(rows, W=W, check=check):
-                return _update_block(X[rows], H[rows], W, beta, sparsity, workspace(), check)
-
-            results = threads.map(update, slices)
+            loss, N, P = sums.update(W, check)
             if check:
-                losses.append(sum(loss for loss, _, _ in results) / len(X))
+                losses.append(loss / total_weight)
+                if report is not None:
+                    report(iteration, losses[-1])
                 if len(losses) > 1 and losses[-2] - losses[-1] < tol * losses[0]:
                     return W, losses, True
-            N = np.sum([N for _, N, _ in results], axis=0)
-            P = np.sum([P for _, _, P in results], axis=0)
-            W = np.concatenate([W[:n_fixed], _updated(W, N, P)[n_fixed:]])
+            W = np.concatenate([W[:n_fixed], _quotient(*_terms(W, N, P))[n_fixed:]])
     return W, losses, False
 
 
-def _update_block(X, H, W, beta, sparsity, work, with_loss):
-    """Update H in place; return the objective before that (or None), H^T A and H^T B after."""
-    loss = None
-    if with_loss:
-        loss = divergence(X, H @ W, beta).sum() + sparsity * H.sum(dtype=np.float64)
-    for h in infer(X, layers_of([W], beta, sparsity, len(X)), H, work):
-        H[:] = h
-    _, A, B = reconstruction(X, H, W, beta, work)
-    N = H.T @ A
-    P = np.broadcast_to(H.sum(axis=0)[:, None], W.shape) if B is None else H.T @ B
+def fit_batch(X, H, W, beta, sparsity, sums, *, forget_factor, n_fixed=0, weight=None):
+    """Update W once, by a batch with activations H and earlier ones; return (W, loss, sums).
+
+    H is updated once, in place. `sums` are the numerator and the denominator, (R, F), of the
+    batches before, each weighing `forget_factor` times what the next one does, or None. The
+    loss is the objective of the batch before the update.
+    """
+    with _Sums(X, H, beta, sparsity, W.size, weight) as batch:
+        loss, N, P = batch.update(W, with_loss=True)
+    terms = _terms(W, N, P)
+    if sums is not None:
+        factor = W.dtype.type(forget_factor)
+        terms = tuple(factor * earlier + new for earlier, new in zip(sums, terms))
+    return np.concatenate([W[:n_fixed], _quotient(*terms)[n_fixed:]]), loss, terms
+
+
+def total_divergence(X, H, W, beta, weight=None):
+    """Return D(X | H W) summed over features and, each with its weight, samples."""
+    slices = block_slices(X.shape[0], block_size_for(X.shape[0], W.size))
+
+    def of_block(rows):
+        losses = divergence_of_product(X[rows], H[rows], W, beta)
+        return losses.sum() if weight is None else losses @ weight[rows]
+
+    with BlockThreads() as threads:
+        return float(sum(threads.map(of_block, slices)))
+
+
+class _Sums:
+    """Sums over blocks of samples, while their activations H are updated in place."""
+
+    def __init__(self, X, H, beta, sparsity, n_weights, weight):
+        self._X, self._H, self._weight = X, H, weight
+        self._beta, self._sparsity = beta, sparsity
+        size = rows_worth_a_block(X, block_size_for(X.shape[0], n_weights))
+        slices = block_slices(X.shape[0], size)
+        n_slices = -(-len(slices) // MAX_SHARDS)
+        self._shards = [slices[s] for s in block_slices(len(slices), n_slices)]
+        self._workspace = PerThread(Workspace)
+        self._threads = BlockThreads()
+
+    def __enter__(self):
+        self._threads.__enter__()
+        return self
+
+    def __exit__(self, *exception):
+        self._threads.__exit__(*exception)
+
+    def update(self, W, with_loss):
+        """Update H once; return the objective before (0 without), H^T A and H^T B after."""
+        [layer] = layers_of([W], self._beta, self._sparsity, self._X.shape[0])
+
+        def of_shard(slices):
+            return _added(self._update_block(rows, layer, with_loss) for rows in slices)
+
+        return _added(self._threads.map(of_shard, self._shards))
+
+    def _update_block(self, rows, layer, with_loss):
+        X, H, loss, work = self._X[rows], self._H[rows], 0.0, self._workspace()
+        W = layer.suited_to(X).W
+        weight = None if self._weight is None else self._weight[rows]
+        if with_loss:
+            losses = divergence_of_product(X, H, W, self._beta)
+            losses += self._sparsity * H.sum(axis=1, dtype=np.float64)
+            loss = losses.sum() if weight is None else losses @ weight
+        for h in infer(X, [layer], H, work):
+            H[:] = h
+        weighted = H if weight is None else weight[:, np.newaxis] * H
+        return loss, *self._products(X, H, weighted, W, work)
+
+    def _products(self, X, H, weighted, W, work):
+        """Return H^T A and H^T B of weighted H, (R, F); the latter (R, 1) where B is one."""
+        N = np.empty(W.shape, W.dtype)
+        if self._beta == 2:
+            return transposed_times(weighted, X, out=N), (weighted.T @ H) @ W
+        _, A, B = reconstruction(X, H, W, self._beta, work)
+        transposed_times(weighted, A, out=N)
+        return N, weighted.sum(axis=0)[:, np.newaxis] if B is None else weighted.T @ B
+
+
+def _added(results):
+    """Return the sums of (loss, N, P), in the arrays of the first of them."""
+    loss, N, P = 0.0, None, None
+    for other_loss, other_N, other_P in results:
+        loss += other_loss
+        N, P = add(N, other_N), add(P, other_P)
     return loss, N, P
 
 
-def _updated(W, N, P):
-    """Return the bases after the update above, rows normalised."""
-    numerator = N + W * np.sum(W * P, axis=1, keepdims=True)
-    denominator = P + W * np.sum(W * N, axis=1, keepdims=True)
-    W = W * numerator / np.maximum(denominator, floor_of(W.dtype))
+def _terms(W, N, P):
+    """Return the numerator and the denominator of the update above, (R, F)."""
+    numerator = W * (N + W * np.sum(W * P, axis=1, keepdims=True))
+    return numerator, P + W * np.sum(W * N, axis=1, keepdims=True)
+
+
+def _quotient(numerator, denominator):
+    """Return the bases after the update, rows normalised."""
+    W = numerator / np.maximum(denominator, floor_of(numerator.dtype))
     return unit_rows(np.maximum(W, smallest_of(W.dtype)))

@@ -145,9 +145,9 @@ class Architecture:
         return self._filled(fill, sum(self.hidden_sizes), X, parameters)
 
     def _filled(self, fill, shape, X, parameters):
-        """Return an array of len(X) and that shape, filled block by block."""
-        out = np.empty((len(X), *np.atleast_1d(shape)), X.dtype)
-        prepared = self.network.prepare(parameters, len(X))
+        """Return an array of as many rows as X and that shape, filled block by block."""
+        out = np.empty((X.shape[0], *np.atleast_1d(shape)), X.dtype)
+        prepared = self.network.prepare(parameters, X.shape[0])
 
         def fill_block(out, work, X):
             fill(out, X, prepared)

@@ -22,6 +22,7 @@ from sklearn.utils.validation import (
 )
 
 from skunfold._fitting import restored_on_failure, rows_of
+from skunfold._kernels.sparse_rows import canonical
 from skunfold._mrf.constraints import CONSTRAINTS
 from skunfold._mrf.initialization import (
     check_classes_kept,
@@ -66,7 +67,7 @@ class UnfoldedMRFClassifier(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training data, of any range.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Classes, or a label indicator matrix of 0 and 1. A class whose samples all weigh 0
@@ -144,7 +145,7 @@ class UnfoldedMRFClassifier(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Data.
 
         Returns
@@ -158,7 +159,7 @@ class UnfoldedMRFClassifier(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Data.
 
         Returns
@@ -173,7 +174,7 @@ class UnfoldedMRFClassifier(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Data.
 
         Returns
@@ -187,7 +188,7 @@ class UnfoldedMRFClassifier(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Data.
 
         Returns
@@ -202,7 +203,7 @@ class UnfoldedMRFClassifier(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Data.
 
         Yields
@@ -218,7 +219,7 @@ class UnfoldedMRFClassifier(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Data.
 
         Yields
@@ -234,7 +235,7 @@ class UnfoldedMRFClassifier(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Data.
 
         Returns
@@ -249,8 +250,15 @@ class UnfoldedMRFClassifier(
         """Check and return X, y and the weights, which are None if all are one."""
         layer_sizes(self.hidden_layer_sizes)
         X, y = validate_data(
-            self, X, y, reset=reset, dtype=[np.float64, np.float32], multi_output=True
+            self,
+            X,
+            y,
+            reset=reset,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            multi_output=True,
         )
+        X = canonical(X)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if sample_weight is None and self.class_weight is None:
@@ -266,7 +274,8 @@ class UnfoldedMRFClassifier(
 
     def _validated_data(self, X):
         check_is_fitted(self)
-        return validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        options = {"accept_sparse": "csr", "dtype": [np.float64, np.float32]}
+        return canonical(validate_data(self, X, reset=False, **options))
 
     def _fitted_architecture(self):
         """Return the architecture, if the parameters still say what the potentials are of."""
@@ -293,6 +302,7 @@ class UnfoldedMRFClassifier(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         tags.classifier_tags.multi_label = self.class_weight is None
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -1,0 +1,150 @@
+"""Products with samples that may be sparse, where only their nonzero elements are touched.
+
+Samples X (n, F) are an ndarray, or a csr_array in canonical format; then "the values of X" are
+its stored elements, (n_stored,), and a matrix "like X" has the same pattern. For a dense X they
+are all elements, (n, F). Of a reconstruction v = h W, an update with beta = 1 needs only what
+is divided into X, so v where X has values; with beta = 2 it needs none of it, but X W^T and
+Gram matrices. So nothing here is as large as a dense X, unless X is.
+
+Bases W are (R, F). Sparse data picks their columns, so they are best in Fortran order then; in
+any other, each call makes such a copy first.
+"""
+
+import numpy as np
+from scipy.sparse import csr_array, hstack, issparse
+from scipy.special import kl_div
+
+from skunfold._kernels.divergences import divergence
+from skunfold._kernels.numerics import FRESH, floor_of
+
+CHUNK = 1 << 15  # elements of activations, and of bases, that are gathered at a time
+MOST_ROWS = 8192  # in a block of sparse samples
+
+
+def canonical(X):
+    """Return sparse X, of any format, as a csr_array with sorted indices; dense X as it is.
+
+    The caller's matrix is left as it is, and shares its arrays with the result if it can.
+    """
+    if not issparse(X):
+        return X
+    X = csr_array(X)
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return X
+
+
+def dense(X):
+    """Return X as an ndarray."""
+    return X.toarray() if issparse(X) else X
+
+
+def values_of(X):
+    """Return the values of X: (n, F), or (n_stored,) if it is sparse. It is no copy."""
+    return X.data if issparse(X) else X
+
+
+def with_values(X, values):
+    """Return a matrix like X with other values, which are not copied."""
+    if not issparse(X):
+        return values
+    return csr_array((values, X.indices, X.indptr), shape=X.shape)
+
+
+def row_means(X):
+    """Return the means of the rows of X as a column, (n, 1)."""
+    return X.mean(axis=1).astype(X.dtype, copy=False).reshape(-1, 1)
+
+
+def transposed(X):
+    """Return X^T, as samples."""
+    return X.T.tocsr() if issparse(X) else np.ascontiguousarray(X.T)
+
+
+def beside(X, Y):
+    """Return [X | Y], sparse if X is."""
+    return hstack([X, csr_array(Y)], format="csr") if issparse(X) else np.hstack([X, Y])
+
+
+def rows_scaled(X, factors):
+    """Return X with its rows multiplied by factors: (n, 1), or a scalar."""
+    if not issparse(X):
+        return factors * X
+    of_rows = np.broadcast_to(factors, (X.shape[0], 1))[:, 0]
+    return with_values(X, X.data * np.repeat(of_rows, np.diff(X.indptr)))
+
+
+def product_at(X, h, W, name, work=FRESH):
+    """Return h W where X has values, shaped like these: an array of the workspace.
+
+    Dense X: (n, F), or (1, F) where h (1, R) is the same for all samples.
+    """
+    if not issparse(X):
+        out = work.array(name, (h.shape[0], W.shape[1]), X.dtype)
+        return np.matmul(h, W, out=out)
+    values = work.array(name, X.data.shape, X.dtype)
+    h = np.ascontiguousarray(np.broadcast_to(h, (X.shape[0], h.shape[1])))
+    by_feature = np.ascontiguousarray(W.T)
+    samples, features = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr)), X.indices
+    step = max(1, CHUNK // W.shape[0])
+    of_samples, of_features = np.empty((2, min(step, len(values)), W.shape[0]), X.dtype)
+    for start in range(0, len(values), step):
+        chunk = slice(start, start + step)
+        n = len(values[chunk])
+        np.take(h, samples[chunk], axis=0, out=of_samples[:n], mode="clip")
+        np.take(by_feature, features[chunk], axis=0, out=of_features[:n], mode="clip")
+        np.einsum("kr,kr->k", of_samples[:n], of_features[:n], out=values[chunk])
+    return values
+
+
+def times_transposed(X, W, out):
+    """Return X W^T (n, R), in `out`."""
+    if not issparse(X):
+        return np.matmul(X, W.T, out=out)
+    out[:] = X @ W.T
+    return out
+
+
+def transposed_times(A, B, out):
+    """Return A^T B in `out`, for two matrices (n, any) of which one may be sparse."""
+    if issparse(A):
+        out[:] = A.T @ B
+    elif issparse(B):
+        out[:] = (B.T @ A).T
+    else:
+        np.matmul(A.T, B, out=out)
+    return out
+
+
+def divergence_of_product(X, h, W, beta):
+    """Return D(X | h W) summed over features: (n,), in float64.
+
+    Where X is sparse, beta is 1 or 2, and what v = h W has outside of the pattern of X is the
+    difference of all of it and what it has inside: for beta = 2 the squares, which in all are
+    h (W W^T) h^T, and for beta = 1 the values, in all h rowsum(W).
+    """
+    if not issparse(X):
+        return divergence(X, h @ W, beta)
+    h64, W64 = h.astype(np.float64, copy=False), W.astype(np.float64, copy=False)
+    v = np.maximum(product_at(X, h, W, "v"), floor_of(X.dtype)).astype(np.float64, copy=False)
+    if beta == 1:
+        inside, of_v = kl_div(X.data, v), v
+        of_all = h64 @ W64.sum(axis=1)
+    else:
+        inside, of_v = 0.5 * (X.data - v) ** 2, 0.5 * v**2
+        of_all = 0.5 * np.einsum("nr,nr->n", h64 @ (W64 @ W64.T), h64)
+    samples = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+    inside, of_v = (np.bincount(samples, a, minlength=X.shape[0]) for a in (inside, of_v))
+    return inside + np.maximum(of_all - of_v, 0)
+
+
+def rows_worth_a_block(X, n_rows):
+    """Return that number of rows; of sparse X so many that they have F values, if that is more.
+
+    Sums over blocks are arrays (R, F), and cost as much as that many values do.
+    """
+    if not issparse(X):
+        return n_rows
+    of_each = max(X.nnz / max(X.shape[0], 1), 1)
+    return max(n_rows, min(int(X.shape[1] / of_each), MOST_ROWS))

@@ -1,0 +1,21 @@
+"""Which sparse data the non-negative models take."""
+
+from scipy.sparse import issparse
+
+from skunfold._kernels.divergences import BETA
+
+SPARSE_BETAS = (1.0, 2.0)  # whose updates leave the zeros of the data alone
+
+
+def takes_sparse(beta_loss):
+    """Return whether a model of that divergence takes sparse data."""
+    return BETA.get(beta_loss, beta_loss) in SPARSE_BETAS
+
+
+def check_sparse(X, name, beta_loss):
+    """Raise a TypeError if X is sparse and the divergence needs all of its elements."""
+    if issparse(X) and not takes_sparse(beta_loss):
+        raise TypeError(
+            f"{name} is sparse, but beta_loss={beta_loss!r} needs dense data; give "
+            f"{name}.toarray(), or use 'kullback-leibler' or 'frobenius'."
+        )
