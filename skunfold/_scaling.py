@@ -5,7 +5,8 @@ import numpy as np
 
 def weighted_mean(X, weight=None):
     """Return the mean of all elements, each row with its weight; a float."""
-    return float(np.average(X.mean(axis=1, dtype=np.float64), weights=weight))
+    means = np.asarray(X.mean(axis=1, dtype=np.float64)).ravel()
+    return float(np.average(means, weights=weight))
 
 
 def power_of_two_scale(X, weight=None):

@@ -17,6 +17,11 @@ ESTIMATORS = [
     ),
     DeepNMFRegressor(n_components=4, n_layers=6, solver="mu", init="sparse_nmf", sparsity=0.1),
     DeepNMFRegressor(n_components=4, n_trained_layers=0),
+    *(
+        DeepNMFRegressor(3, n_layers=3, solver="mu", beta_loss=beta, output=output, max_iter=50)
+        for beta in (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
+        for output in ("linear", "mask")
+    ),
     SparseNMF(),
     SparseNMF(n_components=3, sparsity=0.2, beta_loss="frobenius"),
     UnfoldedMeanFieldClassifier(10),

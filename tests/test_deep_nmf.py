@@ -149,6 +149,31 @@ def test_predictions_scale_with_the_data_for_kullback_leibler(mixtures):
     assert_allclose(model.predict(1e3 * X), 1e3 * model.predict(X), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("init", ["nmf", "sparse_nmf", "random", "array"])
+@pytest.mark.parametrize("output", ["linear", "mask"])
+@pytest.mark.parametrize("beta", [0, 0.3, 1, 1.5, 2, 3])
+def test_a_weight_is_repetition(mixtures, beta, output, init):
+    X, y = mixtures
+    weight = np.random.default_rng(0).integers(0, 4, len(X))
+    if init == "array":
+        init = np.random.default_rng(1).uniform(
+            0.1, 1, (4 if output == "linear" else 8, X.shape[1])
+        )
+    for solver in ("eg", "mu", "naive-mu"):
+        model = make_model(
+            output=output,
+            beta_loss=beta,
+            init=init,
+            solver=solver,
+            sparsity=0.1,
+            batch_size=1000,
+        )
+        weighted = clone(model).fit(X, y, sample_weight=weight)
+        repeated = clone(model).fit(np.repeat(X, weight, axis=0), np.repeat(y, weight, axis=0))
+        assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-8)
+        assert_allclose(weighted.loss_, repeated.loss_, rtol=1e-8)
+
+
 def test_a_sample_of_weight_two_is_two_samples(mixtures):
     X, y = mixtures
     weight = np.random.default_rng(0).integers(0, 3, len(X))

@@ -77,9 +77,9 @@ class DeepNMFBase(
             Non-negative targets. For mask output, ``n_targets`` sources side by side, each
             with the columns of the last features of X.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples, 0 or more, not all 0. They weigh the training loss and, by
-            scaling rows, the initialisation: the same as repeated samples if `beta_loss` is
-            "kullback-leibler" or there is no `sparsity`.
+            Weights of the samples, 0 or more, not all 0, in the training loss and in the
+            initialisation. An integer weight is the same as so many copies of the sample,
+            where all samples are one batch.
         sources : list of array-like of shape (n_samples_i, n_features), default=None
             For mask output: features of each source group alone, targets first, the residual
             last, to initialise the bases from. They need not be samples of X. By default the

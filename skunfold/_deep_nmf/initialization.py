@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.decomposition import NMF
+from sklearn.decomposition import non_negative_factorization
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from skunfold._kernels import sparse_nmf
+from skunfold._kernels import sparse_nmf, weighted_nmf
 from skunfold._kernels.nmf import constant_activations, infer, layers_of
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
-from skunfold._kernels.sparse_rows import beside, dense, row_means, rows_scaled, transposed
+from skunfold._kernels.sparse_rows import beside, dense, row_means, transposed
+from skunfold._scaling import weighted_mean
 
 N_ITERATIONS = 100  # of a factorisation, and of bases alone where activations are given
 
@@ -50,39 +51,38 @@ class WarmStart:
     def bases(self, X, y, sources=None, weight=None):
         """Return (W, U) for X (n, F), y (n, n_outputs) and each group's own features.
 
-        Weights of the samples scale their rows: D(c x | c v) = c^beta D(x | v). For beta = 0,
-        where that is 1, the factorisations ignore them.
+        The weights (n,) are those of the samples of X and y, or None.
         """
         width = y.shape[1] // self.output.n_targets
-        scale = X.dtype.type(1)
-        if weight is not None and self.beta > 0:
-            scale = ((weight / weight.mean()) ** (1 / self.beta)).astype(X.dtype)[:, None]
         if not isinstance(self.init, str):
-            return self._from_given(X, y, width, scale)
-        X, y = rows_scaled(X, scale), scale * y
+            return self._from_given(X, y, width, weight)
         if self.init == "random":
-            W = self._random(X, self.n_components)
-            return W, W[:, -width:] if self.masked else self._random(y, self.n_components)
+            W = self._random(X, self.n_components, weight)
+            if self.masked:
+                return W, W[:, -width:]
+            return W, self._random(y, self.n_components, weight)
         if self.masked:
-            return self._by_source(X, y, sources, width)
-        return self._joint(X, y)
+            return self._by_source(X, y, sources, width, weight)
+        return self._joint(X, y, weight)
 
-    def _joint(self, X, y):
-        """Factorise [X | y], the two weighing the same."""
-        mean = X.mean() or 1.0  # X may be all zeros
-        weight = X.dtype.type(mean / max(y.mean(), np.finfo(y.dtype).tiny))
-        _, components = self._factorise(beside(X, weight * y), self.n_components)
+    def _joint(self, X, y, weight):
+        """Factorise [X | y], the two counting the same."""
+        mean = weighted_mean(X, weight) or 1.0  # X may be all zeros
+        unit = X.dtype.type(mean / max(weighted_mean(y, weight), np.finfo(y.dtype).tiny))
+        _, components = self._factorise(beside(X, unit * y), self.n_components, weight)
         W, U = np.hsplit(components, [X.shape[1]])
-        return np.ascontiguousarray(W), U / weight
+        return np.ascontiguousarray(W), U / unit
 
-    def _by_source(self, X, y, sources, width):
+    def _by_source(self, X, y, sources, width, weight):
         """Factorise each source by itself; the residual is what the targets leave of X."""
-        if sources is None:
+        if sources is not None:
+            weight = None  # they are other samples
+        else:
             targets = np.split(y, self.output.n_targets, axis=1)
             residual = np.maximum(dense(X[:, -width:]) - sum(targets), 0)
             sources = [*targets, residual]
         factors = [
-            self._factorise(source, size)
+            self._factorise(source, size, weight)
             for source, size in zip(sources, self.group_sizes)
             if size
         ]
@@ -90,48 +90,51 @@ class WarmStart:
         if W.shape[1] == X.shape[1]:
             return W, W[:, -width:]
         activations = np.concatenate([h for h, _ in factors], axis=1)
-        return solve_bases(X, activations, self.beta), W
+        return solve_bases(X, activations, self.beta, weight), W
 
-    def _factorise(self, data, n_components):
+    def _factorise(self, data, n_components, weight):
         """Return (activations, components) of one source."""
         if data.max() == 0:  # a residual of nothing; any bases will do
-            bases = self._random(np.ones((1, data.shape[1]), data.dtype), n_components)
+            bases = self._random(np.ones((1, data.shape[1]), data.dtype), n_components, None)
             return np.zeros((data.shape[0], n_components), data.dtype), bases
+        mean = weighted_mean(data, weight)
         if self.beta <= 0:  # these divergences are infinite at zero
-            data = np.maximum(data, np.finfo(data.dtype).eps * data.mean())
+            data = np.maximum(data, data.dtype.type(np.finfo(data.dtype).eps * mean))
+        settings: dict = {"max_iter": N_ITERATIONS, "tol": 1e-4}
         if self.init == "sparse_nmf":
-            return self._factorise_sparsely(data, n_components)
-        model = NMF(
-            n_components,
-            init="custom",
-            solver="mu",
-            beta_loss=self.beta,
-            max_iter=N_ITERATIONS,
-        )
+            H, W = random_start(data, n_components, self.random_state)
+            settings["weight"] = weight
+            W, _, _ = sparse_nmf.fit(data, H, W, self.beta, self.sparsity, **settings)
+            return H, W
         # Activations start by the level of their sample alone, not at random, so that a sample
         # of weight 2 is the same as two samples.
-        bases = self._random(data, n_components)
-        levels = row_means(data) / np.sqrt(data.mean() * n_components)
+        bases = self._random(data, n_components, weight)
+        levels = row_means(data) / np.sqrt(mean * n_components)
         start = np.tile(levels.astype(data.dtype), n_components)
-        # Where the start is exact, NMF divides the fall of its error, 0, by 0.
+        if weight is not None:
+            return weighted_nmf.fit(data, start, bases, weight, self.beta, **settings)
+        # The function, since tools that record every `fit` of scikit-learn would take one
+        # inside another for the user's. Where the start is exact, it divides 0 by 0.
         with warnings.catch_warnings(), np.errstate(invalid="ignore"):
             warnings.simplefilter("ignore", ConvergenceWarning)
-            activations = model.fit_transform(data, W=start, H=bases)
-        return activations, model.components_
+            activations, components, _ = non_negative_factorization(
+                data,
+                start,
+                bases,
+                n_components,
+                init="custom",
+                solver="mu",
+                beta_loss=self.beta,
+                **settings,
+            )
+        return activations, components
 
-    def _factorise_sparsely(self, data, n_components):
-        H, W = random_start(data, n_components, self.random_state)
-        W, _, _ = sparse_nmf.fit(
-            data, H, W, self.beta, self.sparsity, max_iter=N_ITERATIONS, tol=1e-4
-        )
-        return H, W
-
-    def _random(self, data, n_components):
-        scale = np.sqrt(data.mean() / n_components)
+    def _random(self, data, n_components, weight):
+        scale = np.sqrt(weighted_mean(data, weight) / n_components)
         normal = self.random_state.standard_normal((n_components, data.shape[1]))
         return (scale * np.abs(normal)).astype(data.dtype)
 
-    def _from_given(self, X, y, width, scale):
+    def _from_given(self, X, y, width, weight):
         """Take bases from fitted NMFs or arrays; find output bases where they have none."""
         several = isinstance(self.init, list | tuple) and not any(map(_is_row, self.init))
         given = list(self.init) if several else [self.init]
@@ -159,10 +162,11 @@ class WarmStart:
         if W.shape[1] > n_features:
             U = W[:, n_features:] * X.dtype.type(self.output_unit)
             return np.ascontiguousarray(W[:, :n_features]), U
-        start = constant_activations(np.sqrt(X.mean() / len(W)), len(W), X.dtype)
+        level = np.sqrt(weighted_mean(X, weight) / len(W))
+        start = constant_activations(level, len(W), X.dtype)
         layers = layers_of([W] * N_ITERATIONS, self.beta, self.sparsity, X.shape[0])
         *_, h = infer(X, layers, start)
-        return W, solve_bases(scale * y, scale * h, self.beta)
+        return W, solve_bases(y, h, self.beta, weight)
 
 
 def initial_bases(warm_start, X, y, sources, weight):
@@ -178,15 +182,18 @@ def _components_of(item, dtype):
     return check_array(item, dtype=dtype, ensure_non_negative=True, input_name="init")
 
 
-def solve_bases(X, H, beta):
+def solve_bases(X, H, beta, weight):
     """Return the bases W (R, F) that bring H W near X (n, F), for activations H (n, R).
 
-    With data and bases transposed, this is inference of activations.
+    With data and bases transposed, this is inference of activations, and weights of the samples
+    (or None) those of features, which projections carry.
     """
-    # Relative to the level of each sample, so that weights still act as scales.
     H = H + np.finfo(H.dtype).eps * H.mean(axis=1, keepdims=True)
-    start = np.sqrt(X.mean()) * np.ones((1, H.shape[1]), X.dtype)
+    level = np.sqrt(weighted_mean(X, weight))
+    start = constant_activations(level, H.shape[1], X.dtype)
     data, basis = transposed(X), np.ascontiguousarray(H.T)
+    if weight is not None:
+        basis = np.stack([basis, weight / weight.mean() * basis])
     *_, W = infer(data, layers_of([basis] * N_ITERATIONS, beta, 0, data.shape[0]), start)
     return np.ascontiguousarray(W.T)
 
