@@ -51,7 +51,8 @@ def fit(X, H, W, weight, beta, *, max_iter, tol):
 
 
 def _error(X, H, W, weight, beta):
-    return np.sqrt(2 * (divergence_of_product(X, H, W, beta) @ weight))
+    divergence = divergence_of_product(X, H, W, beta) @ weight
+    return np.sqrt(max(2 * divergence, 0))  # which rounding may bring below zero
 
 
 def _growth(terms, beta):
