@@ -2,6 +2,8 @@
 
 import numpy as np
 
+SMALLEST, LARGEST = 1e-100, 1e100  # means of data
+
 
 def weighted_mean(X, weight=None):
     """Return the mean of all elements, each row with its weight; a float."""
@@ -9,11 +11,34 @@ def weighted_mean(X, weight=None):
     return float(np.average(means, weights=weight))
 
 
-def power_of_two_scale(X, weight=None):
+def power_of_two_scale(X, weight=None, name="X"):
     """Return the power of two next to the mean of X, a float; 1 for data of zeros.
 
     Data divided by it has a mean of about one, whatever its unit, so that floors and
-    gradients stay within the range of the dtype; and the division is exact.
+    gradients stay within the range of the dtype; and the division is exact. Means whose powers,
+    in which losses are, would leave the range are refused.
     """
-    mean = weighted_mean(X, weight)
-    return float(2.0 ** np.round(np.log2(mean))) if mean > 0 else 1.0
+    with np.errstate(over="ignore"):
+        mean = weighted_mean(X, weight)
+    smallest = max(SMALLEST, float(np.finfo(X.dtype).tiny))
+    if mean and not smallest <= mean <= LARGEST:
+        raise ValueError(
+            f"{name} has a mean of {mean:.3g}, too near to the end of the range of {X.dtype}; "
+            f"scale it to a mean between {smallest:.3g} and {LARGEST:.3g}."
+        )
+    scale = float(2.0 ** np.round(np.log2(mean))) if mean > 0 else 1.0
+    check_range(X, scale, name)
+    return scale
+
+
+def check_range(X, scale, name):
+    """Check that no element is so much larger than the scale that its powers leave the range.
+
+    A fourth root is left to the models: losses hold squares, and gradients products of these.
+    """
+    largest, bound = float(X.max()), float(np.finfo(X.dtype).max) ** 0.25
+    if largest / scale > bound:
+        raise ValueError(
+            f"{name} holds {largest:.3g}, which is more than {bound:.2g} times the mean of the "
+            f"training data, {scale:.3g}, and too much for {X.dtype}; scale it."
+        )

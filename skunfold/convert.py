@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.decomposition import NMF
+from sklearn.decomposition import NMF, MiniBatchNMF
 from sklearn.neural_network import BernoulliRBM, MLPClassifier
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_array
 
+from skunfold._given import check_given
 from skunfold._mrf.base import UnfoldedMRFClassifier
-from skunfold._mrf.initialization import potentials_from
+from skunfold._mrf.initialization import check_logistic, potentials_from
 from skunfold._mrf.targets import Targets
 from skunfold.deep_nmf import DeepNMFRegressor
 from skunfold.mrf import UnfoldedBPClassifier, UnfoldedMeanFieldClassifier
@@ -54,8 +55,10 @@ def mlp_to_mean_field(
 
     Raises
     ------
+    TypeError
+        If `mlp` is of another class.
     ValueError
-        If the network has another activation.
+        If it is not fitted, or has another activation.
 
     Examples
     --------
@@ -68,7 +71,8 @@ def mlp_to_mean_field(
     >>> np.allclose(mlp_to_mean_field(mlp).predict_proba(X), mlp.predict_proba(X))
     True
     """
-    check_is_fitted(mlp)
+    mlp = check_given(mlp, "mlp", MLPClassifier)
+    check_logistic(mlp)
     targets = Targets(mlp.classes_, mlp.n_outputs_, mlp.out_activation_ == "softmax")
     sizes = tuple(W.shape[1] for W in mlp.coefs_[:-1])
     model = UnfoldedMeanFieldClassifier(sizes, n_layers=n_layers, **params)
@@ -91,11 +95,13 @@ def mean_field_to_mlp(model: UnfoldedMeanFieldClassifier, **params: Any) -> MLPC
 
     Raises
     ------
+    TypeError
+        If `model` is of another class.
     ValueError
-        If the model has more sweeps, or labels that share weights; no MLPClassifier does the
-        same.
+        If it is not fitted, or has more sweeps, or labels that share weights; no MLPClassifier
+        does the same.
     """
-    check_is_fitted(model)
+    model = check_given(model, "model", UnfoldedMeanFieldClassifier)
     if len(model.potentials_) != 1:
         raise ValueError(
             f"model has n_layers={len(model.potentials_)}; only one sweep is a conventional "
@@ -141,7 +147,15 @@ def mean_field_to_bp(model: UnfoldedMeanFieldClassifier, **params: Any) -> Unfol
     Returns
     -------
     model : UnfoldedBPClassifier
+
+    Raises
+    ------
+    TypeError
+        If `model` is of another class.
+    ValueError
+        If it is not fitted.
     """
+    model = check_given(model, "model", UnfoldedMeanFieldClassifier)
     return _with_rule(model, UnfoldedBPClassifier, params)
 
 
@@ -158,7 +172,15 @@ def bp_to_mean_field(model: UnfoldedBPClassifier, **params: Any) -> UnfoldedMean
     Returns
     -------
     model : UnfoldedMeanFieldClassifier
+
+    Raises
+    ------
+    TypeError
+        If `model` is of another class.
+    ValueError
+        If it is not fitted.
     """
+    model = check_given(model, "model", UnfoldedBPClassifier)
     return _with_rule(model, UnfoldedMeanFieldClassifier, params)
 
 
@@ -181,6 +203,13 @@ def rbm_to_mean_field(
     -------
     model : UnfoldedMeanFieldClassifier
         Its `transform` is that of the machine.
+
+    Raises
+    ------
+    TypeError
+        If `rbm` is of another class.
+    ValueError
+        If it is not fitted.
     """
     return _from_rbm(UnfoldedMeanFieldClassifier, rbm, classes, params)
 
@@ -202,6 +231,13 @@ def rbm_to_bp(rbm: BernoulliRBM, classes: ArrayLike, **params: Any) -> UnfoldedB
     -------
     model : UnfoldedBPClassifier
         Its `transform` is that of the machine.
+
+    Raises
+    ------
+    TypeError
+        If `rbm` is of another class.
+    ValueError
+        If it is not fitted.
     """
     return _from_rbm(UnfoldedBPClassifier, rbm, classes, params)
 
@@ -281,13 +317,18 @@ def weights_to_tables(
 
 
 def nmf_to_deep_nmf(
-    nmf: NMF, X: ArrayLike, *, n_outputs: int | None = None, n_layers: int = 25, **params: Any
+    nmf: NMF | MiniBatchNMF,
+    X: ArrayLike,
+    *,
+    n_outputs: int | None = None,
+    n_layers: int = 25,
+    **params: Any,
 ) -> DeepNMFRegressor:
     """Return a fitted NMF as a deep NMF network of which nothing is trained yet.
 
     Parameters
     ----------
-    nmf : NMF
+    nmf : NMF or MiniBatchNMF
         Fitted; with an L1 penalty or none. `transform` of the network is `n_layers` of its
         multiplicative updates.
     X : array-like of shape (n_samples, n_features)
@@ -307,10 +348,12 @@ def nmf_to_deep_nmf(
 
     Raises
     ------
+    TypeError
+        If `nmf` is of another class.
     ValueError
-        If the NMF has an L2 penalty, or X does not have its features.
+        If it is not fitted or has an L2 penalty, or X does not have its features.
     """
-    check_is_fitted(nmf)
+    nmf = check_given(nmf, "nmf", NMF, MiniBatchNMF)
     if nmf.alpha_W > 0 and nmf.l1_ratio < 1:
         raise ValueError(
             f"nmf has alpha_W={nmf.alpha_W} and l1_ratio={nmf.l1_ratio}; only an L1 penalty "
@@ -344,7 +387,6 @@ def nmf_to_deep_nmf(
 
 def _with_rule(model: UnfoldedMRFClassifier, cls: type, params: dict) -> Any:
     """Return the field of a fitted model with the messages of another class."""
-    check_is_fitted(model)
     own = model.get_params(deep=False)
     names = cls._get_param_names()  # type: ignore[attr-defined]
     shared = {name: own[name] for name in names if name in own}
@@ -354,7 +396,7 @@ def _with_rule(model: UnfoldedMRFClassifier, cls: type, params: dict) -> Any:
 
 def _from_rbm(cls: type, rbm: BernoulliRBM, classes: ArrayLike, params: dict) -> Any:
     """Return the hidden layer of a machine below a class node that is not coupled to it."""
-    check_is_fitted(rbm)
+    rbm = check_given(rbm, "rbm", BernoulliRBM)
     n_hidden = len(rbm.components_)
     model = cls(n_hidden, **params)
     targets = Targets.of_classes(np.unique(classes))

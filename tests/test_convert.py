@@ -3,12 +3,18 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.datasets import load_iris, make_multilabel_classification
 from sklearn.decomposition import NMF
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import BernoulliRBM, MLPClassifier
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import minmax_scale, scale
 
-from skunfold import UnfoldedBPClassifier, UnfoldedMeanFieldClassifier
+from skunfold import DeepNMFRegressor, UnfoldedBPClassifier, UnfoldedMeanFieldClassifier
 from skunfold.convert import (
     bp_to_mean_field,
     mean_field_to_bp,
@@ -165,3 +171,68 @@ def test_what_cannot_be_converted_is_named():
         nmf_to_deep_nmf(nmf, X)
     with pytest.raises(ValueError, match="X has 4 features; with n_outputs=1 this NMF"):
         nmf_to_deep_nmf(NMF(2, max_iter=500).fit(X), X, n_outputs=1)
+
+
+FITTED = {
+    "mlp": (MLPClassifier(3, activation="logistic", max_iter=2), mlp_to_mean_field),
+    "model": (UnfoldedMeanFieldClassifier(3, n_layers=1, max_iter=2), mean_field_to_mlp),
+    "nmf": (NMF(2), lambda model: nmf_to_deep_nmf(model, load_iris().data)),
+    "rbm": (BernoulliRBM(2, n_iter=1), lambda model: rbm_to_bp(model, [0, 1])),
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", FITTED)
+def test_what_is_given_is_named(name):
+    X, y = load_iris(return_X_y=True)
+    model, convert = FITTED[name]
+    with pytest.raises(
+        NotFittedError, match=rf"^{name}, a \w+, is not fitted.*FrozenEstimator"
+    ):
+        convert(model)
+    model = clone(model).fit(X, y)
+    with pytest.raises(
+        TypeError, match=rf"^{name} is a Pipeline; .* {type(model).__name__}.*-1"
+    ):
+        convert(make_pipeline(model).fit(X, y))
+    with pytest.raises(TypeError, match=rf"^{name} is a LinearRegression; give a fitted"):
+        convert(LinearRegression().fit(X, y))
+    X_ = X[:5]
+    expected, frozen = convert(model), convert(FrozenEstimator(model))
+    assert_array_equal(frozen.predict(X_), expected.predict(X_))
+
+
+def test_a_search_is_named():
+    X, y = load_iris(return_X_y=True)
+    search = GridSearchCV(FITTED["mlp"][0], {"alpha": [1]}, cv=2).fit(X, y)
+    with pytest.raises(TypeError, match=r"mlp is a GridSearchCV.*best_estimator_"):
+        mlp_to_mean_field(search)
+
+
+GIVEN = [
+    (DeepNMFRegressor(3), DeepNMFRegressor(3, max_iter=2)),
+    (UnfoldedMeanFieldClassifier(3), UnfoldedMeanFieldClassifier(3, max_iter=2)),
+    (UnfoldedBPClassifier(3), MLPClassifier(3, activation="logistic", max_iter=2)),
+]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(("model", "init"), GIVEN, ids=["deep NMF", "mean field", "BP, MLP"])
+def test_a_search_needs_a_frozen_init(model, init):
+    X, y = load_iris(return_X_y=True)
+    init = clone(init).set_params(random_state=0).fit(X, y)
+    grid = {"max_iter": [2]}
+    search = GridSearchCV(model.set_params(init=init), grid, cv=2, error_score="raise")
+    with pytest.raises(NotFittedError, match=r"^init, a \w+, is not fitted.*FrozenEstimator"):
+        search.fit(X, y)
+    model.set_params(init=FrozenEstimator(init), random_state=0)
+    expected = clone(model).set_params(init=init, max_iter=2).fit(X, y)
+    assert_array_equal(search.fit(X, y).predict(X), expected.predict(X))
+
+
+@pytest.mark.parametrize("model", [DeepNMFRegressor(3), UnfoldedBPClassifier(3)])
+def test_an_init_of_another_kind_is_named(model):
+    X, y = load_iris(return_X_y=True)
+    init = make_pipeline(LogisticRegression()).fit(X, y)
+    with pytest.raises((TypeError, ValueError), match=r"^init[ ,].*Pipeline"):
+        model.set_params(init=init).fit(X, y)

@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+import re
 import signal
 import threading
 import time
@@ -15,7 +16,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.decomposition import NMF
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, GroupShuffleSplit, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -295,6 +296,53 @@ def test_warm_start_goes_on_where_the_fit_stopped(mixtures, averaging):
     assert_allclose(parts.predict(X), whole.predict(X), rtol=1e-10)
     assert_allclose(parts.loss_curve_, whole.loss_curve_, rtol=1e-10)
     assert (parts.n_iter_, len(parts.history_)) == (2, 4)
+
+
+def is_finite_or_refused(call):
+    """Return whether the result of a call is finite, or the range of the data was refused."""
+    try:
+        return np.isfinite(call()).all()
+    except ValueError as error:
+        return re.search("too near to the end of the range|too much for float", str(error))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("beta", [0, 0.5, 1, 2, 3])
+def test_data_at_the_ends_of_the_range_are_fitted_or_refused(mixtures, beta, dtype):
+    X, y = (a.astype(dtype) for a in mixtures)
+    info = np.finfo(dtype)
+    model = make_model(beta_loss=beta, max_iter=2)
+
+    def results_of_fit(X, y):
+        one = clone(model).fit(X, y)
+        return np.append(one.predict(X), one.loss_)
+
+    for unit in (info.max / 100, info.max**0.5, info.tiny**0.5, info.tiny, info.tiny / 1000):
+        for X_unit, y_unit in ((unit, 1), (1, unit), (unit, unit)):
+            data = X * dtype(X_unit), y * dtype(y_unit)
+            assert is_finite_or_refused(lambda data=data: results_of_fit(*data))
+    model.fit(X, y)
+    for factor in (info.max / 100, info.max**0.5, info.tiny):
+        other = X * dtype(factor)
+        assert is_finite_or_refused(lambda other=other: model.predict(other))
+        assert is_finite_or_refused(lambda other=other: model.partial_fit(other, y).predict(X))
+    with pytest.raises(ValueError, match=r"^y holds .* too much for float"):
+        model.partial_fit(X, y * dtype(info.max**0.5))
+
+
+def test_zeros_that_training_cannot_change_are_told(mixtures):
+    X, y = mixtures
+    bases = np.eye(4, 12)
+    with pytest.warns(UserWarning, match=r"init holds 44 zeros.*np\.maximum"):
+        make_model(init=bases, output="mask", n_components=2, max_iter=2).fit(X, y)
+    make_model(init=bases, n_trained_layers=0).fit(X, y)  # plain NMF, where zeros are meant
+
+
+def test_a_column_of_targets_is_flattened_with_a_warning(spectra):
+    X, y = spectra
+    with pytest.warns(DataConversionWarning, match="column-vector"):
+        model = make_model(max_iter=2).fit(X, y[:, :1])
+    assert model.predict(X).shape == (len(X),)
 
 
 def test_a_stream_follows_targets_that_a_fit_did_not_have():

@@ -18,6 +18,7 @@ from sklearn.utils.validation import (
     _check_sample_weight,
     check_is_fitted,
     check_non_negative,
+    column_or_1d,
     validate_data,
 )
 
@@ -33,6 +34,7 @@ from skunfold._deep_nmf.validation import (
 )
 from skunfold._fitting import restored_on_failure, rows_of
 from skunfold._kernels.sparse_rows import canonical
+from skunfold._scaling import check_range
 from skunfold._sparse_input import check_sparse, takes_sparse
 from skunfold._training.callbacks import CallbackSupportMixin, EpochCallbacks, with_callbacks
 from skunfold._training.loop import train_once
@@ -134,6 +136,8 @@ class DeepNMFBase(
             if not going_on:
                 some = self._rows_to_initialise_from(rows, X)
                 self._initialise(*rows_of(some, X, y, weight), sources=sources)
+            if validation:
+                self._check_ranges(validation[0], validation[1], "_val")
             callbacks = EpochCallbacks(self, X, self._shaped(y), weight, self._max_epochs)
             if self._n_trained == 0:
                 self._set_untrained_results(X, y, weight, lengths)
@@ -332,6 +336,8 @@ class DeepNMFBase(
         if going_on:
             self._check_structure()
         X, y, weight = self._checked(X, y, sample_weight, self.n_outputs_ if going_on else None)
+        if going_on:
+            self._check_ranges(X, y)
         if groups is not None:
             groups = np.asarray(groups)
             if groups.shape != (X.shape[0],):
@@ -367,6 +373,8 @@ class DeepNMFBase(
             multi_output=True,
         )
         X = canonical(X)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
         check_non_negative(X, f"DeepNMFRegressor (argument X{suffix})")
         y = check_numbers(y, f"y{suffix}", X.dtype).reshape(X.shape[0], -1)
         check_non_negative(y, f"DeepNMFRegressor (argument y{suffix})")
@@ -384,6 +392,11 @@ class DeepNMFBase(
                 f"sample_weight{suffix} is zero for all samples; give some a weight above 0."
             )
         return X, y, weight
+
+    def _check_ranges(self, X, y, suffix=""):
+        """Check that samples are within the range of what is computed in the fitted units."""
+        check_range(X, self.data_scale_, f"X{suffix}")
+        check_range(y, self.target_scale_, f"y{suffix}")
 
     def _held_out(self, validation, X, y):
         """Check validation data against the checked (X, y); return it in their dtype."""
@@ -422,6 +435,7 @@ class DeepNMFBase(
             dtype=[np.float64, np.float32],
             ensure_non_negative=True,
         )
+        check_range(X, self.data_scale_, "X")
         return canonical(X), check_lengths(lengths, X.shape[0])
 
     def _bases_like(self, X):

@@ -35,6 +35,7 @@ class WarmStart:
     group_sizes: tuple
     beta: float
     sparsity: float
+    trained: bool  # whether layers are
     output_unit: float  # from output bases in the units of the data to those computed with
     random_state: np.random.RandomState
 
@@ -149,6 +150,12 @@ class WarmStart:
                 "what they learned, so within a search or a SpeechEnhancer give their "
                 "components_, or wrap them in sklearn.frozen.FrozenEstimator."
             ) from None
+        if self.trained and not W.all():
+            warnings.warn(
+                f"init holds {np.count_nonzero(W == 0)} zeros, which training cannot change, "
+                "since its updates multiply. If they are to be learned, replace them by small "
+                "positive numbers, such as np.maximum(init, 1e-3 * init.mean())."
+            )
         n_features = X.shape[1]
         widths = [n_features] if self.masked else [n_features, n_features + width]
         if W.shape[0] != self.n_components or W.shape[1] not in widths:

@@ -9,13 +9,14 @@ from joblib import effective_n_jobs
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 from sklearn.utils import check_random_state, gen_batches
-from sklearn.utils.validation import check_is_fitted, check_memory
+from sklearn.utils.validation import check_memory
 
 from skunfold._deep_nmf.architecture import Architecture, joined, parted
 from skunfold._deep_nmf.initialization import WarmStart, initial_bases
 from skunfold._deep_nmf.recurrence import RecurrentObjective, in_order
 from skunfold._deep_nmf.validation import check_sources, group_sizes
 from skunfold._fitting import TrainedEstimator, split_rows
+from skunfold._given import check_given
 from skunfold._kernels.divergences import beta_of, divergence
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
 from skunfold._kernels.sparse_rows import values_of
@@ -70,14 +71,16 @@ class DeepNMFTraining(TrainedEstimator):
         """Set the attributes of an untrained network."""
         sizes = self._group_sizes()
         sources = check_sources(sources, X, sizes, self.output, self.beta_loss)
-        network = getattr(self.init, "estimator", self.init)  # out of a FrozenEstimator
-        if isinstance(network, DeepNMFTraining):
-            self._take_over(network, X, y)
+        if isinstance(getattr(self.init, "estimator", self.init), DeepNMFTraining):
+            wanted = "DeepNMFRegressor"
+            self._take_over(
+                check_given(self.init, "init", DeepNMFTraining, wanted=wanted), X, y
+            )
             return
         scale = power_of_two_scale(X, weight)
         start = float(np.sqrt(weighted_mean(X, weight) / sum(sizes))) or 1.0
         architecture = self._architecture(scale, start)
-        y_scale = scale if self.output == "mask" else power_of_two_scale(y, weight)
+        y_scale = scale if self.output == "mask" else power_of_two_scale(y, weight, "y")
         unit = architecture.output_unit(y_scale)
         warm_start = WarmStart(
             init=self.init,
@@ -85,6 +88,7 @@ class DeepNMFTraining(TrainedEstimator):
             group_sizes=sizes,
             beta=architecture.beta,
             sparsity=architecture.scaled_sparsity,
+            trained=self._n_trained > 0,
             output_unit=unit,
             random_state=check_random_state(self.random_state),
         )
@@ -123,7 +127,6 @@ class DeepNMFTraining(TrainedEstimator):
 
     def _take_over(self, network, X, y):
         """Begin with the layers of another fitted network."""
-        check_is_fitted(network)
         shapes = [
             (self.n_layers, self._group_sizes(), X.shape[1], y.shape[1]),
             (

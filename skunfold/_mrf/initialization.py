@@ -6,7 +6,6 @@ import numpy as np
 from sklearn import config_context
 from sklearn.neural_network import BernoulliRBM
 from sklearn.utils import gen_batches
-from sklearn.utils.validation import check_is_fitted
 
 RBM_EPOCHS = 10
 RBM_BATCH = 10  # samples
@@ -14,7 +13,7 @@ RBM_BATCH = 10  # samples
 
 def initial_potentials(init, architecture, X, weight, random_state):
     """Return the first potentials for `init`, which is described in the estimators."""
-    if isinstance(init, str) and init == "random":
+    if init == "random":
         return architecture.random_potentials(random_state, X.dtype)
     if isinstance(init, str):
         return _pretrained(architecture, X, weight, random_state)
@@ -63,7 +62,6 @@ def potentials_from(model, architecture, dtype):
 
     Deeper networks repeat the last sweep of a model, and so do tied ones use its last sweep.
     """
-    check_is_fitted(model)
     if hasattr(model, "potentials_"):
         given = model.potentials_
     else:

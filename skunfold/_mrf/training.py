@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
+from sklearn.neural_network import MLPClassifier
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skunfold._fitting import TrainedEstimator, rows_of, split_rows
+from skunfold._given import check_given
 from skunfold._mrf.architecture import Architecture
 from skunfold._mrf.initialization import initial_potentials, layer_sizes
 from skunfold._mrf.label_graph import graph_of_labels
@@ -58,9 +60,13 @@ class MRFTraining(TrainedEstimator):
 
     def _initialise(self, X, weight, targets):
         """Set the attributes of an untrained network."""
+        init = self.init
+        if not isinstance(init, str):
+            wanted = "MLPClassifier or unfolded classifier"
+            init = check_given(init, "init", MLPClassifier, MRFTraining, wanted=wanted)
         architecture = self._architecture(targets)
         random_state = check_random_state(self.random_state)
-        potentials = initial_potentials(self.init, architecture, X, weight, random_state)
+        potentials = initial_potentials(init, architecture, X, weight, random_state)
         self._begin(targets, potentials)
 
     def _begin(self, targets, potentials):

@@ -43,7 +43,7 @@ def test_a_weight_is_repetition_for_scikit_learn(start, beta, tol):
 @pytest.mark.parametrize("beta", [1, 2])
 def test_sparse_data(start, beta):
     X, weight, H, W = start
-    X = np.where(X > np.median(X), X, 0)
+    X = np.where(np.median(X) < X, X, 0)
     for actual, expected in zip(
         fit(csr_array(X), H, W, weight, beta, max_iter=30, tol=1e-4),
         fit(X, H, W, weight, beta, max_iter=30, tol=1e-4),
