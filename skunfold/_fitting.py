@@ -3,10 +3,12 @@
 import copy
 import warnings
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import r2_score
 from sklearn.utils import check_random_state
 
 from skunfold._documentation import DocumentedEstimator
@@ -145,6 +147,14 @@ def split_rows(estimator, splitter, n_samples, y=None, groups=None):
             f"early_stopping cannot hold out validation_fraction={fraction} of {n_samples} "
             f"samples; give another fraction, or early_stopping=False ({error})"
         ) from error
+
+
+def r2_of_samples(samples, y_hat):
+    """Return the R^2 of predictions of samples; nan for a single one."""
+    if len(samples) < 2:
+        return float("nan")
+    samples = replace(samples, inputs=(), units=samples.units and samples.units[-1:]).loaded()
+    return float(r2_score(samples.y, y_hat, sample_weight=samples.weight))
 
 
 def rows_of(rows, *arrays):

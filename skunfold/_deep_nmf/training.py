@@ -6,7 +6,6 @@ from numbers import Integral
 
 import numpy as np
 from joblib import effective_n_jobs
-from sklearn.metrics import r2_score
 from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_memory
@@ -15,7 +14,7 @@ from skunfold._deep_nmf.architecture import Architecture, joined, parted
 from skunfold._deep_nmf.initialization import WarmStart, initial_bases
 from skunfold._deep_nmf.recurrence import RecurrentObjective, in_order
 from skunfold._deep_nmf.validation import check_sources, group_sizes
-from skunfold._fitting import TrainedEstimator, split_rows
+from skunfold._fitting import TrainedEstimator, r2_of_samples, split_rows
 from skunfold._given import check_given
 from skunfold._kernels.divergences import beta_of, divergence
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
@@ -185,7 +184,7 @@ class DeepNMFTraining(TrainedEstimator):
         callbacks.watch(lambda: self._results(state))
         with self._shared_objective(samples, sequences) as objective:
             settings = self._loop_settings(len(samples))
-            fit_loop(objective, state, samples, settings, valid, _r2, callbacks)
+            fit_loop(objective, state, samples, settings, valid, r2_of_samples, callbacks)
         self._set_results(state)
         self._warn_if_still_improving(state)
 
@@ -302,11 +301,3 @@ def _n_parameters(bases, U):
     """Return how many distinct parameters the layers and the output have."""
     distinct = sum({id(W): W.size for W in bases}.values())
     return distinct + (0 if np.shares_memory(U, bases[-1]) else U.size)
-
-
-def _r2(samples, y_hat):
-    """Return the R^2 of predictions of samples; nan for a single one."""
-    if len(samples) < 2:
-        return float("nan")
-    samples = replace(samples, inputs=(), units=samples.units and samples.units[-1:]).loaded()
-    return float(r2_score(samples.y, y_hat, sample_weight=samples.weight))

@@ -10,9 +10,18 @@ import numpy as np
 
 from skunfold._training.averaging import RunningAverage
 from skunfold._training.loop import TrainingState
-from skunfold._training.updates import SGD, Adam, ExponentiatedGradient, MultiplicativeUpdate
+from skunfold._training.updates import (
+    SGD,
+    Adam,
+    ExponentiatedGradient,
+    MixedAdam,
+    MultiplicativeUpdate,
+)
 
-RULES = {cls.__name__: cls for cls in (Adam, ExponentiatedGradient, MultiplicativeUpdate, SGD)}
+RULES = {
+    cls.__name__: cls
+    for cls in (Adam, ExponentiatedGradient, MixedAdam, MultiplicativeUpdate, SGD)
+}
 SETTINGS = (bool, int, float, str, np.generic)
 EPOCH = {"epoch", "loss", "seconds"}
 STATUSES = ("new", "running", "converged", "stopped", "interrupted", "streaming")
@@ -80,6 +89,9 @@ def _update(values, parameters):
     if not all(0 < rate < math.inf for rate in rates):
         raise ValueError("the step size of its training is not a positive number")
     _count(found.get("_n_steps", 0))
+    flags = [_of_kind(flag, bool) for flag in _of_kind(found.get("positive", ()), tuple)]
+    if flags and len(flags) != len(parameters):
+        raise ValueError("the update rule of its training is not one of its parameters")
     if velocities := found.get("_velocities"):
         _arrays(velocities, parameters)
     if sums := found.get("_sums"):

@@ -90,9 +90,10 @@ class _Adam:
         corrections = (1 - b**self._n_steps for b in (b1, b2))
         m_weight, s_weight = ((1 - b) / c for b, c in zip((b1, b2), corrections))
         rate = self.learning_rate * m_weight / np.sqrt(s_weight)
-        for W, g, (m, s) in zip(parameters, gradients, self._sums):
-            dtype = W.dtype.type
-            self._prepare(W, g)
+        for i, (W, g, (m, s)) in enumerate(zip(parameters, gradients, self._sums)):
+            dtype, positive = W.dtype.type, self._is_positive(i)
+            if positive:
+                g *= W  # the gradient by log W
             # Gradients that are rounding errors beside the others, or so small that their
             # squares vanish, must not move anything.
             info, rms = np.finfo(W.dtype), np.sqrt(np.vdot(g, g) / max(g.size, 1))
@@ -109,13 +110,15 @@ class _Adam:
                 d += floor
                 np.divide(m_part, d, out=d)
                 d *= dtype(-rate)
-                self._move(w, d)
+                if positive:
+                    np.clip(d, -10, 10, out=d)  # only what rounding has blown up is larger
+                    w *= np.exp(d, out=d)
+                    w += smallest_of(w.dtype)
+                else:
+                    w += d
 
-    def _prepare(self, W, g):
-        """Turn the gradient g of W, in place, into that of what the averages are of."""
-
-    def _move(self, w, d):
-        """Move a chunk of parameters by a chunk of directions."""
+    def _is_positive(self, i):
+        """Return whether parameter i is moved by factors, and so stays positive."""
         raise NotImplementedError
 
 
@@ -130,8 +133,8 @@ class Adam(_Adam):
         The largest typical change of a parameter in one update.
     """
 
-    def _move(self, w, d):
-        w += d
+    def _is_positive(self, i):
+        return False
 
 
 class SGD:
@@ -184,10 +187,24 @@ class ExponentiatedGradient(_Adam):
         The largest typical change of log W in one update.
     """
 
-    def _prepare(self, W, g):
-        g *= W
+    def _is_positive(self, i):
+        return True
 
-    def _move(self, w, d):
-        np.clip(d, -10, 10, out=d)  # only what rounding has blown up is larger
-        w *= np.exp(d, out=d)
-        w += smallest_of(w.dtype)
+
+class MixedAdam(_Adam):
+    """Exponentiated gradient for parameters that stay positive, Adam for the others.
+
+    Parameters
+    ----------
+    learning_rate : float
+        The largest typical change of a free parameter, or of the log of a positive one.
+    positive : sequence of bool
+        Which parameters stay positive.
+    """
+
+    def __init__(self, learning_rate, positive=()):
+        self.positive = tuple(positive)
+        super().__init__(learning_rate)
+
+    def _is_positive(self, i):
+        return self.positive[i]

@@ -1,0 +1,157 @@
+"""The last layer: from the state that inference ends with to the outputs."""
+
+from abc import ABCMeta, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+
+from skunfold._kernels.numerics import floor_of
+from skunfold._kernels.outputs import MaskOutput
+
+FACTORISATION_UPDATES = 100  # of the bases of a mask, for given activations
+
+
+class Readout(BaseEstimator, metaclass=ABCMeta):
+    """From the last state h (n_samples, n_states) to outputs: the base class of your own.
+
+    Attributes
+    ----------
+    positive : tuple of bool or bool
+        Which of its parameters stay positive, as in `Iteration`. Default False.
+    """
+
+    positive: tuple[bool, ...] | bool = False
+
+    @abstractmethod
+    def parameters(
+        self, X: NDArray, y: NDArray, h: NDArray, sample_weight: NDArray | None
+    ) -> tuple[NDArray, ...]:
+        """Return the parameters before training, for the states h that inference ends with."""
+
+    @abstractmethod
+    def read(
+        self, parameters: tuple[NDArray, ...], X: NDArray, h: NDArray
+    ) -> tuple[NDArray, Any]:
+        """Return the outputs (n_samples, n_outputs) and a tape."""
+
+    @abstractmethod
+    def adjoint(
+        self, parameters: tuple[NDArray, ...], tape: Any, g: NDArray
+    ) -> tuple[NDArray, tuple[NDArray, ...]]:
+        """Return the gradients by h and by the parameters, for g like the outputs."""
+
+
+class IdentityReadout(Readout):
+    """The outputs are the state itself; nothing is to be learned."""
+
+    def parameters(self, X, y, h, sample_weight):
+        """Return no parameters, if the targets are shaped like the state."""
+        if y.shape[1] != h.shape[1]:
+            raise ValueError(
+                f"y has {y.shape[1]} columns, but with IdentityReadout the outputs are the "
+                f"{h.shape[1]} states of the iteration; give as many targets, or another "
+                "readout."
+            )
+        return ()
+
+    def read(self, parameters, X, h):
+        """Return the state and no tape."""
+        return h, None
+
+    def adjoint(self, parameters, tape, g):
+        """Return the gradient by h and none by parameters."""
+        return g, ()
+
+
+class LinearReadout(Readout):
+    """Outputs h U + c, with U (n_states, n_outputs) and c (n_outputs,).
+
+    Before training they are the least-squares solution (of minimum norm) for the states that
+    the algorithm ends with.
+    """
+
+    def parameters(self, X, y, h, sample_weight):
+        """Return U and c by weighted least squares."""
+        w = np.ones(len(h)) if sample_weight is None else sample_weight / sample_weight.mean()
+        h_mean, y_mean = (np.average(a, axis=0, weights=w) for a in (h, y))
+        root = np.sqrt(w)[:, np.newaxis]
+        U, *_ = np.linalg.lstsq(root * (h - h_mean), root * (y - y_mean), rcond=1e-6)
+        return U, y_mean - h_mean @ U
+
+    def read(self, parameters, X, h):
+        """Return h U + c and h."""
+        U, c = parameters
+        return h @ U + c, h
+
+    def adjoint(self, parameters, tape, g):
+        """Return the gradients by h, and by U and c."""
+        return g @ parameters[0].T, (tape.T @ g, g.sum(axis=0))
+
+
+class LogitReadout(LinearReadout):
+    """Logits h V + c of classes or labels, of equal probability before training."""
+
+    def parameters(self, X, y, h, sample_weight):
+        """Return zeros."""
+        return np.zeros((h.shape[1], y.shape[1])), np.zeros(y.shape[1])
+
+
+class MaskReadout(Readout):
+    """Shares of the data: targets are the last features times masks that add up to one.
+
+    The states are grouped by source, targets first, the residual (everything else) last. With
+    n_g = h[:, g] U[g], target g is estimated by X_last n_g / sum of all n, where X_last are the
+    last columns of X, as many as a target has. Le Roux, Hershey and Weninger, "Deep NMF for
+    speech separation" (ICASSP 2015), section 2.
+
+    Parameters
+    ----------
+    group_sizes : sequence of int
+        Number of states of each group, which add up to the states of the iteration.
+    n_targets : int, default=1
+        Number of targets side by side in y, each a group; at least 1, at most one fewer than
+        there are groups.
+    """
+
+    positive = (True,)
+
+    def __init__(self, group_sizes: Sequence[int], n_targets: int = 1) -> None:
+        self.group_sizes = group_sizes
+        self.n_targets = n_targets
+
+    @property
+    def _output(self):
+        return MaskOutput(tuple(self.group_sizes), self.n_targets)
+
+    def parameters(self, X, y, h, sample_weight):
+        """Return U (n_states, n_features of a target), by multiplicative least squares."""
+        width, rest = divmod(y.shape[1], self.n_targets)
+        if rest or sum(self.group_sizes) != h.shape[1]:
+            raise ValueError(
+                f"MaskReadout has group_sizes={tuple(self.group_sizes)} and n_targets="
+                f"{self.n_targets}, which do not fit {h.shape[1]} states and {y.shape[1]} "
+                "columns of y; the sizes must add up to the states, and y must have the same "
+                "number of columns for each target."
+            )
+        targets = np.split(y, self.n_targets, axis=1)
+        sources = [*targets, np.maximum(X[:, -width:] - sum(targets), 0)]
+        weight = 1 if sample_weight is None else sample_weight[:, np.newaxis]
+        U = np.ones((h.shape[1], width))
+        for group, source in zip(self._output.groups, sources):
+            H = h[:, group]
+            numerator, gram = (weight * H).T @ source, (weight * H).T @ H
+            for _ in range(FACTORISATION_UPDATES):
+                U[group] *= numerator / (gram @ U[group] + floor_of(h.dtype))
+        return (np.maximum(U, np.finfo(h.dtype).eps * U.mean()),)
+
+    def read(self, parameters, X, h):
+        """Return the estimates (n_samples, n_targets * width) and a tape."""
+        return self._output.forward(X, h, parameters[0])
+
+    def adjoint(self, parameters, tape, g):
+        """Return the gradients by h and by U."""
+        g_h, g_U = self._output.net_adjoint(g, parameters[0], tape)
+        return g_h, (g_U,)

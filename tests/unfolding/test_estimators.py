@@ -1,0 +1,257 @@
+"""Estimators of unfolded iterations: what the loop offers is there for any algorithm."""
+
+import copy
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from guide import module_of_guide
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.datasets import load_iris, make_multilabel_classification
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MaxAbsScaler, scale
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skunfold.unfolding import (
+    BetaDivergence,
+    IdentityReadout,
+    MaskReadout,
+    UnfoldedClassifier,
+    UnfoldedRegressor,
+)
+
+KL_NMF = module_of_guide("unfolded_nmf").KLNMF
+
+
+class RandomISTA(module_of_guide("unfolded_ista").ISTA):
+    """ISTA with random atoms, for data of any number of features."""
+
+    def __init__(self, n_atoms=6, sparsity=0.05):
+        self.n_atoms = n_atoms
+        self.sparsity = sparsity
+
+    def parameters(self, X, y, random_state):
+        self.atoms = random_state.normal(size=(self.n_atoms, X.shape[1]))
+        return super().parameters(X, y, random_state)
+
+
+CHECKED = [
+    UnfoldedRegressor(RandomISTA(), n_layers=3, max_iter=100),
+    UnfoldedRegressor(RandomISTA(), n_layers=3, tied=True, solver="lbfgs", max_iter=50),
+    UnfoldedRegressor(KL_NMF(), n_layers=3, n_trained_layers=2, alpha=1e-4, max_iter=20),
+    UnfoldedClassifier(RandomISTA(12), n_layers=3, learning_rate_init=0.03, alpha=0.01),
+    UnfoldedClassifier(KL_NMF(12), n_layers=2, tied=True, learning_rate_init=0.1),
+]
+
+
+def expected_failures(estimator):
+    if isinstance(estimator, UnfoldedClassifier) and estimator.iteration.non_negative_input:
+        reason = "its data are negative somewhere; it does not heed input_tags.positive_only"
+        checks = "check_class_weight_classifiers", "check_decision_proba_consistency"
+        return dict.fromkeys(checks, reason)
+    return {}
+
+
+@parametrize_with_checks(CHECKED, expected_failed_checks=expected_failures)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+def test_the_guide_keeps_its_word():
+    """ISTA takes at most 30 lines, NMF by Kullback-Leibler divergence at most 20."""
+    for name, n_most in (("unfolded_ista", 30), ("unfolded_nmf", 20)):
+        text = Path(module_of_guide(name).__file__).read_text()
+        lines = text.split("\n\n\n")[-1].splitlines()
+        assert len([line for line in lines if line.strip()]) <= n_most
+        assert "._" not in text
+
+
+@pytest.fixture
+def regressor(ISTA, codes):
+    _, D, _ = codes
+    return UnfoldedRegressor(
+        ISTA(D), readout=IdentityReadout(), n_layers=3, tied=True, max_iter=40, random_state=0
+    )
+
+
+def test_a_few_trained_layers_are_worth_many_of_the_algorithm(regressor, codes):
+    X, _, z = codes
+    algorithm = clone(regressor).set_params(n_trained_layers=0).fit(X, z)
+    trained = clone(regressor).fit(X, z)
+    assert trained.loss_ < algorithm.loss_ / 20
+    untied = clone(regressor).set_params(tied=False).fit(X, z)
+    assert untied.n_parameters_ == 3 * trained.n_parameters_
+    stages = [((y - z) ** 2).sum() for y in trained.staged_predict(X)]
+    assert stages == sorted(stages, reverse=True)
+    assert_array_equal(list(trained.staged_predict(X))[-1], trained.predict(X))
+    assert_array_equal(trained.transform(X), trained.predict(X))
+
+
+@pytest.mark.parametrize("n_trained_layers", [1, 2, 3])
+def test_layers_that_are_not_trained_stay(ISTA, codes, n_trained_layers):
+    X, D, z = codes
+    settings = {"solver": "lbfgs", "max_iter": 10, "tol": 0, "random_state": 0}
+    model = UnfoldedRegressor(ISTA(D), n_layers=3, **settings)
+    plain = clone(model).set_params(n_trained_layers=0).fit(X, z[:, :3])
+    model.set_params(n_trained_layers=n_trained_layers).fit(X, z[:, :3])
+    n_frozen = 4 - n_trained_layers
+    for theta in model.theta_[:n_frozen]:
+        for actual, expected in zip(theta, plain.theta_[0]):
+            assert_array_equal(actual, expected)
+    assert all((t[0] != plain.theta_[0][0]).any() for t in model.theta_[n_frozen:])
+    if n_trained_layers == 1:  # least squares is the best that a readout alone can do
+        assert_allclose(model.loss_, plain.loss_, rtol=1e-6)
+    else:
+        assert model.loss_ < plain.loss_
+
+
+SETTINGS = {
+    "adam": {},
+    "untied": {"tied": False},
+    "sgd": {"solver": "sgd"},
+    "averaging": {"averaging": 0.9, "learning_rate_decay": 0.9},
+    "early stopping": {"early_stopping": True},
+    "penalty": {"alpha": 0.01},
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_warm_starts_and_pickles(regressor, codes, name):
+    X, _, z = codes
+    model = clone(regressor).set_params(tol=0, batch_size=50, **SETTINGS[name])
+    whole = clone(model).set_params(max_iter=6).fit(X, z)
+    parts = clone(model).set_params(max_iter=3, warm_start=True).fit(X, z)
+    parts = pickle.loads(pickle.dumps(parts)).fit(X, z)
+    assert_array_equal(parts.predict(X), whole.predict(X))
+    assert parts.loss_curve_ == whole.loss_curve_
+    assert (parts.n_iter_, len(parts.history_)) == (3, 6)
+
+
+def test_a_stream_is_a_fit_without_judgement(regressor, codes):
+    X, _, z = codes
+    model = clone(regressor).set_params(max_iter=4, tol=0, batch_size=50)
+    whole, parts = clone(model).fit(X, z), clone(model)
+    for _ in range(4):
+        parts.partial_fit(X, z)
+    assert_array_equal(parts.predict(X), whole.predict(X))
+    with pytest.raises(AttributeError, match="has no attribute 'partial_fit'"):
+        clone(model).set_params(solver="lbfgs").partial_fit(X, z)
+
+
+def test_workers_share_the_samples(regressor, codes):
+    X, _, z = codes
+    alone = clone(regressor).set_params(max_iter=5).fit(X, z)
+    shared = clone(regressor).set_params(max_iter=5, n_jobs=2).fit(X, z)
+    assert_allclose(shared.predict(X), alone.predict(X), rtol=1e-9, atol=1e-12)
+
+
+def test_validation_data_and_groups(regressor, codes):
+    X, _, z = codes
+    model = clone(regressor).set_params(early_stopping=True, max_iter=5)
+    model.fit(X[:200], z[:200], X_val=X[200:], y_val=z[200:])
+    half = 0.5 * ((model.predict(X[200:]) - z[200:]) ** 2).sum(axis=1).mean()
+    assert_allclose(model.loss_, half, rtol=1e-9)
+    model.fit(X, z, groups=np.arange(300) // 30)
+    with pytest.raises(ValueError, match="y_val is missing"):
+        model.fit(X, z, X_val=X)
+    with pytest.raises(ValueError, match="early_stopping is False"):
+        clone(regressor).fit(X, z, X_val=X, y_val=z)
+
+
+def test_it_is_searched_over(codes):
+    X, _, z = codes
+    grid = {
+        "unfoldedregressor__iteration__n_atoms": [2, 8],
+        "unfoldedregressor__n_layers": [1, 3],
+        "unfoldedregressor__tied": [True],
+    }
+    model = UnfoldedRegressor(RandomISTA(), max_iter=5, random_state=0)
+    search = GridSearchCV(make_pipeline(MaxAbsScaler(), model), grid, cv=2).fit(X, z[:, 0])
+    assert search.best_params_["unfoldedregressor__iteration__n_atoms"] == 8
+    assert search.best_estimator_[-1].iteration_.n_atoms == 8
+
+
+def test_single_precision_stays(regressor, codes):
+    X, _, z = (a.astype(np.float32) for a in codes)
+    model = clone(regressor).fit(X, z)
+    assert model.predict(X).dtype == model.transform(X).dtype == np.float32
+    assert all(p.dtype == np.float32 for theta in model.theta_ for p in theta)
+
+
+def test_positive_arrays_stay_positive(KLNMF, codes):
+    X, _, _ = codes
+    X = np.abs(X)
+    settings = {"n_layers": 4, "max_iter": 20, "random_state": 0, "learning_rate_init": 0.1}
+    model = UnfoldedRegressor(
+        KLNMF(6), readout=MaskReadout((3, 3)), loss=BetaDivergence(1.0), **settings
+    )
+    model.fit(X, X[:, 6:] / 2)
+    assert all((p > 0).all() for theta in model.theta_ for p in theta)
+    assert (model.readout_parameters_[0] > 0).all()
+    assert (model.predict(X) <= X[:, 6:]).all()
+    for solver in ("sgd", "lbfgs"):
+        with pytest.raises(ValueError, match=f"solver='{solver}' cannot keep.* KLNMF and Mask"):
+            clone(model).set_params(solver=solver).fit(X, X[:, 6:])
+    with pytest.raises(ValueError, match=r"Negative values in data passed to .*argument X_val"):
+        model.set_params(early_stopping=True).fit(X, X[:, 6:], X_val=-X, y_val=X[:, 6:])
+
+
+@pytest.mark.parametrize("kind", ["two", "three", "labels", "strings"])
+def test_classes_and_labels(kind):
+    if kind == "labels":
+        X, y = make_multilabel_classification(80, 5, n_classes=3, random_state=0)
+    else:
+        X, y = load_iris(return_X_y=True)
+        X, y = (X[50:], y[50:]) if kind == "two" else (X, y)
+        y = np.array(["a", "b", "c"])[y] if kind == "strings" else y
+    X = scale(X)
+    model = UnfoldedClassifier(RandomISTA(10), n_layers=3, max_iter=60, random_state=0)
+    model.set_params(learning_rate_init=0.03).fit(X, y)
+    assert model.score(X, y) > (0.4 if kind == "labels" else 0.9)
+    p = model.predict_proba(X)
+    assert p.shape == (len(X), len(model.classes_))
+    assert_allclose(np.exp(model.predict_log_proba(X)), p, rtol=1e-9)
+    assert_array_equal(list(model.staged_predict_proba(X))[-1], p)
+    assert_array_equal(list(model.staged_predict(X))[-1], model.predict(X))
+    streamed = clone(model)
+    for _ in range(30):
+        streamed.partial_fit(X, y, classes=None if kind == "labels" else np.unique(y))
+    assert streamed.score(X, y) > (0.4 if kind == "labels" else 0.8)
+    assert len(model.decision_function(X)) == len(X)
+
+
+def test_weights_of_classes():
+    X, y = load_iris(return_X_y=True)
+    X, few = scale(X), np.r_[0:50, 50:55, 100:150]
+    model = UnfoldedClassifier(RandomISTA(10), n_layers=2, max_iter=60, random_state=0)
+    by_class = clone(model).set_params(class_weight="balanced").fit(X[few], y[few])
+    plain = clone(model).fit(X[few], y[few])
+    recall = [np.mean(m.predict(X)[y == 1] == 1) for m in (plain, by_class)]
+    assert recall[1] > recall[0]
+
+
+def test_what_does_not_fit_is_named(regressor, codes):
+    X, _, z = codes
+    with pytest.raises(ValueError, match=r"n_trained_layers=9 .* at most 4"):
+        clone(regressor).set_params(n_trained_layers=9).fit(X, z)
+    with pytest.raises(ValueError, match="The 'iteration' parameter of UnfoldedRegressor"):
+        UnfoldedRegressor("ISTA").fit(X, z)
+    model = clone(regressor).set_params(warm_start=True, tied=False).fit(X, z)
+    with pytest.raises(ValueError, match="n_layers=5, but the model was fitted with 3"):
+        copy.deepcopy(model).set_params(n_layers=5).fit(X, z)
+    with pytest.raises(ValueError, match="tied=True, but the layers of the fit were untied"):
+        copy.deepcopy(model).set_params(tied=True).fit(X, z)
+    before = model.predict(X)
+    with pytest.raises(ValueError, match="y has 3 columns; this model was fitted with 8"):
+        model.fit(X, z[:, :3])
+    assert_array_equal(model.predict(X), before)
+
+
+def test_a_model_that_still_improves_says_so(regressor, codes):
+    X, _, z = codes
+    with pytest.warns(ConvergenceWarning, match="max_iter=2"):
+        clone(regressor).set_params(max_iter=2).fit(X, z)
