@@ -27,8 +27,9 @@ from skunfold._model_values import (
 )
 
 _MAX_LAYERS = 10_000
+_TRIED_LAYERS = 100  # by the prediction of one sample
 _MAX_UPDATES = 100_000  # of SparseNMF, each as much work as a layer
-_COUNTS = ("n_iter_", "n_parameters_", "n_trained_parameters_", "n_frames_", "n_samples_seen_")
+_COUNTS = ("n_iter_", "n_parameters_", "n_trained_parameters_", "n_frames_")
 
 
 def check_model(estimator: Any) -> None:
@@ -63,7 +64,7 @@ def _check_common(estimator):
         require(text and names.shape == (n_features,), "its feature_names_in_ do not fit")
     for name in _COUNTS:
         value = attributes.get(name)
-        if value is not None and not isinstance(value, np.ndarray):
+        if value is not None:
             whole_number(name, value)
     if (loss := attributes.get("loss_")) is not None:
         number("loss_", loss)
@@ -92,7 +93,7 @@ def _check_deep_nmf(model):
     for name in ("data_scale_", "target_scale_", "initial_activation_"):
         number(name, check_present(model, name), positive=True)
     sample = np.full((1, shape[1]), model.data_scale_).astype(dtype)
-    _check_prediction(model, "predict", sample)
+    _check_prediction(_shortened(model, "bases_", "projections_"), "predict", sample)
 
 
 def _check_groups(model, output_shape):
@@ -133,6 +134,9 @@ def _check_classifier(model):
     check_present(model, *names, "label_edges_", "n_features_in_")
     kind = check_classes(model.classes_, model.n_outputs_, model.out_activation_)
     require(kind == "multilabel" or model.label_graph is None, "its label_graph has no labels")
+    if model.label_graph is not None and not isinstance(model.label_graph, str):
+        square = np.shape(model.label_graph) == (model.n_outputs_,) * 2
+        require(square, "its label_graph does not fit its labels")
     _check_depth(model.n_layers)
     potentials = model.potentials_
     listed = isinstance(potentials, list) and len(potentials) == model.n_layers
@@ -158,7 +162,7 @@ def _check_classifier(model):
             have = None if w is None else len(w)
             require(have == (graph.n_weights if wanted else None), "its couplings do not fit")
     sample = np.zeros((1, model.n_features_in_), *dtypes)
-    _check_prediction(model, "decision_function", sample)
+    _check_prediction(_shortened(model, "potentials_"), "decision_function", sample)
 
 
 def _check_sweep(one):
@@ -232,6 +236,16 @@ def _non_negative(name, values):
     for array in {id(array): array for array in arrays}.values():
         require(array.min() >= 0, f"its {name} is negative somewhere")
     return arrays
+
+
+def _shortened(model, *lists):
+    """Return a copy with the first layers alone, of which each list has one element."""
+    short = copy.copy(model)
+    short.n_layers = min(model.n_layers, _TRIED_LAYERS)
+    for name in lists:
+        if hasattr(model, name):
+            setattr(short, name, getattr(model, name)[: short.n_layers])
+    return short
 
 
 def _check_prediction(model, method, sample):

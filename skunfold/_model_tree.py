@@ -51,6 +51,7 @@ _SCALARS = {"bool", "float16", "float32", "float64"} | {
 FITTED_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*_")
 _KEYS = (type(None), bool, int, float, str, np.generic)
 _MAX_DEPTH = 32
+_MAX_ESTIMATORS = 100
 _MAX_STRINGS_BYTES = 1 << 26
 
 
@@ -77,11 +78,17 @@ class TreeWriter:
         self.arrays: list[np.ndarray] = []
         self.strings: list[dict] = []
         self.sparse_size = 0
+        self._n_estimators = 0
         self._strings_bytes = 0
         self._references: dict[int, dict] = {}
 
     def encode_estimator(self, estimator: Any, path: str, depth: int) -> dict:
         """Encode class, parameters and fitted attributes; `path` names it in errors."""
+        self._n_estimators += 1
+        if self._n_estimators > _MAX_ESTIMATORS:
+            raise TypeError(
+                f"{path} is one estimator more than the {_MAX_ESTIMATORS} of a model file."
+            )
         name = type(estimator).__name__
         if type(estimator) is not _find_class(name):
             raise TypeError(
@@ -240,10 +247,14 @@ class TreeReader:
         self._n_bytes = n_bytes
         self._strings_bytes = 0
         self._sparse_size = 0
+        self._n_estimators = 0
         self._arrays: dict[tuple[str, int], np.ndarray] = {}
 
     def decode_estimator(self, node: Any, depth: int) -> Any:
         """Build an estimator from its class, parameters and attributes."""
+        self._n_estimators += 1
+        if self._n_estimators > _MAX_ESTIMATORS:
+            raise ValueError(f"it holds more than {_MAX_ESTIMATORS} estimators")
         name = _checked(_checked(node, dict)["class"], str)
         cls = _find_class(name)
         if cls is None:

@@ -35,8 +35,9 @@ _FORMAT = "skunfold-model"
 _VERSION = 1
 _DOCUMENT = "model.json"
 _MAX_DOCUMENT_BYTES = 1 << 24
-_MAX_DOCUMENT_VALUES = 500_000  # which take up to 300 bytes each, once read
+_MAX_DOCUMENT_VALUES = 800_000  # which take up to 100 bytes each, once read
 _MAX_DIRECTORY_BYTES = 1 << 22  # of the zip file: some 50,000 arrays
+_MAX_EMPTY_ROWS = 1 << 20  # which cost a file nothing
 _MAX_DIMENSIONS = 32
 # The header of a .npy file, to the letter as NumPy writes it.
 _NPY_HEADER = re.compile(
@@ -80,7 +81,7 @@ def save_model(
         function, a ``RandomState``, a callback.  Nothing is written.
     ValueError
         If a parameter is out of its range or does not fit what was learned, if its lists,
-        dictionaries and strings take more than 16 MiB or hold more than 500,000 values, or if
+        dictionaries and strings take more than 16 MiB or hold more than 800,000 values, or if
         a sparse matrix has millions of rows and next to no elements.  Nothing is written.
     OSError
         If the file cannot be written, or is there already and no model file.
@@ -396,5 +397,7 @@ def _decode_array(data: bytes, index: int) -> np.ndarray:
     size = len(data) - start
     if len(shape) > _MAX_DIMENSIONS or math.prod(shape) * dtype.itemsize != size:
         raise ValueError(f"array {index} has {size} bytes, but declares the shape {shape}")
+    if size == 0 and max(shape) > _MAX_EMPTY_ROWS:
+        raise ValueError(f"array {index} is empty, but declares the shape {shape}")
     order: Literal["C", "F"] = "F" if header[2] == "True" else "C"
     return np.ndarray(shape, dtype, buffer=data, offset=start, order=order).copy(order)
