@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.base import BaseEstimator
-from sklearn.decomposition import NMF
+from sklearn.cluster import KMeans
+from sklearn.decomposition import MiniBatchNMF
+from sklearn.model_selection import GridSearchCV
 
 from skunfold import _model_tree
 from skunfold.audio import SpeechEnhancer
@@ -50,7 +52,7 @@ def assert_same(actual, expected):
         assert actual.flags.f_contiguous == expected.flags.f_contiguous
         assert actual.flags.writeable
     elif isinstance(expected, dict):
-        assert list(actual) == list(expected)
+        assert_same(list(actual), list(expected))
         for key in expected:
             assert_same(actual[key], expected[key])
     elif isinstance(expected, list | tuple):
@@ -73,6 +75,19 @@ VALUES = {
     "str": 'naïve \x00 "quoted" \ud800',
     "list": [1, [2.0, "three"], []],
     "tuple": (1, (None, False), ()),
+    "keys of any scalar type": {
+        None: [1],
+        True: "yes",
+        3: (2,),
+        -(2**70): None,
+        0.5: math.nan,
+        math.inf: {1: {2: 3}},
+        "text": {"more": {}},
+        np.int64(4): 4,
+        np.float32(0.1): "float32",
+        np.str_("label"): 5,
+        np.uint8(7): [],
+    },
     "dict": {"array": [1], "tuple": {"": None}, "with space": (1,)},
     "numpy scalars": [np.float32(0.1), np.float64(1 / 3), np.int8(-3), np.uint64(2**64 - 1)],
     "more numpy scalars": [np.bool_(True), np.str_("text"), np.float16(math.inf)],
@@ -117,12 +132,23 @@ REFUSED = {
     "a function": (lambda x: x, "Tiny.value is of type function"),
     "a RandomState": (np.random.RandomState(0), "set it to an integer or None"),
     "a generator": ([np.random.default_rng(0)], r"Tiny\.value\[0\].*set it to an integer"),
-    "another estimator": (NMF(), "Tiny.value is of class NMF"),
+    "another estimator": (KMeans(), "Tiny.value is of class KMeans, .* it holds .* NMF"),
+    "bases of another estimator": (
+        MiniBatchNMF(2).fit(np.ones((3, 3))),
+        "class MiniBatchNMF.*give its components_, an array, instead",
+    ),
+    "a search": (
+        GridSearchCV(
+            SparseNMF(), {"n_components": [1]}, cv=2, scoring=lambda model, X: 0.0
+        ).fit(np.ones((4, 2))),
+        "class GridSearchCV.*save its best_estimator_",
+    ),
     "an array of objects": (np.array([None, 1]), "Tiny.value is an array of object"),
     "dates": (np.array(["2020-01-01"], dtype="M8[D]"), "array of datetime64"),
     "a date": (np.datetime64("2020-01-01"), "datetime64.* scalar"),
     "complex numbers": (np.ones(2, dtype=complex), "array of complex128"),
-    "number keys": ({"a": {1: 2}}, "Tiny.value.a has keys that are not strings"),
+    "tuples as keys": ({"a": {(1,): 2}}, "Tiny.value.a has a key of type tuple.*None will do"),
+    "dates as keys": ({np.datetime64("2020-01-01"): 2}, "datetime64.* scalar"),
     "a set": ({1}, "of type set"),
     "many strings": (np.zeros(1000, dtype="U20000"), "use dtype object"),
 }
@@ -146,7 +172,7 @@ def test_refused_estimators(tmp_path):
     endless: list = []
     endless.append(endless)
     for estimator, message in (
-        (NMF(), "NMF is of class NMF"),
+        (KMeans(), "KMeans is of class KMeans"),
         (Impostor(), "Tiny is of class Tiny"),
         (with_callbacks, "callbacks"),
         (DeepNMFRegressor(memory="cache"), "has a cache"),
@@ -228,6 +254,7 @@ HOSTILE_ARRAYS = {
     "a pickle": [("array_0.npy", pickle.dumps(Bomb()))],
     "an object array": [("array_0.npy", npy(np.array([Bomb()], dtype=object)))],
     "a huge shape": [("array_0.npy", header_only("<f8", (10**9, 10**6)))],
+    "empty columns": [("array_0.npy", header_only("<f8", (10**9, 0)))],
     "a huge shape without size": [("array_0.npy", header_only("<f8", (0, 10**15)))],
     "an overflowing shape": [("array_0.npy", header_only("<f8", (2**32, 2**32)) + bytes(8))],
     "many dimensions": [("array_0.npy", header_only("<f8", (1,) * 100) + bytes(8))],
@@ -261,7 +288,12 @@ HOSTILE_DOCUMENTS = {
     "not JSON": ("{", "Expecting"),
     "not an object": ("[]", "does not name the format"),
     "another format": ("{}", "does not name the format"),
-    "deep brackets": ("[" * 10**6, "recursion|Stack overflow"),
+    "deep brackets": ("[" * 10**5, "recursion|Stack overflow"),
+    "many values": ("[" + "[]," * 10**6 + "1]", "more than 800000 values"),
+    "many estimators": (document([estimator_node()] * 101), "more than 100 estimators"),
+    "equal keys": (document({"dict": [[1, 2], [True, 3]]}), "two keys"),
+    "a list as a key": (document({"dict": [[[], 2]]}), "cannot stand"),
+    "an array before the first": (document({"array": -1}), "refers to an array -1"),
     "deep values": (document(json.loads("[" * 40 + "]" * 40)), "nested more than"),
     "a huge integer": ('{"version": ' + "9" * 10**5 + "}", "integer string conversion"),
     "a strange version": (document(1, version="1"), "version"),
@@ -271,6 +303,10 @@ HOSTILE_DOCUMENTS = {
     "an unknown parameter": (document(estimator_node(params={"shell": 1})), "no parameter"),
     "a cache": (document({"estimator": CACHED}), "files could run code"),
     "a sparse class": (document({"sparse": {"class": "linalg"}}), "unknown class"),
+    **{
+        f"{kind} of rows": (document({"sparse": {"class": f"{kind}_array"}}), "unknown class")
+        for kind in ("bsr", "dia", "dok", "lil")
+    },
     "a method": (document(estimator_node(attributes={"predict": 1})), "name of a fitted"),
     "a dunder": (document(estimator_node(attributes={"__class__": 1})), "name of a fitted"),
     "an unknown kind": (document({"pickle": "x"}), "unknown kind"),
@@ -395,14 +431,19 @@ def test_feature_names(tmp_path):
     np.testing.assert_array_equal(loaded.predict(X), regressor.predict(X))
 
 
-@pytest.mark.parametrize("kind", ["coo_array", "csr_matrix", "lil_array"])
+@pytest.mark.parametrize(
+    "kind", ["coo_array", "csr_matrix", "csc_array", "lil_array", "dia_matrix"]
+)
 def test_sparse_matrices(tmp_path, kind):
     graph = getattr(sparse, kind)(np.eye(4, k=1) + np.eye(4, k=-1))
     model = UnfoldedBPClassifier((), label_graph=graph, max_iter=2, tol=0, random_state=0)
     X = np.random.default_rng(0).normal(size=(30, 4))
     model.fit(X, (X > 0).astype(int))
     loaded = round_trip(model, tmp_path)
-    assert type(loaded.label_graph) is type(graph)
+    kept = (
+        type(graph) if kind[:3] in ("coo", "csr", "csc") else getattr(sparse, "csr" + kind[3:])
+    )
+    assert type(loaded.label_graph) is kept
     np.testing.assert_array_equal(loaded.label_graph.toarray(), graph.toarray())
     np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
 
@@ -452,3 +493,60 @@ def test_a_missing_model_and_a_folder_are_named(tmp_path):
         load_model(tmp_path / "nowhere")
     with pytest.raises(IsADirectoryError, match="is a folder; name the model's file"):
         load_model(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["coo_array", "csr_matrix", "csc_array"])
+@pytest.mark.parametrize("shape", [(3 * 10**7, 3), (3, 3 * 10**7), (2**62, 2**62)])
+def test_a_sparse_matrix_of_nothing_but_rows(tmp_path, kind, shape):
+    empty = [(f"array_{i}.npy", npy(np.zeros(0, int))) for i in range(3)]
+    parts = {name: {"array": i} for i, name in enumerate(("row", "col", "data"))}
+    node = {"sparse": {"class": kind, "shape": shape, **parts}}
+    write_model(tmp_path / "evil", json.dumps(document(node)), empty)
+    with pytest.raises(ValueError, match=r"evil is damaged .* too many for .* bytes"):
+        load_model(tmp_path / "evil")
+    small = {"sparse": {"class": kind, "shape": (10_000, 3), **parts}}
+    write_model(tmp_path / "evil", json.dumps(document([small] * 1000)), empty)
+    with pytest.raises(ValueError, match="too many for"):
+        load_model(tmp_path / "evil")
+
+
+def test_what_would_not_be_read_is_not_written(tmp_path):
+    for estimator, message in (
+        (Tiny(value=sparse.coo_array((2**40, 3))), "sparse matrices are .* too many"),
+        (Tiny(value=[0] * 10**6), "hold .* values, more than the 800000"),
+        (SparseNMF(n_components=-1), "SparseNMF cannot be saved: The 'n_components' parameter"),
+        (
+            DeepNMFRegressor(init=[SparseNMF(max_iter=0)]),
+            r"init\[0\] cannot be saved: .*max_iter",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            save_model(estimator, tmp_path / "model")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_of_nothing_but_names(tmp_path):
+    with zipfile.ZipFile(tmp_path / "evil", "w") as archive:
+        for i in range(70_000):
+            archive.writestr(zipfile.ZipInfo(f"{i:60}"), b"")
+    with pytest.raises(ValueError, match=r"evil is damaged .* directory is larger"):
+        load_model(tmp_path / "evil")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_or_a_device_is_no_model(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for file in (tmp_path / "pipe", os.devnull):
+        with pytest.raises(ValueError, match="is a pipe or a device; name the model's file"):
+            load_model(file)
+    with pytest.raises(FileExistsError, match="exists and is no model"):
+        save_model(Tiny(), tmp_path / "pipe")
+
+
+def test_what_zipfile_cannot_read_is_not_replaced(tmp_path):
+    save_model(Tiny(), tmp_path / "model")
+    data = bytearray((tmp_path / "model").read_bytes())
+    data[-10:-6] = (2**31).to_bytes(4, "little")  # the length of the directory
+    (tmp_path / "model").write_bytes(data)
+    with pytest.raises(FileExistsError, match="exists and is no model"):
+        save_model(Tiny(), tmp_path / "model")
