@@ -116,6 +116,7 @@ def hide_edges(model, potentials):
     model.arrays[potentials["intercepts"][0]["array"]] = np.zeros(1)
     n = 10**5
     model.attributes.update(n_outputs_=n, classes_=model.add(np.arange(n)))
+    model.attributes["potentials_"] = model.attributes["potentials_"][:1]
     model.params.update(label_graph="full", n_layers=1)
 
 

@@ -527,8 +527,8 @@ def test_what_would_not_be_read_is_not_written(tmp_path):
 
 def test_a_file_of_nothing_but_names(tmp_path):
     with zipfile.ZipFile(tmp_path / "evil", "w") as archive:
-        for i in range(70_000):
-            archive.writestr(zipfile.ZipInfo(f"{i:60}"), b"")
+        for i in range(100):
+            archive.writestr(zipfile.ZipInfo(f"{i:60000}"), b"")
     with pytest.raises(ValueError, match=r"evil is damaged .* directory is larger"):
         load_model(tmp_path / "evil")
 

@@ -17,6 +17,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.neural_network import BernoulliRBM, MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
+    Binarizer,
+    FunctionTransformer,
     MaxAbsScaler,
     MinMaxScaler,
     Normalizer,
@@ -58,6 +60,8 @@ def make_models():
     network = MLPClassifier(3, activation="logistic", max_iter=3, random_state=0)
     scaled_classifier = make_pipeline(
         make_pipeline(StandardScaler(), RobustScaler(), MinMaxScaler(), Normalizer()),
+        FunctionTransformer(),
+        Binarizer(threshold=0.4),
         BernoulliRBM(3, n_iter=2, random_state=0),
         UnfoldedMeanFieldClassifier(
             3,
