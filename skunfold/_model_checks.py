@@ -35,12 +35,13 @@ _COUNTS = ("n_iter_", "n_parameters_", "n_trained_parameters_", "n_frames_")
 def check_model(estimator: Any) -> None:
     """Raise a ValueError that says what does not fit, unless an estimator makes sense."""
     name = type(estimator).__name__
-    _check_parameters(estimator)
-    _check_common(estimator)
     check = _CHECKS.get(name)
     fitted = any(key.endswith("_") for key in vars(estimator))
-    if check is not None and (fitted or name in _ALSO_UNFITTED):
-        check(estimator)
+    with np.errstate(all="ignore"):  # what overflows is found by its result
+        _check_parameters(estimator)
+        _check_common(estimator)
+        if check is not None and (fitted or name in _ALSO_UNFITTED):
+            check(estimator)
 
 
 def _check_parameters(estimator):
@@ -120,7 +121,8 @@ def _check_groups(model, output_shape):
 def _check_sparse_nmf(model):
     [W] = _non_negative("components_", [check_present(model, "components_")])
     check_present(model, "n_features_in_")
-    require(W.shape == (model.n_components, model.n_features_in_), "its components_ do not fit")
+    asked = model.n_components if isinstance(model.n_components, Integral) else len(W)
+    require(W.shape == (asked, model.n_features_in_), "its components_ do not fit")
     number("data_scale_", check_present(model, "data_scale_"), positive=True)
     whole_number("max_iter", model.max_iter, 1, _MAX_UPDATES)
     once = copy.copy(model)
@@ -213,6 +215,7 @@ def _check_enhancer(model):
     require(usable, f"its regressor_, {shown(type(final).__name__)}, predicts no magnitudes")
     first = _scikit_learn_models.end_of(regressor, 0)
     n_features = getattr(first, "n_features_in_", None)
+    whole_number("n_context", model.n_context, 1, n_features or 0)
     require(
         n_features == context.n_features,
         f"its regressor_ takes {shown(n_features)} features, but its frames have "
@@ -252,11 +255,10 @@ def _check_prediction(model, method, sample):
     """Check that a method takes one sample and returns finite numbers."""
     nameless = copy.copy(model)
     vars(nameless).pop("feature_names_in_", None)  # the sample has none
-    with np.errstate(all="ignore"):
-        try:
-            finite = np.isfinite(getattr(nameless, method)(sample)).all()
-        except Exception as error:
-            raise ValueError(f"it cannot predict: {error}") from error
+    try:
+        finite = np.isfinite(getattr(nameless, method)(sample)).all()
+    except Exception as error:
+        raise ValueError(f"it cannot predict: {error}") from error
     require(finite, "its predictions are not finite")
 
 
