@@ -3,10 +3,11 @@
 Plain values stand for themselves: null, true, 1, 0.5, "text", a list.  Everything else is an
 object with one key that says its kind: ``{"array": 3}`` and ``{"strings": 0}`` (numbers of
 arrays kept beside the tree; one number, one array object), ``{"scalar": ["float32", 0.5]}``,
-``{"float": "nan"}``, ``{"tuple": [...]}``, ``{"dict": {...}}``, ``{"sparse": {"class": ...,
-"shape": [...], "row": ..., "col": ..., "data": ...}}`` and
-``{"estimator": {"class": ..., "params": {...}, "attributes": {...}}}``; an estimator may
-also have ``"training"``, the state of its training as an object of such values.
+``{"float": "nan"}``, ``{"tuple": [...]}``, ``{"dict": {...}}`` or, where keys are not strings,
+``{"dict": [[key, value], ...]}``, ``{"sparse": {"class": ..., "shape": [...], "row": ...,
+"col": ..., "data": ...}}`` and ``{"estimator": {"class": ..., "params": {...}, "attributes":
+{...}}}``; an estimator may also have ``"training"``, the state of its training as an object of
+such values.
 """
 
 import importlib
@@ -20,9 +21,12 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
 
+from skunfold import _scikit_learn_models
+from skunfold._model_checks import check_model
+from skunfold._model_values import check_sparse_size, shown, sparse_size
 from skunfold._training import resuming
 
-# The estimators a tree may hold, and the modules they come from.
+# The estimators of skunfold that a tree may hold, and the modules they come from.
 CLASSES = {
     "DeepNMFRegressor": "skunfold.deep_nmf",
     "SparseNMF": "skunfold.sparse_nmf",
@@ -39,13 +43,15 @@ _FORMER_DEFAULTS: dict[str, dict] = {
 
 NUMERIC_TYPE = re.compile(r"[<>|](b1|[iu][1248]|f[248])")
 
-_SPARSE_CLASS = re.compile(r"(bsr|coo|csc|csr|dia|dok|lil)_(array|matrix)")
+_SPARSE_CLASS = re.compile(r"(coo|csc|csr)_(array|matrix)")
 _STRING_TYPE = re.compile(r"\|O|[<>]U\d{1,9}")
 _SCALARS = {"bool", "float16", "float32", "float64"} | {
     f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)
 }
-_FITTED_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*_")
-_MAX_DEPTH = 16
+FITTED_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*_")
+_KEYS = (type(None), bool, int, float, str, np.generic)
+_MAX_DEPTH = 32
+_MAX_ESTIMATORS = 100
 _MAX_STRINGS_BYTES = 1 << 26
 
 
@@ -63,22 +69,31 @@ class TreeWriter:
         The numeric arrays; ``{"array": i}`` is ``arrays[i]``.
     strings : list of dict
         The arrays of strings, as JSON.
+    sparse_size : int
+        `sparse_size` of all sparse matrices together.
     """
 
     def __init__(self, training_state: bool) -> None:
         self._training_state = training_state
         self.arrays: list[np.ndarray] = []
         self.strings: list[dict] = []
+        self.sparse_size = 0
+        self._n_estimators = 0
         self._strings_bytes = 0
         self._references: dict[int, dict] = {}
 
     def encode_estimator(self, estimator: Any, path: str, depth: int) -> dict:
         """Encode class, parameters and fitted attributes; `path` names it in errors."""
+        self._n_estimators += 1
+        if self._n_estimators > _MAX_ESTIMATORS:
+            raise TypeError(
+                f"{path} is one estimator more than the {_MAX_ESTIMATORS} of a model file."
+            )
         name = type(estimator).__name__
-        if name not in CLASSES or type(estimator) is not _find_class(name):
+        if type(estimator) is not _find_class(name):
             raise TypeError(
                 f"{path} is of class {name}, which a model file cannot hold; "
-                f"it holds {', '.join(sorted(CLASSES))}."
+                f"{_advice(estimator)}."
             )
         if getattr(estimator, "_skl_callbacks", None):
             raise TypeError(
@@ -91,10 +106,14 @@ class TreeWriter:
                 f"{path} has a cache (memory), which runs code of its folder and which a model "
                 "file cannot hold; set_params(memory=None) first."
             )
+        try:
+            check_model(estimator)
+        except ValueError as error:
+            raise ValueError(f"{path} cannot be saved: {error}") from error
         attributes = {
             key: value
             for key, value in vars(estimator).items()
-            if key not in params and _FITTED_NAME.fullmatch(key)
+            if key not in params and _is_stored(name, key)
         }
         node = {
             "class": name,
@@ -127,14 +146,14 @@ class TreeWriter:
             ]
             return items if kind is list else {"tuple": items}
         if kind is dict:
-            return {"dict": self._encode_items(value, path, depth)}
+            return {"dict": self._encode_dict(value, path, depth)}
         if sparse.issparse(value) and value.ndim == 2:
             return {"sparse": self._encode_sparse(value, path)}
         if isinstance(value, BaseEstimator):
             return {"estimator": self.encode_estimator(value, path, depth + 1)}
         advice = (
-            "numbers, strings, lists, tuples, dicts, arrays, sparse matrices and estimators of "
-            "skunfold will do"
+            "numbers, strings, lists, tuples, dicts, arrays, sparse matrices and estimators "
+            "will do"
         )
         if isinstance(value, np.random.RandomState | np.random.Generator):
             advice = "set it to an integer or None"
@@ -142,9 +161,24 @@ class TreeWriter:
             f"{path} is of type {kind.__name__}, which a model file cannot hold; {advice}."
         )
 
+    def _encode_dict(self, items: dict, path: str, depth: int) -> dict | list:
+        if all(type(key) is str for key in items):
+            return self._encode_items(items, path, depth)
+        for key in items:
+            if not isinstance(key, _KEYS):
+                raise TypeError(
+                    f"{path} has a key of type {type(key).__name__}, which a model file cannot "
+                    "hold; numbers, strings, booleans and None will do."
+                )
+        pairs = []
+        for key, value in items.items():
+            name = f"{path}[{key!r}]"
+            pairs.append(
+                [self._encode(key, name, depth + 1), self._encode(value, name, depth + 1)]
+            )
+        return pairs
+
     def _encode_items(self, items: dict, path: str, depth: int) -> dict:
-        if any(type(key) is not str for key in items):
-            raise TypeError(f"{path} has keys that are not strings; use strings.")
         return {
             key: self._encode(value, f"{path}.{key}", depth + 1) for key, value in items.items()
         }
@@ -166,7 +200,10 @@ class TreeWriter:
         return self._references[id(array)]
 
     def _encode_sparse(self, matrix: Any, path: str) -> dict:
+        if not _SPARSE_CLASS.fullmatch(type(matrix).__name__):
+            matrix = matrix.tocsr()
         coordinates = matrix.tocoo()
+        self.sparse_size += sparse_size(matrix.shape, coordinates.nnz)
         parts = {
             name: self._encode_array(np.asarray(getattr(coordinates, name)), f"{path}.{name}")
             for name in ("row", "col", "data")
@@ -198,20 +235,30 @@ class TreeReader:
         Takes the number of a numeric array, returns the array.
     strings : list of dict
         The arrays of strings, as JSON.
+    n_bytes : int
+        The size of the file, which bounds that of sparse matrices.
     """
 
-    def __init__(self, read_array: Callable[[int], np.ndarray], strings: list) -> None:
+    def __init__(
+        self, read_array: Callable[[int], np.ndarray], strings: list, n_bytes: int
+    ) -> None:
         self._read_array = read_array
         self._strings = strings
+        self._n_bytes = n_bytes
         self._strings_bytes = 0
+        self._sparse_size = 0
+        self._n_estimators = 0
         self._arrays: dict[tuple[str, int], np.ndarray] = {}
 
     def decode_estimator(self, node: Any, depth: int) -> Any:
         """Build an estimator from its class, parameters and attributes."""
+        self._n_estimators += 1
+        if self._n_estimators > _MAX_ESTIMATORS:
+            raise ValueError(f"it holds more than {_MAX_ESTIMATORS} estimators")
         name = _checked(_checked(node, dict)["class"], str)
-        if name not in CLASSES:
-            raise ValueError(f"it holds a {shown(name)}, which this skunfold does not know")
         cls = _find_class(name)
+        if cls is None:
+            raise ValueError(f"it holds a {shown(name)}, which this skunfold does not know")
         params = self._decode_items(node["params"], depth)
         attributes = self._decode_items(node["attributes"], depth)
         if unknown := sorted(set(params) - set(inspect.signature(cls).parameters)):
@@ -219,10 +266,11 @@ class TreeReader:
         if params.get("memory") is not None:
             raise ValueError("it names a cache, whose files could run code")
         for key in attributes:
-            if not _FITTED_NAME.fullmatch(key):
+            if not _is_stored(name, key):
                 raise ValueError(f"{shown(key)} is not the name of a fitted attribute")
         estimator = cls(**(_FORMER_DEFAULTS.get(name, {}) | params))
         vars(estimator).update(attributes)
+        check_model(estimator)
         if "training" in node:
             training = self._decode_items(node["training"], depth)
             estimator._training_state = resuming.from_data(training)
@@ -247,12 +295,24 @@ class TreeReader:
             case "tuple":
                 return tuple(self._decode(_checked(content, list), depth))
             case "dict":
-                return self._decode_items(content, depth)
+                return self._decode_dict(content, depth)
             case "sparse":
                 return self._decode_sparse(_checked(content, dict), depth)
             case "estimator":
                 return self.decode_estimator(content, depth + 1)
         raise ValueError(f"it holds a value of unknown kind {shown(kind)}")
+
+    def _decode_dict(self, node: Any, depth: int) -> dict:
+        if isinstance(node, dict):
+            return self._decode_items(node, depth)
+        pairs = [_checked(pair, list) for pair in _checked(node, list)]
+        decoded = {
+            _checked(self._decode(key, depth + 1), _KEYS): self._decode(value, depth + 1)
+            for key, value in pairs
+        }
+        if len(decoded) != len(pairs):
+            raise ValueError("two keys of a dict are the same")
+        return decoded
 
     def _decode_items(self, node: Any, depth: int) -> dict:
         return {
@@ -271,6 +331,8 @@ class TreeReader:
     def _decode_array(self, kind: str, index: int) -> np.ndarray:
         """Read an array once, and hand out the same object each time it is referred to."""
         if (kind, index) not in self._arrays:
+            if index < 0:
+                raise ValueError(f"it refers to an array {index}")
             if kind == "array":
                 array = self._read_array(index)
             else:
@@ -282,8 +344,16 @@ class TreeReader:
         name = _checked(node["class"], str)
         if not _SPARSE_CLASS.fullmatch(name):
             raise ValueError(f"it holds a sparse matrix of unknown class {shown(name)}")
-        row, col, data = (self._decode(node[key], depth + 1) for key in ("row", "col", "data"))
+        row, col, data = (
+            _checked(self._decode(node[key], depth + 1), np.ndarray)
+            for key in ("row", "col", "data")
+        )
+        kinds = row.dtype.kind + col.dtype.kind + data.dtype.kind
+        if not re.fullmatch("[iu][iu][biuf]", kinds):
+            raise ValueError("a sparse matrix holds something else than numbers")
         shape = tuple(_checked(n, int) for n in _checked(node["shape"], list))
+        self._sparse_size += sparse_size(shape, data.size)
+        check_sparse_size(self._sparse_size, self._n_bytes)
         coordinates = sparse.coo_array((data, (row, col)), shape=shape)
         return getattr(sparse, name)(coordinates)
 
@@ -301,14 +371,28 @@ class TreeReader:
         return array.reshape(shape)
 
 
-def shown(value: Any) -> str:
-    """Show what a file holds, escaped and short."""
-    return ascii(value)[:60]
-
-
 def _find_class(name: str) -> Any:
-    """Import a class of the table."""
-    return getattr(importlib.import_module(CLASSES[name]), name)
+    """Import a class that a tree may hold, or return None where it may not."""
+    module = CLASSES.get(name) or _scikit_learn_models.MODULE_OF.get(name)
+    return module and getattr(importlib.import_module(module), name)
+
+
+def _is_stored(class_name: str, key: str) -> bool:
+    """Return whether an attribute is one that a tree holds of a class."""
+    listed = _scikit_learn_models.ATTRIBUTES
+    if class_name in listed:
+        return key in listed[class_name]
+    return FITTED_NAME.fullmatch(key) is not None
+
+
+def _advice(estimator: Any) -> str:
+    """Return what to save instead of an estimator that a model file cannot hold."""
+    if hasattr(estimator, "best_estimator_"):
+        return "save its best_estimator_"
+    if hasattr(estimator, "components_"):
+        return "give its components_, an array, instead"
+    known = sorted(CLASSES) + sorted(_scikit_learn_models.MODULE_OF)
+    return f"it holds {', '.join(known)}"
 
 
 def _checked(value: Any, kind: type | tuple[type, ...]) -> Any:

@@ -11,6 +11,7 @@ file takes no more memory than its size promises.
 """
 
 import copy
+import io
 import json
 import math
 import os
@@ -23,7 +24,8 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from skunfold._model_tree import NUMERIC_TYPE, TreeReader, TreeWriter, shown
+from skunfold._model_tree import FITTED_NAME, NUMERIC_TYPE, TreeReader, TreeWriter
+from skunfold._model_values import check_sparse_size, shown
 from skunfold._storage import replacing
 from skunfold._version import __version__
 
@@ -33,6 +35,9 @@ _FORMAT = "skunfold-model"
 _VERSION = 1
 _DOCUMENT = "model.json"
 _MAX_DOCUMENT_BYTES = 1 << 24
+_MAX_DOCUMENT_VALUES = 800_000  # which take up to 100 bytes each, once read
+_MAX_DIRECTORY_BYTES = 1 << 22  # of the zip file: some 50,000 arrays
+_MAX_EMPTY_ROWS = 1 << 20  # which cost a file nothing
 _MAX_DIMENSIONS = 32
 # The header of a .npy file, to the letter as NumPy writes it.
 _NPY_HEADER = re.compile(
@@ -54,8 +59,12 @@ def save_model(
     Parameters
     ----------
     estimator : estimator of skunfold
-        Any of its classes, usually fitted.  Estimators among its parameters and attributes must
-        be of these classes too.
+        Any of its classes, usually fitted; or a pipeline of them and of scikit-learn's scalers
+        (MaxAbsScaler, MinMaxScaler, StandardScaler, RobustScaler, Normalizer, Binarizer, and
+        FunctionTransformer without functions).  Among its parameters may be estimators of
+        skunfold, such pipelines, FrozenEstimators, and scikit-learn's NMF, BernoulliRBM and
+        MLPClassifier.  Of the last three only what they learned is stored, not what they need
+        to be trained further.
     file : str or path-like
         Where to write.  Any name will do; nothing is appended to it.  A model file that is
         there is replaced.
@@ -71,7 +80,9 @@ def save_model(
         If the estimator holds something that is not data: another kind of estimator, a
         function, a ``RandomState``, a callback.  Nothing is written.
     ValueError
-        If its lists, dictionaries and strings take more than 16 MiB.  Nothing is written.
+        If a parameter is out of its range or does not fit what was learned, if its lists,
+        dictionaries and strings take more than 16 MiB or hold more than 800,000 values, or if
+        a sparse matrix has millions of rows and next to no elements.  Nothing is written.
     OSError
         If the file cannot be written, or is there already and no model file.
 
@@ -82,7 +93,8 @@ def save_model(
     Notes
     -----
     Settings that scikit-learn keeps outside the parameters (``set_output``, metadata requests)
-    are not stored.
+    are not stored.  Sparse matrices of other formats than COO, CSR and CSC are stored as CSR.
+    What a search leaves is stored by its ``best_estimator_``.
 
     Examples
     --------
@@ -104,7 +116,9 @@ def load_model(file: str | os.PathLike) -> Any:
     """Read an estimator from a model file.
 
     A model file is only data: whatever it holds, reading it runs no code of its own, and takes
-    no more memory than a small multiple of the file's size.
+    no more memory than a small multiple of the file's size.  The numbers in it must make sense:
+    parameters lie in their ranges, arrays are finite and, where the model needs it,
+    non-negative, and their shapes agree.
 
     Parameters
     ----------
@@ -119,8 +133,9 @@ def load_model(file: str | os.PathLike) -> Any:
     Raises
     ------
     ValueError
-        If the file is damaged, is not a model file, or was written in a format newer than this
-        version of skunfold reads.
+        If the file is damaged, is not a model file or no file at all (a pipe, a device), holds
+        numbers that make no sense, or was written in a format newer than this version of
+        skunfold reads.
     OSError
         If the file does not exist or may not be read.
 
@@ -143,7 +158,9 @@ def load_model(file: str | os.PathLike) -> Any:
         raise FileNotFoundError(f"There is no file {os.fspath(file)}; check the path.")
     if os.path.isdir(file):
         raise IsADirectoryError(f"{os.fspath(file)} is a folder; name the model's file.")
-    with open(file, "rb") as stream:
+    if not os.path.isfile(file):  # opening a pipe would wait for a writer
+        raise ValueError(f"{os.fspath(file)} is a pipe or a device; name the model's file.")
+    with _ModelStream(file) as stream:
         try:
             return _read_archive(stream, os.fstat(stream.fileno()).st_size)
         except _NewerFormatError as error:
@@ -223,7 +240,10 @@ class Checkpoint:
     def setup(self, estimator: Any, context: Any) -> None:
         """Check, before a fit begins, that it can be saved."""
         check_model_target(self.file)
-        _encoded(_without_callbacks(estimator), training_state=True)
+        unfitted = _without_callbacks(estimator)
+        for name in filter(FITTED_NAME.fullmatch, list(vars(unfitted))):
+            delattr(unfitted, name)  # the last fit may have been one of other parameters
+        _encoded(unfitted, training_state=False)
 
     def teardown(self, estimator: Any, context: Any) -> None:
         """Leave the file as it is."""
@@ -263,10 +283,25 @@ def _may_be_replaced(file: Path) -> bool:
     if file.stat().st_size == 0:
         return True
     try:
-        with zipfile.ZipFile(file) as archive:
+        with _ModelStream(file) as stream, zipfile.ZipFile(stream) as archive:
             return _DOCUMENT in archive.namelist()
-    except (zipfile.BadZipFile, NotImplementedError):
+    except Exception:  # whatever zipfile comes across in something else
         return False
+
+
+class _ModelStream(io.FileIO):
+    """A file, of which no more than the directory of a model is read before it is checked."""
+
+    unchecked = True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read bytes; zipfile asks for its whole directory at once."""
+        if self.unchecked:
+            if size is None or size < 0:  # the end of the file, after its directory
+                size = _MAX_DIRECTORY_BYTES
+            if size > _MAX_DIRECTORY_BYTES:
+                raise ValueError("its directory is larger than that of any model")
+        return super().read(size)
 
 
 class _NewerFormatError(Exception):
@@ -290,6 +325,13 @@ def _encoded(estimator: BaseEstimator, training_state: bool) -> tuple[str, list[
             f"The lists and strings of this {name} take {len(text)} bytes, more than the "
             f"{_MAX_DOCUMENT_BYTES} a model file may hold; keep numbers in arrays."
         )
+    if (n_values := _count_values(text.encode())) > _MAX_DOCUMENT_VALUES:
+        raise ValueError(
+            f"The lists of this {name} hold {n_values} values, more than the "
+            f"{_MAX_DOCUMENT_VALUES} a model file may hold; keep numbers in arrays."
+        )
+    n_bytes = len(text) + sum(array.nbytes for array in writer.arrays)
+    check_sparse_size(writer.sparse_size, n_bytes)
     return text, writer.arrays
 
 
@@ -303,9 +345,15 @@ def _write_archive(stream: BinaryIO, text: str, arrays: list[np.ndarray]) -> Non
                 np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)
 
 
-def _read_archive(stream: BinaryIO, size: int) -> Any:
+def _count_values(text: bytes) -> int:
+    """Return how many values a document has at most: what brackets and commas separate."""
+    return sum(text.count(mark) for mark in (b",", b"[", b"{"))
+
+
+def _read_archive(stream: _ModelStream, size: int) -> Any:
     """Check the archive's declared sizes against the file's, then read its tree."""
     with zipfile.ZipFile(stream) as archive:
+        stream.unchecked = False
         members = archive.infolist()
         if any(member.compress_type != zipfile.ZIP_STORED for member in members):
             raise ValueError("it is compressed, as no model file is")
@@ -313,7 +361,10 @@ def _read_archive(stream: BinaryIO, size: int) -> Any:
             raise ValueError("its parts claim more bytes than the file has")
         if archive.getinfo(_DOCUMENT).file_size > _MAX_DOCUMENT_BYTES:
             raise ValueError(f"its {_DOCUMENT} is larger than {_MAX_DOCUMENT_BYTES} bytes")
-        document = json.loads(archive.read(_DOCUMENT).decode("utf-8"))
+        text = archive.read(_DOCUMENT)
+        if _count_values(text) > _MAX_DOCUMENT_VALUES:
+            raise ValueError(f"its {_DOCUMENT} holds more than {_MAX_DOCUMENT_VALUES} values")
+        document = json.loads(text.decode("utf-8"))
         if not isinstance(document, dict) or document.get("format") != _FORMAT:
             raise ValueError(f"its {_DOCUMENT} does not name the format {_FORMAT!r}")
         version = document["version"]
@@ -328,6 +379,7 @@ def _read_archive(stream: BinaryIO, size: int) -> Any:
         reader = TreeReader(
             lambda index: _decode_array(archive.read(f"array_{index}.npy"), index),
             document["strings"],
+            size,
         )
         return reader.decode_estimator(document["model"], 0)
 
@@ -345,5 +397,7 @@ def _decode_array(data: bytes, index: int) -> np.ndarray:
     size = len(data) - start
     if len(shape) > _MAX_DIMENSIONS or math.prod(shape) * dtype.itemsize != size:
         raise ValueError(f"array {index} has {size} bytes, but declares the shape {shape}")
+    if size == 0 and max(shape) > _MAX_EMPTY_ROWS:
+        raise ValueError(f"array {index} is empty, but declares the shape {shape}")
     order: Literal["C", "F"] = "F" if header[2] == "True" else "C"
     return np.ndarray(shape, dtype, buffer=data, offset=start, order=order).copy(order)

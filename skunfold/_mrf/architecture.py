@@ -49,9 +49,9 @@ class Architecture:
     @cached_property
     def graphs(self):
         """The graph inside each layer, or None; hidden layers first, the outputs last."""
+        lateral = self.lateral and self.n_sweeps > 1  # of one sweep they carry nothing
         hidden = [
-            complete_graph(size) if self.lateral and size > 1 else None
-            for size in self.hidden_sizes
+            complete_graph(size) if lateral and size > 1 else None for size in self.hidden_sizes
         ]
         return (*hidden, self.label_graph)
 

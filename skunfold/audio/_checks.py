@@ -7,6 +7,26 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skunfold.audio.io import FloatArray, check_waveform
+from skunfold.audio.stft import STFT
+
+_RATES = (1000, 192_000)  # Hz
+_MIN_HOP_SECONDS = 0.0005
+_MAX_OVERLAP = 16  # windows over each sample
+
+
+def check_settings(stft: STFT) -> None:
+    """Say so if a transform asks for a rate or for frames beyond all use, which cost memory."""
+    lowest, highest = _RATES
+    if not lowest <= stft.sample_rate <= highest:
+        raise ValueError(
+            f"sample_rate={stft.sample_rate} is out of range; give {lowest} to {highest} Hz."
+        )
+    smallest = max(_MIN_HOP_SECONDS, stft.n_window / _MAX_OVERLAP / stft.sample_rate)
+    if stft.n_hop < np.floor(smallest * stft.sample_rate):
+        raise ValueError(
+            f"hop_length={stft.hop_length} s is too short; give at least {smallest:.2g} s for "
+            f"window_length={stft.window_length} s."
+        )
 
 
 def check_recordings(name: str, recordings: Sequence[ArrayLike]) -> list[FloatArray]:

@@ -12,6 +12,31 @@ from sklearn.utils.validation import has_fit_parameter
 from skunfold._fitting import was_interrupted
 from skunfold.deep_nmf import DeepNMFRegressor
 
+_MAX_MAGNITUDE = 1e18  # of frames at a level of 1; sums of larger ones leave single precision
+
+
+class RegressorError(ValueError):
+    """The regressor of an enhancer does not do its part; the recording is not to blame."""
+
+
+def estimated(predictor: Any, features: NDArray, n_bins: int) -> NDArray:
+    """Return the magnitudes (n_frames, n_bins) that a regressor predicts, not below zero."""
+    try:
+        magnitudes = np.maximum(predictor.predict(features), 0)
+    except Exception as error:
+        raise RegressorError(f"The enhancer's regressor failed to predict: {error}") from error
+    if magnitudes.shape != (len(features), n_bins):
+        raise RegressorError(
+            f"The enhancer's regressor returned the shape {magnitudes.shape} for "
+            f"{len(features)} frames of {n_bins} bins; fit the enhancer again."
+        )
+    if not (magnitudes < _MAX_MAGNITUDE).all():  # nor NaN
+        raise RegressorError(
+            "The enhancer's regressor predicted magnitudes that are not finite, or above "
+            f"{_MAX_MAGNITUDE:g} times the level of the recording; fit the enhancer again."
+        )
+    return magnitudes
+
 
 def default_regressor(rng: np.random.RandomState) -> Any:
     """Return the regressor of an enhancer that was given none."""

@@ -17,6 +17,7 @@ from skunfold._running import RunningSums
 from skunfold.audio.stft import STFT
 
 AUTO_BANDS = 40
+_MAX_WEIGHTS = 1 << 22
 
 
 def mel_bands(n_bins: int, n_bands: int, sample_rate: int = 16000) -> NDArray:
@@ -42,7 +43,8 @@ def mel_bands(n_bins: int, n_bands: int, sample_rate: int = 16000) -> NDArray:
     Raises
     ------
     ValueError
-        If there are fewer than two bins or bands, or so many bands that one holds no bin.
+        If there are fewer than two bins or bands, so many bands that one holds no bin, or more
+        than 2 ** 22 pairs of a bin and a band.
 
     Notes
     -----
@@ -62,11 +64,15 @@ def mel_bands(n_bins: int, n_bands: int, sample_rate: int = 16000) -> NDArray:
     for name, value in (("n_bins", n_bins), ("n_bands", n_bands)):
         if value < 2:
             raise ValueError(f"{name} must be at least 2, got {value}")
+    too_many = f"n_bands={n_bands} are too many for {n_bins} bins; give fewer"
+    # A bin lies in two bands at most.
+    if n_bands > 2 * n_bins or n_bands * n_bins > _MAX_WEIGHTS:
+        raise ValueError(too_many)
     mel = 2595 * np.log10(1 + np.linspace(0, sample_rate / 2, n_bins) / 700)
     centres, distance = np.linspace(0, mel[-1], n_bands, retstep=True)
     weights = np.maximum(0, 1 - np.abs(mel[:, None] - centres) / distance)
     if not weights.any(axis=0).all():
-        raise ValueError(f"n_bands={n_bands} are too many for {n_bins} bins; give fewer")
+        raise ValueError(too_many)
     return weights
 
 

@@ -20,6 +20,7 @@ from skunfold.audio._checks import (
     check_pairs,
     check_recordings,
     check_separable,
+    check_settings,
 )
 from skunfold.audio._regressor import default_regressor, fit_to_draws
 from skunfold.audio.context import Context
@@ -51,11 +52,12 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         predicts below zero counts as zero. To search over its parameters give it here, and
         name them ``regressor__n_layers``.
     sample_rate : int, default=16000
-        Rate of all waveforms in Hz, above 0.
+        Rate of all waveforms in Hz, from 1000 to 192000.
     window_length : float, default=0.025
         Length of the square-root Hann window in seconds, at least 2 samples.
     hop_length : float, default=0.010
-        Time between frames in seconds, between 1 sample and half the window.
+        Time between frames in seconds, at least 0.0005 and a sixteenth of the window, at most
+        half of it.
     n_context : int, default=9
         Frames that the regressor is shown, the current one included; at least 1.
     context_bands : int, "auto" or None, default="auto"
@@ -441,7 +443,9 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         return tags
 
     def _stft(self) -> STFT:
-        return STFT(self.sample_rate, self.window_length, self.hop_length)
+        stft = STFT(self.sample_rate, self.window_length, self.hop_length)
+        check_settings(stft)
+        return stft
 
     def _context(self) -> Context:
         return Context.of(

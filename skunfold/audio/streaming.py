@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skunfold.audio._regressor import estimated
 from skunfold.audio.context import Context, ContextStream
 from skunfold.audio.features import RunningLevel
 from skunfold.audio.io import FloatArray, check_waveform
@@ -173,7 +174,7 @@ class _Channel:
             level = self.level.update(magnitudes)[:, None]
             features = self.context.process(magnitudes)
             features /= level
-            estimate = np.maximum(self.predictor.predict(features), 0) * level
+            estimate = estimated(self.predictor, features, spectra.shape[1]) * level
             smallest = np.finfo(magnitudes.dtype).tiny
             spectra = (
                 spectra / np.maximum(magnitudes, smallest) * estimate.astype(magnitudes.dtype)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from sklearn.utils import Bunch
 
 from skunfold._fitting import was_interrupted
+from skunfold.audio._regressor import RegressorError
 from skunfold.cli import web_page
 from skunfold.cli.demo import N_STAGES, check_demo_folder, run_demo
 from skunfold.cli.enhance import enhance
@@ -26,7 +27,12 @@ from skunfold.model_files import save_model
 
 def run(options: argparse.Namespace) -> int:
     """Run the command that was chosen; return the exit code."""
-    return _COMMANDS[options.command](options)
+    try:
+        return _COMMANDS[options.command](options)
+    except RegressorError as error:
+        if not hasattr(options, "model"):
+            raise
+        raise ValueError(f"The model in {options.model} cannot be used: {error}") from error
 
 
 def demo(options: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from skunfold.audio import SpeechEnhancer
+from skunfold.audio._regressor import RegressorError
 from skunfold.cli.files import STREAM, Task, load_enhancer, plan_tasks
 from skunfold.cli.meter import Meter, measure
 from skunfold.cli.pipes import enhance_pipe
@@ -105,7 +106,7 @@ def _enhance_task(
             enhancer.enhance_file(source, target)
         meter = measure(source)
     except Exception as error:
-        if traceback:
+        if traceback or isinstance(error, RegressorError):
             raise
         outcome.fail(error)
         return

@@ -11,7 +11,20 @@ from pathlib import Path
 
 import numpy as np
 from scipy.sparse import csr_array
+from sklearn.decomposition import NMF
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.frozen import FrozenEstimator
+from sklearn.neural_network import BernoulliRBM, MLPClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import (
+    Binarizer,
+    FunctionTransformer,
+    MaxAbsScaler,
+    MinMaxScaler,
+    Normalizer,
+    RobustScaler,
+    StandardScaler,
+)
 
 from skunfold import (
     DeepNMFRegressor,
@@ -38,6 +51,25 @@ def make_models():
     enhancer = SpeechEnhancer(
         mask, window_length=0.004, hop_length=0.002, n_context=2, random_state=0
     )
+    nmf = NMF(2, random_state=0).fit(np.hstack([X, y]))
+    pipeline = make_pipeline(
+        MaxAbsScaler(),
+        "passthrough",
+        DeepNMFRegressor(2, n_layers=2, init=FrozenEstimator(nmf), **SETTINGS),
+    )
+    network = MLPClassifier(3, activation="logistic", max_iter=3, random_state=0)
+    scaled_classifier = make_pipeline(
+        make_pipeline(StandardScaler(), RobustScaler(), MinMaxScaler(), Normalizer()),
+        FunctionTransformer(),
+        Binarizer(threshold=0.4),
+        BernoulliRBM(3, n_iter=2, random_state=0),
+        UnfoldedMeanFieldClassifier(
+            3,
+            init=network.fit(X[:, :3], labels[:, 0]),
+            class_weight={0: 1.0, 1: 2.0},
+            **SETTINGS,
+        ),
+    )
     models = {
         "deep_nmf": DeepNMFRegressor(3, n_layers=3, averaging=0.9, **SETTINGS).fit(X, y),
         "deep_nmf_float32": DeepNMFRegressor(
@@ -53,6 +85,8 @@ def make_models():
             (), label_graph=graph, coupling="shared", tied=True, solver="sgd", **SETTINGS
         ).fit(X, labels),
         "enhancer": enhancer.fit([waveform + noise], [waveform]),
+        "pipeline": pipeline.fit(X, y),
+        "scaled_classifier": scaled_classifier.fit(X, labels[:, 0]),
     }
     return models, X, waveform + noise
 
@@ -63,6 +97,8 @@ def predict(model, X, waveform):
         return model.enhance(waveform)
     if isinstance(model, SparseNMF):
         return model.transform(X)
+    if isinstance(model, Pipeline) and not hasattr(model, "predict_proba"):
+        return model.predict(X)
     if isinstance(model, DeepNMFRegressor):
         return model.predict(X.astype(model.bases_[0].dtype))
     return model.predict_proba(X)

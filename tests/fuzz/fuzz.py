@@ -8,6 +8,7 @@ grown by more than `MEGABYTES`. Files of failed cases are kept in the folder of 
 """
 
 import argparse
+import importlib
 import io
 import sys
 import tempfile
@@ -19,9 +20,13 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from forgeries import forged_model
 from mutations import damaged, hostile_model
+from sklearn.pipeline import Pipeline
 
-from skunfold.audio import read_audio
+from skunfold._scikit_learn_models import MODULE_OF
+from skunfold.audio import SpeechEnhancer, read_audio
+from skunfold.audio._regressor import RegressorError
 from skunfold.model_files import load_model
 
 try:
@@ -31,7 +36,7 @@ except ImportError:  # Windows, where memory is not watched
 
 MODELS = sorted(Path(__file__).parent.parent.glob("data/models-*/*.model"))
 SECONDS = 5.0
-MEGABYTES = 512
+MEGABYTES = 300
 # Events by which code would run, or leave the process.
 FORBIDDEN = {
     "compile",
@@ -134,9 +139,62 @@ def read_sound(file):
         raise AssertionError("what was read is no finite waveform of one channel")
 
 
+def read_and_use_model(file):
+    """Read a model, and let it predict; return what became of that, if it is not well.
+
+    What a forged model predicts may be nonsense.  It may be refused as a model, but it must not
+    fail otherwise, and the recording must not be blamed.
+    """
+    model = load_model(file)
+    if isinstance(model, SpeechEnhancer):
+        return _enhance(model)
+    if not hasattr(model, "n_features_in_"):
+        return "read, not fitted"
+    X = np.random.default_rng(0).uniform(size=(5, model.n_features_in_))
+    method = next(m for m in ("predict_proba", "predict", "transform") if hasattr(model, m))
+    try:
+        with np.errstate(all="ignore"):
+            Y = getattr(model, method)(X)
+    except ValueError:
+        if isinstance(model, Pipeline):  # whose scaler may make something of X that is refused
+            return "data refused"
+        raise AssertionError("the model was read, but cannot predict") from None
+    if len(Y) != len(X):
+        raise AssertionError(f"predictions of the shape {Y.shape} for {len(X)} samples")
+    return "read" if np.isfinite(Y).all() else "read, not finite"
+
+
+def _enhance(enhancer):
+    """Enhance a fifth of a second, and return what became of it."""
+    if not hasattr(enhancer, "regressor_"):
+        return "read, not fitted"
+    recording, output = io.BytesIO(), io.BytesIO()
+    samples = 0.1 * np.random.default_rng(0).normal(size=3200)
+    soundfile.write(recording, samples, 16000, format="WAV")
+    recording.seek(0)
+    try:
+        with np.errstate(all="ignore"):
+            enhancer.enhance_file(recording, output)
+    except RegressorError:
+        return "regressor refused"
+    except Exception as error:
+        raise AssertionError(f"the recording is blamed: {error!r}") from error
+    enhanced, rate = soundfile.read(io.BytesIO(output.getvalue()))
+    if (enhanced.shape, rate) != (samples.shape, 16000):
+        raise AssertionError(f"{enhanced.shape} samples at {rate} Hz")
+    return "enhanced"
+
+
 def models():
     """Return the bytes of sound model files."""
     return [file.read_bytes() for file in MODELS]
+
+
+def models_to_forge():
+    """Return the bytes of model files, every other one that of an enhancer."""
+    others = [file for file in MODELS if file.stem != "enhancer"]
+    enhancers = [file for file in MODELS if file.stem == "enhancer"]
+    return [file.read_bytes() for other in others for file in (other, *enhancers)]
 
 
 def hostile_or_damaged_model(data, rng):
@@ -146,6 +204,7 @@ def hostile_or_damaged_model(data, rng):
 
 TARGETS = {
     "models": (models, hostile_or_damaged_model, read_model),
+    "forged models": (models_to_forge, forged_model, read_and_use_model),
     "audio": (sound_files, hostile_sound, read_sound),
 }
 
@@ -156,6 +215,9 @@ def run(target, cases, seed=0, keep=None):
     make, change, read = TARGETS[target]
     seeds, report = make(), Report(target)
     GUARD = GUARD or Guard()
+    for module in MODULE_OF.values():  # a forged file may name any
+        importlib.import_module(module)
+    repr(SpeechEnhancer())
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "file"
         for data in seeds:  # sound files are read; afterwards all imports are done
@@ -185,8 +247,8 @@ def _try(read, file, report):
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*file is cut off", UserWarning)
-            read(file)
-        report.outcomes["read"] += 1
+            outcome = read(file) or "read"
+        report.outcomes[outcome] += 1
     except ValueError as error:
         report.outcomes["refused"] += 1
         if "file" not in str(error):

@@ -50,12 +50,22 @@ PLAIN = st.one_of(
     hnp.from_dtype(np.dtype(np.int16)),
     ARRAYS,
 )
+KEYS = st.one_of(
+    st.text(max_size=4),
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False),
+    hnp.from_dtype(np.dtype(np.float32), allow_nan=False),
+    hnp.from_dtype(np.dtype(np.int16)),
+)
 VALUES = st.recursive(
     PLAIN,
     lambda inner: st.one_of(
         st.lists(inner, max_size=3),
         st.lists(inner, max_size=3).map(tuple),
         st.dictionaries(st.text(max_size=4), inner, max_size=3),
+        st.dictionaries(KEYS, inner, max_size=3),
         st.builds(Holder, inner),
     ),
     max_leaves=8,
@@ -71,7 +81,7 @@ def assert_same(actual, expected):
     elif isinstance(expected, Holder):
         assert_same(vars(actual), vars(expected))
     elif isinstance(expected, dict):
-        assert list(actual) == list(expected)
+        assert_same(list(actual), list(expected))
         for key, value in expected.items():
             assert_same(actual[key], value)
     elif isinstance(expected, list | tuple):
