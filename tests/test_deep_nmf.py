@@ -333,7 +333,7 @@ def test_data_at_the_ends_of_the_range_are_fitted_or_refused(mixtures, beta, dty
 def test_zeros_that_training_cannot_change_are_told(mixtures):
     X, y = mixtures
     bases = np.eye(4, 12)
-    with pytest.warns(UserWarning, match=r"init holds 44 zeros.*np\.maximum"):
+    with pytest.warns(UserWarning, match=r"init holds zeros \(44\).*np\.maximum"):
         make_model(init=bases, output="mask", n_components=2, max_iter=2).fit(X, y)
     make_model(init=bases, n_trained_layers=0).fit(X, y)  # plain NMF, where zeros are meant
 

@@ -95,6 +95,7 @@ def test_names_of_features_and_nested_pipelines_of_ours(tmp_path):
     np.testing.assert_array_equal(loaded.feature_names_in_, ["a", "b", "c", "d"])
 
 
+@pytest.mark.filterwarnings("ignore:init holds zeros")  # as bases by coordinate descent do
 def test_what_a_search_leaves(tmp_path):
     network = DeepNMFRegressor(2, n_layers=2, **SETTINGS).fit(X, Y)
     for init in (

@@ -152,7 +152,7 @@ class WarmStart:
             ) from None
         if self.trained and not W.all():
             warnings.warn(
-                f"init holds {np.count_nonzero(W == 0)} zeros, which training cannot change, "
+                f"init holds zeros ({np.count_nonzero(W == 0)}), which training cannot change, "
                 "since its updates multiply. If they are to be learned, replace them by small "
                 "positive numbers, such as np.maximum(init, 1e-3 * init.mean())."
             )
