@@ -127,7 +127,7 @@ class DeepNMFBase(
             )
             if validation:
                 validation = self._held_out(validation, X, y)
-                lengths_val = check_lengths(lengths_val, len(validation[0]), "lengths_val")
+                lengths_val = check_lengths(lengths_val, validation[0].shape[0], "lengths_val")
                 rows, held_out_rows = slice(None), None
             else:
                 rows, held_out_rows = self._split(np.shape(X)[0], groups)
