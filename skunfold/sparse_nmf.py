@@ -30,7 +30,7 @@ from skunfold._kernels.divergences import BETA, beta_of
 from skunfold._kernels.outputs import LinearOutput
 from skunfold._kernels.sparse_rows import canonical
 from skunfold._scaling import power_of_two_scale
-from skunfold._sparse_input import check_sparse, takes_sparse
+from skunfold._sparse_input import sparse_format, takes_sparse
 from skunfold._start_values import bases_given, start, valid_activations, valid_bases
 
 BATCH_UPDATES = 30  # of the activations of a batch of a stream, before the bases are updated
@@ -290,12 +290,11 @@ default="random"
         activations : ndarray of shape (n_samples, n_components)
         """
         check_is_fitted(self)
-        check_sparse(X, "X", self.beta_loss)
         data = validate_data(
             self,
             X,
             reset=False,
-            accept_sparse="csr",
+            accept_sparse=sparse_format(X, "X", self.beta_loss),
             dtype=_DTYPES,
             ensure_non_negative=True,
         )
@@ -398,12 +397,11 @@ default="random"
 
     def _checked(self, X, sample_weight, reset):
         """Return valid samples and their weights, or None."""
-        check_sparse(X, "X", self.beta_loss)
         data = validate_data(
             self,
             X,
             reset=reset,
-            accept_sparse="csr",
+            accept_sparse=sparse_format(X, "X", self.beta_loss),
             dtype=_DTYPES if reset else self.components_.dtype,
             ensure_non_negative=True,
         )

@@ -4,6 +4,7 @@ import tracemalloc
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
@@ -198,6 +199,17 @@ def test_other_divergences_ask_for_dense_data(data, estimator, beta_loss):
         model.fit(X + 0.1, y).transform(x)
     model.set_params(beta_loss="frobenius")
     assert model.__sklearn_tags__().input_tags.sparse
+
+
+def test_frames_with_sparse_columns(data):
+    X, y, _, _ = data
+    frame = pd.DataFrame.sparse.from_spmatrix(sparse.csr_matrix(X))
+    model = SparseNMF(3, max_iter=5, tol=0, random_state=0)
+    assert_same(model.fit(frame).transform(frame), model.fit(X).transform(X))
+    model = DeepNMFRegressor(3, n_layers=2, max_iter=2, random_state=0)
+    assert_same(model.fit(frame, y).predict(frame), model.fit(X, y).predict(X))
+    with pytest.raises(TypeError, match="dense data is required"):
+        model.set_params(beta_loss=1.5).fit(frame, y)
 
 
 def test_sources_of_other_divergences_are_dense(data):

@@ -33,7 +33,7 @@ from skunfold._deep_nmf.validation import (
 )
 from skunfold._fitting import restored_on_failure, rows_of
 from skunfold._kernels.sparse_rows import canonical
-from skunfold._sparse_input import check_sparse, takes_sparse
+from skunfold._sparse_input import sparse_format, takes_sparse
 from skunfold._training.callbacks import CallbackSupportMixin, EpochCallbacks, with_callbacks
 from skunfold._training.loop import train_once
 
@@ -357,13 +357,12 @@ class DeepNMFBase(
             raise TypeError(
                 f"y{suffix} is sparse; DeepNMFRegressor needs dense targets: y.toarray()."
             )
-        check_sparse(X, f"X{suffix}", self.beta_loss)
         X, y = validate_data(
             self,
             X,
             y,
             reset=n_outputs is None,
-            accept_sparse="csr",
+            accept_sparse=sparse_format(X, f"X{suffix}", self.beta_loss),
             dtype=[np.float64, np.float32],
             multi_output=True,
         )
@@ -414,12 +413,11 @@ class DeepNMFBase(
     def _validated_data(self, X, lengths=None):
         check_is_fitted(self)
         self._check_structure()
-        check_sparse(X, "X", self.beta_loss)
         X = validate_data(
             self,
             X,
             reset=False,
-            accept_sparse="csr",
+            accept_sparse=sparse_format(X, "X", self.beta_loss),
             dtype=[np.float64, np.float32],
             ensure_non_negative=True,
         )
