@@ -12,10 +12,14 @@ def takes_sparse(beta_loss):
     return BETA.get(beta_loss, beta_loss) in SPARSE_BETAS
 
 
-def check_sparse(X, name, beta_loss):
-    """Raise a TypeError if X is sparse and the divergence needs all of its elements."""
+def sparse_format(X, name, beta_loss):
+    """Return `accept_sparse` of scikit-learn's checks for data of that name.
+
+    Raises a TypeError if X is sparse and the divergence needs all of its elements.
+    """
     if issparse(X) and not takes_sparse(beta_loss):
         raise TypeError(
             f"{name} is sparse, but beta_loss={beta_loss!r} needs dense data; give "
             f"{name}.toarray(), or use 'kullback-leibler' or 'frobenius'."
         )
+    return "csr" if takes_sparse(beta_loss) else False

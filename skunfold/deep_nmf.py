@@ -49,7 +49,8 @@ class DeepNMFRegressor(DeepNMFBase):
 
     beta_loss : {"frobenius", "kullback-leibler", "itakura-saito"} or float, \
 default="kullback-leibler"
-        The divergence that inference descends; as a number, its beta, 0 or more.
+        The divergence that inference descends; as a number, its beta, 0 or more. Data may be
+        sparse for "frobenius" and "kullback-leibler".
 
     training_loss : {"frobenius", "kullback-leibler", "itakura-saito"} or float, \
 default="frobenius"

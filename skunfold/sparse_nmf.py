@@ -15,16 +15,27 @@ from sklearn.base import (
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_array,
+    check_is_fitted,
+    validate_data,
+)
 
 from skunfold._deep_nmf.architecture import Architecture
-from skunfold._deep_nmf.initialization import random_start
 from skunfold._documentation import DocumentedEstimator
 from skunfold._fitting import restored_on_failure
 from skunfold._kernels import sparse_nmf
 from skunfold._kernels.divergences import BETA, beta_of
 from skunfold._kernels.outputs import LinearOutput
+from skunfold._kernels.sparse_rows import canonical
 from skunfold._scaling import power_of_two_scale
+from skunfold._sparse_input import sparse_format, takes_sparse
+from skunfold._start_values import bases_given, start, valid_activations, valid_bases
+
+BATCH_UPDATES = 30  # of the activations of a batch of a stream, before the bases are updated
+_SUMS = ("components_numerator_", "components_denominator_")
+_DTYPES = [np.float64, np.float32]
 
 
 class SparseNMF(
@@ -39,8 +50,9 @@ class SparseNMF(
 
     Parameters
     ----------
-    n_components : int, default=10
-        Number of bases, those in `fixed_components` included.
+    n_components : int or "auto", default=10
+        Number of bases, those in `fixed_components` included. "auto": as many as given start
+        values have, without these as many as there are features.
 
     sparsity : float, default=0.0
         Weight of the L1 penalty on the activations, 0 or more, in units of
@@ -49,10 +61,14 @@ class SparseNMF(
 
     beta_loss : {"frobenius", "kullback-leibler", "itakura-saito"} or float, \
 default="kullback-leibler"
-        The divergence; as a number, its beta (2, 1 and 0 for the three names), 0 or more.
+        The divergence; as a number, its beta (2, 1 and 0 for the three names), 0 or more. For
+        2 and 1, data may be sparse, and only its nonzero elements take time and memory.
 
-    init : {"random"} or array-like of shape (n_components, n_features), default="random"
-        The bases that the fit starts from. An array is brought to unit norm.
+    init : {"random", "custom"} or array-like of shape (n_components, n_features), \
+default="random"
+        The bases that the fit starts from. An array is brought to unit norm. "custom": `fit`
+        is given bases and activations. Zeros in a given start, which no update could change,
+        are replaced by a hundredth of the mean.
 
     fixed_components : array-like of shape (n_fixed, n_features), default=None
         Bases that the fit keeps exactly as given, the first rows of `components_`. For the
@@ -65,17 +81,33 @@ default="kullback-leibler"
         `fit` stops when the objective falls by less than ``tol`` times its first value within
         ten updates. 0 or more.
 
+    forget_factor : float, default=0.7
+        Weight of earlier batches in `partial_fit`, from 0 to 1: with every batch, all those
+        before it count that many times what they did. Ignored by `fit`.
+
     random_state : int, RandomState instance or None, default=None
         Seed of the start.
+
+    verbose : int, default=0
+        Above 0, prints the objective at every tenth update, and of every batch.
 
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
         The bases.
+    n_components_ : int
+        Number of bases.
+    reconstruction_err_ : float
+        Square root of twice the divergence of the data from its reconstruction, as in
+        :class:`sklearn.decomposition.NMF`: for ``beta_loss="frobenius"`` the Frobenius norm of
+        their difference. After `partial_fit` that of its batch.
     n_iter_ : int
-        Number of updates done.
+        Number of updates done; in a stream, of batches.
     loss_curve_ : list of float
-        The objective per sample, at every tenth update.
+        The objective per sample at every tenth update; in a stream, that of each batch before
+        its update.
+    components_numerator_, components_denominator_ : ndarray of shape (n_components, n_features)
+        What `partial_fit` keeps of the batches so far; not there after `fit`.
     data_scale_ : float
         The power of two by which data is divided for the computation.
     n_features_in_ : int
@@ -87,6 +119,7 @@ default="kullback-leibler"
     --------
     DeepNMFRegressor : The unfolded and trained form; ``init="sparse_nmf"`` starts from this.
     sklearn.decomposition.NMF : Without unit norm and fixed components, with other solvers.
+    sklearn.decomposition.MiniBatchNMF : Likewise, for streams.
 
     References
     ----------
@@ -106,27 +139,31 @@ default="kullback-leibler"
     """
 
     _parameter_constraints: dict = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "sparsity": [Interval(Real, 0, None, closed="left")],
         "beta_loss": [StrOptions(set(BETA)), Interval(Real, 0, None, closed="left")],
-        "init": [StrOptions({"random"}), "array-like"],
+        "init": [StrOptions({"random", "custom"}), "array-like"],
         "fixed_components": ["array-like", None],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
+        "forget_factor": [Interval(Real, 0, 1, closed="both")],
         "random_state": ["random_state"],
+        "verbose": ["verbose"],
     }
 
     def __init__(
         self,
-        n_components: int = 10,
+        n_components: int | Literal["auto"] = 10,
         *,
         sparsity: float = 0.0,
         beta_loss: str | float = "kullback-leibler",
-        init: Literal["random"] | ArrayLike = "random",
+        init: Literal["random", "custom"] | ArrayLike = "random",
         fixed_components: ArrayLike | None = None,
         max_iter: int = 200,
         tol: float = 1e-4,
+        forget_factor: float = 0.7,
         random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
     ) -> None:
         self.n_components = n_components
         self.sparsity = sparsity
@@ -135,78 +172,118 @@ default="kullback-leibler"
         self.fixed_components = fixed_components
         self.max_iter = max_iter
         self.tol = tol
+        self.forget_factor = forget_factor
         self.random_state = random_state
+        self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: ArrayLike, y: None = None) -> Self:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        W: ArrayLike | None = None,
+        H: ArrayLike | None = None,
+    ) -> Self:
         """Learn the bases.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Non-negative data.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Non-negative data. Sparse for ``beta_loss`` "kullback-leibler" or "frobenius".
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the objective, 0 or more, not all 0; a whole number is
+            the same as so many copies of the sample.
+        W : array-like of shape (n_samples, n_components), default=None
+            The activations to start from, with ``init="custom"``.
+        H : array-like of shape (n_components, n_features), default=None
+            The bases to start from, with ``init="custom"``. They are brought to unit norm, and
+            the activations are scaled so that the product stays what it is.
 
         Returns
         -------
         self : SparseNMF
 
+        Warns
+        -----
+        RuntimeWarning
+            If W or H is given, but `init` is not "custom": they are ignored.
+        ConvergenceWarning
+            If `max_iter` updates were too few for `tol`.
+
         Raises
         ------
         ValueError
-            If X is negative somewhere or not finite, or `init` or `fixed_components` do not
-            fit it.
+            If X is negative somewhere or not finite, or `init`, `fixed_components`, W or H do
+            not fit it.
         TypeError
-            If X is sparse.
+            If X is sparse for any other `beta_loss`.
         """
         with restored_on_failure(self):
-            self._fit(X)
+            data, weight = self._checked(X, sample_weight, reset=True)
+            self._fit(data, weight, W, H)
         return self
 
-    def _fit(self, X):
-        """Learn the bases, and set the fitted attributes."""
-        data: NDArray = validate_data(
-            self, X, dtype=[np.float64, np.float32], ensure_non_negative=True
-        )
-        fixed = self._bases("fixed_components", self.fixed_components, data)
-        random_state = check_random_state(self.random_state)
-        self.data_scale_ = power_of_two_scale(data)
-        network = self._network()
-        data = network.scaled(data)
-        H, W = random_start(data, self.n_components, random_state)
-        if not isinstance(self.init, str):
-            W = sparse_nmf.unit_rows(self._bases("init", self.init, data, exactly=True))
-        W[: len(fixed)] = fixed
-        W, losses, converged = sparse_nmf.fit(
-            data,
-            H,
-            W,
-            network.beta,
-            network.scaled_sparsity,
-            max_iter=self.max_iter,
-            tol=self.tol,
-            n_fixed=len(fixed),
-        )
-        if not converged and self.tol > 0:
-            warnings.warn(
-                f"SparseNMF did not converge in max_iter={self.max_iter} updates; "
-                "increase max_iter or tol.",
-                ConvergenceWarning,
-            )
-        self.components_ = W
-        self.loss_curve_ = [loss * network.scale**network.beta for loss in losses]
-        self.n_iter_ = self.max_iter
-        if converged:
-            self.n_iter_ = (len(losses) - 1) * sparse_nmf.CHECK_EVERY
+    def fit_transform(
+        self,
+        X: ArrayLike,
+        y: None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        W: ArrayLike | None = None,
+        H: ArrayLike | None = None,
+    ) -> NDArray:
+        """Fit, and return the activations of the same data.
+
+        Parameters
+        ----------
+        X, y, sample_weight, W, H
+            As in `fit`.
+
+        Returns
+        -------
+        activations : ndarray of shape (n_samples, n_components)
+            Those of `transform`.
+        """
+        return self.fit(X, y, sample_weight, W=W, H=H).transform(X)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: ArrayLike, y: None = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Learn from one batch of a stream.
+
+        Its activations are inferred by 30 updates, and the bases are then updated once, for
+        this batch and, less and less, those before it (see `forget_factor`). The first call
+        sets the start and the scale; after `fit`, the start is what this has learned.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`.
+
+        Returns
+        -------
+        self : SparseNMF
+        """
+        first = not hasattr(self, "components_")
+        with restored_on_failure(self):
+            data, weight = self._checked(X, sample_weight, reset=first)
+            if first:
+                _, _, self.components_ = self._start(data, weight)
+            self._fit_batch(data, weight)
+        return self
 
     def transform(self, X: ArrayLike) -> NDArray:
         """Return the activations of new data after `max_iter` updates.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Non-negative data.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Non-negative data; sparse as in `fit`.
 
         Returns
         -------
@@ -214,10 +291,16 @@ default="kullback-leibler"
         """
         check_is_fitted(self)
         data = validate_data(
-            self, X, dtype=[np.float64, np.float32], ensure_non_negative=True, reset=False
+            self,
+            X,
+            reset=False,
+            accept_sparse=sparse_format(X, "X", self.beta_loss),
+            dtype=_DTYPES,
+            ensure_non_negative=True,
         )
-        W = self.components_.astype(data.dtype, copy=False)
-        return self._network().activations(data, [W] * self.max_iter)
+        bases = self.components_.astype(data.dtype, copy=False)
+        network = self._network(len(bases))
+        return network.activations(canonical(data), [bases] * self.max_iter)
 
     def inverse_transform(self, X: ArrayLike) -> NDArray:
         """Return data from activations.
@@ -232,7 +315,7 @@ default="kullback-leibler"
         X_original : ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        activations = check_array(X, dtype=[np.float64, np.float32])
+        activations = check_array(X, dtype=_DTYPES)
         if activations.shape[1] != len(self.components_):
             raise ValueError(
                 f"X has {activations.shape[1]} columns; give {len(self.components_)} "
@@ -240,23 +323,123 @@ default="kullback-leibler"
             )
         return np.matmul(activations, self.components_)
 
-    def _bases(self, name, bases, X, exactly=False):
-        """Return valid rows of bases, from a parameter."""
-        if bases is None:
-            return np.empty((0, X.shape[1]), X.dtype)
-        bases = check_array(bases, dtype=X.dtype, ensure_non_negative=True, input_name=name)
-        rows_fit = (
-            len(bases) == self.n_components if exactly else len(bases) <= self.n_components
-        )
-        if not rows_fit or bases.shape[1] != X.shape[1]:
-            at_most = "" if exactly else "at most "
-            raise ValueError(
-                f"{name} has shape {bases.shape}; give {at_most}n_components="
-                f"{self.n_components} rows, and {X.shape[1]} columns, one a feature."
-            )
-        return bases
+    def _fit(self, data, weight, W, H):
+        """Learn the bases from checked data, and set the fitted attributes."""
+        data, activations, bases = self._start(data, weight, W, H)
+        network = self._network(len(bases))
+        unit = network.scale**network.beta  # of the objective
 
-    def _network(self):
+        def report(n_updates, loss):
+            if self.verbose:
+                print(f"Update {n_updates}: objective {loss * unit:.6g} per sample")
+
+        bases, losses, converged = sparse_nmf.fit(
+            data,
+            activations,
+            bases,
+            network.beta,
+            network.scaled_sparsity,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            n_fixed=len(self._fixed(data, len(bases))),
+            weight=weight,
+            report=report,
+        )
+        if not converged and self.tol > 0:
+            warnings.warn(
+                f"SparseNMF did not converge in max_iter={self.max_iter} updates; "
+                "increase max_iter or tol.",
+                ConvergenceWarning,
+            )
+        for name in _SUMS:
+            self.__dict__.pop(name, None)
+        self.components_ = bases
+        self.loss_curve_ = [loss * unit for loss in losses]
+        self.n_iter_ = (
+            (len(losses) - 1) * sparse_nmf.CHECK_EVERY if converged else self.max_iter
+        )
+        self._set_reconstruction_err(data, activations, weight, network)
+
+    def _fit_batch(self, data, weight):
+        """Learn from checked data, and set the fitted attributes."""
+        bases: NDArray = self.components_
+        network, n_fixed = self._network(len(bases)), len(self._fixed(data, len(bases)))
+        activations = network.activations(data, [bases] * BATCH_UPDATES)
+        data, activations = network.scaled(data), network.scaled(activations)
+        sums = tuple(getattr(self, name) for name in _SUMS if hasattr(self, name))
+        if not sums:
+            self.n_iter_, self.loss_curve_ = 0, []
+        self.components_, loss, sums = sparse_nmf.fit_batch(
+            data,
+            activations,
+            bases,
+            network.beta,
+            network.scaled_sparsity,
+            sums or None,
+            forget_factor=self.forget_factor,
+            n_fixed=n_fixed,
+            weight=weight,
+        )
+        for name, value in zip(_SUMS, sums):
+            setattr(self, name, value)
+        loss *= network.scale**network.beta
+        loss /= data.shape[0] if weight is None else weight.sum(dtype=np.float64)
+        self.n_iter_ += 1
+        self.loss_curve_ = [*self.loss_curve_, loss]
+        self._set_reconstruction_err(data, activations, weight, network)
+        if self.verbose:
+            print(f"Batch {self.n_iter_}: objective {loss:.6g} per sample")
+
+    def _set_reconstruction_err(self, data, activations, weight, network):
+        bases, beta = self.components_, network.beta
+        total = sparse_nmf.total_divergence(data, activations, bases, beta, weight)
+        self.reconstruction_err_ = float(np.sqrt(2 * total)) * network.scale ** (beta / 2)
+
+    def _checked(self, X, sample_weight, reset):
+        """Return valid samples and their weights, or None."""
+        data = validate_data(
+            self,
+            X,
+            reset=reset,
+            accept_sparse=sparse_format(X, "X", self.beta_loss),
+            dtype=_DTYPES if reset else self.components_.dtype,
+            ensure_non_negative=True,
+        )
+        data = canonical(data)
+        if sample_weight is None:
+            return data, None
+        options = {"dtype": data.dtype, "ensure_non_negative": True}
+        weight = _check_sample_weight(sample_weight, data, **options)
+        if not weight.any():
+            raise ValueError(
+                "sample_weight is zero for all samples; give some a weight above 0."
+            )
+        return data, weight
+
+    def _start(self, data, weight, W=None, H=None):
+        """Set the scale; return data, activations and bases to start from.
+
+        All are in the units of the computation.
+        """
+        given, custom = bases_given(self.init, W, H)
+        n, activations = self.n_components, None
+        if n == "auto":
+            n = data.shape[1] if given is None else len(np.atleast_2d(given))
+        self.data_scale_ = power_of_two_scale(data, weight)
+        network, fixed = self._network(n), self._fixed(data, n)
+        if given is not None:
+            given = valid_bases("H" if custom else "init", given, data, n)
+        if custom:
+            activations = network.scaled(valid_activations(W, data, n))
+        data, random_state = network.scaled(data), check_random_state(self.random_state)
+        return data, *start(data, given, activations, fixed, n, random_state)
+
+    def _fixed(self, data, n_components):
+        """Return the fixed bases, which may be none."""
+        fixed = self.fixed_components
+        return valid_bases("fixed_components", fixed, data, n_components, exactly=False)
+
+    def _network(self, n_components):
         """Return the inference of `transform` as an untrained network."""
         return Architecture(
             n_layers=self.max_iter,
@@ -266,8 +449,13 @@ default="kullback-leibler"
             beta=beta_of(self.beta_loss),
             sparsity=self.sparsity,
             scale=self.data_scale_,
-            start=self.data_scale_ / self.n_components,
+            start=self.data_scale_ / n_components,
         )
+
+    @property
+    def n_components_(self) -> int:
+        """The number of bases."""
+        return len(self.components_)
 
     @property
     def _n_features_out(self):
@@ -276,5 +464,6 @@ default="kullback-leibler"
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
+        tags.input_tags.sparse = takes_sparse(self.beta_loss)
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.decomposition import NMF
 
 from skunfold import SparseNMF
 from skunfold._deep_nmf.initialization import random_start
@@ -106,3 +107,158 @@ def test_a_failed_fit_leaves_the_former_one(X):
     with pytest.raises(ValueError, match="fixed_components"):
         model.set_params(fixed_components=np.ones((1, 2))).fit(X[:, :-1])
     assert_allclose(model.transform(X), expected)
+
+
+@pytest.mark.parametrize("beta_loss", LOSSES)
+def test_whole_weights_are_copies(X, beta_loss):
+    weight = np.random.default_rng(1).integers(0, 4, len(X))
+    options = {"beta_loss": beta_loss, "sparsity": 0.1, "random_state": 0, "max_iter": 50}
+    weighted, repeated = SparseNMF(4, **options), SparseNMF(4, **options)
+    copies = np.repeat(X, weight, axis=0)
+    for method in ("fit", "partial_fit", "partial_fit"):
+        getattr(weighted, method)(X, sample_weight=weight)
+        getattr(repeated, method)(copies)
+        assert_allclose(weighted.components_, repeated.components_, rtol=1e-9)
+        assert_allclose(weighted.loss_curve_, repeated.loss_curve_, rtol=1e-9)
+        assert_allclose(weighted.reconstruction_err_, repeated.reconstruction_err_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("beta_loss", [2.0, 1.0, 0.0, 1.5])
+def test_reconstruction_err_is_that_of_scikit_learn(X, beta_loss):
+    H = np.random.default_rng(1).uniform(0.5, 1, size=(3, 15))
+    W = np.random.default_rng(2).uniform(0.5, 1, size=(60, 3))
+    theirs = NMF(3, init="custom", solver="mu", beta_loss=beta_loss, max_iter=1, tol=0)
+    theirs.fit(X, W=W, H=H)
+    # Without a penalty, the first update is that of the unconstrained factorisation.
+    ours = SparseNMF(3, init="custom", beta_loss=beta_loss, max_iter=400, tol=0)
+    ours.fit(X, W=W, H=H)
+    activations = ours.transform(X)
+    total = divergence(X, activations @ ours.components_, beta_loss).sum()
+    assert_allclose(ours.reconstruction_err_, np.sqrt(2 * total), rtol=0.02)
+    assert ours.reconstruction_err_ < theirs.reconstruction_err_
+    if beta_loss == 2:
+        residual = np.linalg.norm(X - activations @ ours.components_)
+        assert_allclose(ours.reconstruction_err_, residual, rtol=0.02)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e6])
+def test_the_start_is_what_is_given(X, scale):
+    W = np.random.default_rng(2).uniform(size=(60, 3))
+    H = scale * np.random.default_rng(1).uniform(size=(3, 15))
+    model = SparseNMF("auto", init="custom", max_iter=1, tol=0, sparsity=0.2)
+    activations = model.fit_transform(scale * X, W=W, H=H)
+    assert activations.shape == (60, 3)
+    assert model.n_components_ == 3
+    # The bases are brought to unit norm, and their norm goes into the activations.
+    penalty = 0.2 * np.sum(W * np.linalg.norm(H, axis=1))
+    objective = divergence(scale * X, W @ H, 1).sum() + penalty
+    assert_allclose(model.loss_curve_[0], objective / 60, rtol=1e-9)
+
+
+def test_number_of_components_by_the_data_or_the_start(X):
+    H = np.random.default_rng(1).uniform(size=(3, 15))
+    assert SparseNMF("auto", max_iter=2, tol=0).fit(X).components_.shape == (15, 15)
+    assert SparseNMF("auto", init=H, max_iter=2, tol=0).fit(X).n_components_ == 3
+    assert SparseNMF("auto", init=H.tolist(), max_iter=2).fit(X).transform(X).shape == (60, 3)
+
+
+def test_zeros_of_a_given_start_can_grow():
+    rng = np.random.default_rng(3)
+    X = rng.gamma(0.3, 1, (300, 4)) @ rng.gamma(1, 1, (4, 12)) + 0.01
+    full, with_zeros = (
+        SparseNMF(4, init=init, max_iter=200, tol=0).fit(X).reconstruction_err_
+        for init in (np.eye(4, 12) + 0.1, np.eye(4, 12))
+    )
+    assert with_zeros < 1.3 * full
+
+
+@pytest.mark.parametrize(
+    ("params", "start", "match"),
+    [
+        ({}, {"H": np.ones((3, 15))}, "needs start values W and H in fit, but W is missing"),
+        ({}, {"W": np.ones((60, 3))}, "needs start values W and H in fit, but H is missing"),
+        ({}, {"W": np.ones((60, 3)), "H": np.ones((2, 15))}, "H has shape .*=3 rows"),
+        ({}, {"W": np.ones((9, 3)), "H": np.ones((3, 15))}, "W has shape .* give 60 rows"),
+        ({}, {"W": -np.ones((60, 3)), "H": np.ones((3, 15))}, "Negative values"),
+        (
+            {"fixed_components": np.ones((4, 15))},
+            {"W": np.ones((60, 3)), "H": np.ones((3, 15))},
+            "fixed_components has shape",
+        ),
+    ],
+)
+def test_bad_start_values_are_named(X, params, start, match):
+    with pytest.raises(ValueError, match=match):
+        SparseNMF(3, init="custom", **params).fit(X, **start)
+
+
+def test_start_values_that_are_not_used_are_warned_of(X):
+    with pytest.warns(RuntimeWarning, match="W and H are ignored unless init='custom'"):
+        SparseNMF(3, max_iter=2, tol=0).fit(X, H=np.ones((3, 15)))
+
+
+def test_weights_of_nothing(X):
+    with pytest.raises(ValueError, match=r"zero for all samples|at least one non-zero"):
+        SparseNMF(3).fit(X, sample_weight=np.zeros(60))
+
+
+def test_verbose(X, capsys):
+    model = SparseNMF(3, max_iter=21, tol=0, verbose=1, random_state=0).fit(X)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["Update 0", "Update 10", "Update 20"]
+    assert lines[2].endswith(f"objective {model.loss_curve_[2]:.6g} per sample")
+    model.partial_fit(X)
+    assert capsys.readouterr().out.startswith("Batch 1: objective ")
+    model.set_params(verbose=0).fit(X).partial_fit(X)
+    assert not capsys.readouterr().out
+
+
+@pytest.mark.parametrize("beta_loss", LOSSES)
+def test_a_stream_is_learned(beta_loss):
+    rng = np.random.default_rng(0)
+    bases = rng.gamma(0.5, size=(4, 15))
+    X = rng.gamma(0.5, size=(2000, 4)) @ bases + 1e-3
+    stream, first_batch = (
+        SparseNMF(4, beta_loss=beta_loss, random_state=0, sparsity=0.01) for _ in range(2)
+    )
+    for batch in np.split(X, 40):
+        stream.partial_fit(batch)
+    first_batch.partial_fit(X[:50])
+    after, before = (
+        divergence(X, m.transform(X) @ m.components_, beta_of(beta_loss)).sum()
+        for m in (stream, first_batch)
+    )
+    assert after < 0.25 * before
+    assert stream.n_iter_ == len(stream.loss_curve_) == 40
+    assert_allclose(np.linalg.norm(stream.components_, axis=1), 1, rtol=1e-12)
+
+
+def test_one_batch_is_one_update_and_earlier_ones_count_less(X):
+    one, all_forgotten, none = (
+        SparseNMF(3, random_state=0, forget_factor=factor) for factor in (0.5, 0.0, 1.0)
+    )
+    for model in (one, all_forgotten, none):
+        model.partial_fit(X[:30])
+    assert_array_equal(one.components_, none.components_)
+    first = one.components_numerator_
+    for model in (one, all_forgotten, none):
+        model.partial_fit(X[30:])
+    second = all_forgotten.components_numerator_
+    assert_allclose(one.components_numerator_, 0.5 * first + second, rtol=1e-12)
+    assert_allclose(none.components_numerator_, first + second, rtol=1e-12)
+    refitted = one.set_params(max_iter=3, tol=0).fit(X)
+    assert not hasattr(refitted, "components_numerator_")
+    expected = refitted.components_
+    again = refitted.set_params(fixed_components=expected[:1].copy()).partial_fit(X)
+    assert_array_equal(again.components_[:1], expected[:1])
+    assert again.n_iter_ == len(again.loss_curve_) == 1
+
+
+def test_a_stream_keeps_its_type(X):
+    model = SparseNMF(3, random_state=0).partial_fit(X.astype(np.float32)).partial_fit(X)
+    assert model.components_.dtype == model.components_numerator_.dtype == np.float32
+    with pytest.raises(ValueError, match="to start from bases alone, give them as init"):
+        SparseNMF(3, init="custom").partial_fit(X)
+    with pytest.raises(ValueError, match="Negative values"):
+        model.partial_fit(-X)
+    assert model.n_iter_ == 2

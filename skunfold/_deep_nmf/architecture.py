@@ -14,7 +14,7 @@ from skunfold._kernels.deep_nmf import DeepNMF
 from skunfold._kernels.nmf import constant_activations, infer, layers_of
 from skunfold._kernels.numerics import FRESH
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
-from skunfold._kernels.sparse_rows import values_of, with_values
+from skunfold._kernels.sparse_rows import sparse_block_size, values_of, with_values
 from skunfold._storage import large_array
 from skunfold._training.protocol import Samples
 
@@ -103,7 +103,7 @@ class Architecture:
 
         if out is None:
             out = np.empty((X.shape[0], n_components), X.dtype)
-        return map_samples(fill, out, bases[0].size, X, *_given(factors))
+        return _map(fill, out, bases, X, *_given(factors))
 
     def relative_activations(self, X, bases):
         """Return the activations (n, R), begun with the constant, over their mean."""
@@ -116,7 +116,7 @@ class Architecture:
             np.divide(h, h.mean(axis=1, keepdims=True, dtype=np.float64), out=out)
 
         out = np.empty((X.shape[0], n_components), X.dtype)
-        return map_samples(fill, out, bases[0].size, X)
+        return _map(fill, out, bases, X)
 
     def predictions(self, X, bases, U, out, factors=None):
         """Return the outputs (n, n_outputs) of the network of the given layers, in `out`."""
@@ -128,7 +128,7 @@ class Architecture:
             *_, h = infer(X, layers, start, work, self.exponents)
             self._write_output(out, X, h, U, work)
 
-        return map_samples(fill, out, bases[0].size, X, *_given(factors))
+        return _map(fill, out, bases, X, *_given(factors))
 
     def staged_predictions(self, X, bases, U, n_outputs, factors=None):
         """Yield the outputs after each layer."""
@@ -143,7 +143,7 @@ class Architecture:
                 self._write_output(out, X, h, U, work)
 
             out = np.empty((X.shape[0], n_outputs), X.dtype)
-            yield map_samples(fill, out, bases[0].size, X, H)
+            yield _map(fill, out, bases, X, H)
 
     def _write_output(self, out, X, h, U, work):
         y_hat, _ = self.output.forward(X, h, U, work.scope("output"))
@@ -228,6 +228,11 @@ def parted(arrays):
     """Return (bases, projections), a list of (R, F) each; shared arrays are the same."""
     parts = {id(array): list(array) for array in arrays}
     return [[parts[id(array)][i] for array in arrays] for i in (0, 1)]
+
+
+def _map(fill, out, bases, X, *inputs):
+    """Fill `out` and return it, by blocks of X and other inputs; see `map_samples`."""
+    return map_samples(fill, out, bases[0].size, X, *inputs, block_size=sparse_block_size(X))
 
 
 def _given(factors):

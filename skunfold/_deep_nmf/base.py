@@ -35,7 +35,7 @@ from skunfold._deep_nmf.validation import (
 from skunfold._fitting import restored_on_failure, rows_of
 from skunfold._kernels.sparse_rows import canonical
 from skunfold._scaling import check_range
-from skunfold._sparse_input import check_sparse, takes_sparse
+from skunfold._sparse_input import sparse_format, takes_sparse
 from skunfold._training.callbacks import CallbackSupportMixin, EpochCallbacks, with_callbacks
 from skunfold._training.loop import train_once
 
@@ -129,7 +129,7 @@ class DeepNMFBase(
             )
             if validation:
                 validation = self._held_out(validation, X, y)
-                lengths_val = check_lengths(lengths_val, len(validation[0]), "lengths_val")
+                lengths_val = check_lengths(lengths_val, validation[0].shape[0], "lengths_val")
                 rows, held_out_rows = slice(None), None
             else:
                 rows, held_out_rows = self._split(np.shape(X)[0], groups)
@@ -362,13 +362,12 @@ class DeepNMFBase(
             raise TypeError(
                 f"y{suffix} is sparse; DeepNMFRegressor needs dense targets: y.toarray()."
             )
-        check_sparse(X, f"X{suffix}", self.beta_loss)
         X, y = validate_data(
             self,
             X,
             y,
             reset=n_outputs is None,
-            accept_sparse="csr",
+            accept_sparse=sparse_format(X, f"X{suffix}", self.beta_loss),
             dtype=[np.float64, np.float32],
             multi_output=True,
         )
@@ -426,12 +425,11 @@ class DeepNMFBase(
     def _validated_data(self, X, lengths=None):
         check_is_fitted(self)
         self._check_structure()
-        check_sparse(X, "X", self.beta_loss)
         X = validate_data(
             self,
             X,
             reset=False,
-            accept_sparse="csr",
+            accept_sparse=sparse_format(X, "X", self.beta_loss),
             dtype=[np.float64, np.float32],
             ensure_non_negative=True,
         )

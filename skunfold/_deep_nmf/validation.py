@@ -7,7 +7,7 @@ from joblib import effective_n_jobs
 from sklearn.utils.validation import check_array
 
 from skunfold._kernels.sparse_rows import canonical
-from skunfold._sparse_input import check_sparse
+from skunfold._sparse_input import sparse_format
 
 
 def group_sizes(n_components, output, n_targets):
@@ -69,10 +69,18 @@ def check_sources(sources, X, sizes, output, beta_loss):
             f"the {len(sizes)} source groups of output='mask', targets first, the residual "
             "last; or None."
         )
-    for source in sources:
-        check_sparse(source, "An array of sources", beta_loss)
-    checks = {"accept_sparse": "csr", "ensure_non_negative": True, "input_name": "sources"}
-    sources = [canonical(check_array(s, dtype=X.dtype, **checks)) for s in sources]
+    sources = [
+        canonical(
+            check_array(
+                source,
+                accept_sparse=sparse_format(source, "An array of sources", beta_loss),
+                dtype=X.dtype,
+                ensure_non_negative=True,
+                input_name="sources",
+            )
+        )
+        for source in sources
+    ]
     for source in sources:
         if source.shape[1] != X.shape[1]:
             raise ValueError(

@@ -123,9 +123,9 @@ class DeepNMF:
         difference of their parts; the activations need the difference only.
         """
         x, work = parts.net(), self.work.scope("adjoint")
+        size = np.abs(x, out=work.array("size", x.shape, x.dtype))  # x may be written over
         dh, dW = layer.adjoint(x, tape, work, self.work.scope(("net", k)), need_h=k > 0)
         difference = dW.net()
-        size = np.abs(x, out=work.array("size", x.shape, x.dtype))
         dh = Parts(dh.net(), None) if k else None
         _, dW = layer.adjoint(size, tape, work, self.work.scope(("sum", k)), need_h=False)
         total = add(dW.pos, dW.neg)

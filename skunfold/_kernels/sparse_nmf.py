@@ -21,13 +21,20 @@ section 4.
 """
 
 import numpy as np
+from scipy.sparse import issparse
 
-from skunfold._kernels.blocks import BlockThreads, PerThread, block_size_for, block_slices
+from skunfold._kernels.blocks import (
+    BlockThreads,
+    PerThread,
+    block_size_for,
+    block_slices,
+    for_threads,
+)
 from skunfold._kernels.nmf import infer, layers_of, reconstruction
 from skunfold._kernels.numerics import Workspace, add, floor_of, smallest_of
 from skunfold._kernels.sparse_rows import (
     divergence_of_product,
-    rows_worth_a_block,
+    sparse_block_size,
     transposed_times,
 )
 
@@ -47,8 +54,11 @@ def unit_rows(W):
 
 
 def without_zeros(W):
-    """Return W without zeros, which no multiplicative update could leave."""
-    return np.maximum(W, W.dtype.type(np.finfo(W.dtype).eps) * W.mean())
+    """Return W with a hundredth of its mean for zeros, which no update could leave.
+
+    From much less, multiplicative updates take hundreds to grow.
+    """
+    return np.where(W > 0, W, W.dtype.type(0.01) * W.mean())
 
 
 def fit(
@@ -106,7 +116,8 @@ def fit_batch(X, H, W, beta, sparsity, sums, *, forget_factor, n_fixed=0, weight
 
 def total_divergence(X, H, W, beta, weight=None):
     """Return D(X | H W) summed over features and, each with its weight, samples."""
-    slices = block_slices(X.shape[0], block_size_for(X.shape[0], W.size))
+    slices = block_slices(X.shape[0], _block_size(X, W.size))
+    W = np.asfortranarray(W) if issparse(X) else W
 
     def of_block(rows):
         losses = divergence_of_product(X[rows], H[rows], W, beta)
@@ -116,14 +127,19 @@ def total_divergence(X, H, W, beta, weight=None):
         return float(sum(threads.map(of_block, slices)))
 
 
+def _block_size(X, n_weights):
+    """Return how many samples to take at a time."""
+    n, sparse_size = X.shape[0], sparse_block_size(X)
+    return for_threads(sparse_size, n) if sparse_size else block_size_for(n, n_weights)
+
+
 class _Sums:
     """Sums over blocks of samples, while their activations H are updated in place."""
 
     def __init__(self, X, H, beta, sparsity, n_weights, weight):
         self._X, self._H, self._weight = X, H, weight
         self._beta, self._sparsity = beta, sparsity
-        size = rows_worth_a_block(X, block_size_for(X.shape[0], n_weights))
-        slices = block_slices(X.shape[0], size)
+        slices = block_slices(X.shape[0], _block_size(X, n_weights))
         n_slices = -(-len(slices) // MAX_SHARDS)
         self._shards = [slices[s] for s in block_slices(len(slices), n_slices)]
         self._workspace = PerThread(Workspace)
@@ -143,7 +159,8 @@ class _Sums:
         def of_shard(slices):
             return _added(self._update_block(rows, layer, with_loss) for rows in slices)
 
-        return _added(self._threads.map(of_shard, self._shards))
+        loss, N, P = _added(self._threads.map(of_shard, self._shards))
+        return loss, N, P @ W if self._beta == 2 else P
 
     def _update_block(self, rows, layer, with_loss):
         X, H, loss, work = self._X[rows], self._H[rows], 0.0, self._workspace()
@@ -159,10 +176,14 @@ class _Sums:
         return loss, *self._products(X, H, weighted, W, work)
 
     def _products(self, X, H, weighted, W, work):
-        """Return H^T A and H^T B of weighted H, (R, F); the latter (R, 1) where B is one."""
+        """Return H^T A and H^T B of weighted H, (R, F).
+
+        The latter is (R, 1) where B is one; for beta = 2 it is H^T H, (R, R), from which W is
+        left out.
+        """
         N = np.empty(W.shape, W.dtype)
         if self._beta == 2:
-            return transposed_times(weighted, X, out=N), (weighted.T @ H) @ W
+            return transposed_times(weighted, X, out=N), weighted.T @ H
         _, A, B = reconstruction(X, H, W, self._beta, work)
         transposed_times(weighted, A, out=N)
         return N, weighted.sum(axis=0)[:, np.newaxis] if B is None else weighted.T @ B

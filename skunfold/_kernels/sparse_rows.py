@@ -18,7 +18,7 @@ from skunfold._kernels.divergences import divergence
 from skunfold._kernels.numerics import FRESH, floor_of
 
 CHUNK = 1 << 15  # elements of activations, and of bases, that are gathered at a time
-MOST_ROWS = 8192  # in a block of sparse samples
+FEWEST_ROWS, MOST_ROWS = 256, 8192  # in a block of sparse samples
 
 
 def canonical(X):
@@ -139,12 +139,13 @@ def divergence_of_product(X, h, W, beta):
     return inside + np.maximum(of_all - of_v, 0)
 
 
-def rows_worth_a_block(X, n_rows):
-    """Return that number of rows; of sparse X so many that they have F values, if that is more.
+def sparse_block_size(X):
+    """Return how many samples to take at a time if X is sparse, else None.
 
-    Sums over blocks are arrays (R, F), and cost as much as that many values do.
+    Sums over blocks are arrays (R, F), and each costs as much as F values of X do; so blocks
+    have a few times as many, but not so many rows that activations fill the memory.
     """
     if not issparse(X):
-        return n_rows
-    of_each = max(X.nnz / max(X.shape[0], 1), 1)
-    return max(n_rows, min(int(X.shape[1] / of_each), MOST_ROWS))
+        return None
+    values_per_row = max(X.nnz / max(X.shape[0], 1), 1)
+    return int(np.clip(4 * X.shape[1] / values_per_row, FEWEST_ROWS, MOST_ROWS))

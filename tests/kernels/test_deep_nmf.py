@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.sparse import csr_array
 
 from skunfold._kernels.deep_nmf import DeepNMF
 from skunfold._kernels.nmf import infer, layers_of
@@ -229,3 +230,37 @@ def test_parts_net():
     assert Parts(a.copy(), b).net() == 2
     assert Parts(None, b.copy()).net() == -1
     assert Parts(a, None).net() == 3
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"exponent": 2.0}, {"projections": True}, {"cancel": False}],
+    ids=str,
+)
+@pytest.mark.parametrize("output", ["linear", "mask-two-targets"])
+@pytest.mark.parametrize("beta", [1.0, 2.0])
+@pytest.mark.parametrize(("layers", "prefix"), [((0, 1, 2), True), ((0, 0, 0), False)], ids=str)
+def test_sparse_data_has_the_gradients_of_dense_data(beta, output, options, layers, prefix):
+    network, parameters, (X, h, y) = make_problem(output, layers, beta, **options)
+    X *= np.random.default_rng(1).random(X.shape) < 0.4
+    X[2] = 0
+    found = []
+    for data in (X, csr_array(X)):
+        inputs = (data, h) if prefix else (data,)
+        for kind in (network, network.with_workspace()):
+            net, parts = gradients_of(kind, parameters, inputs, y)
+            found.append([*net, *(part for pair in parts for part in pair)])
+    for expected, *others in zip(*found):
+        for other in others:
+            assert_allclose(other, expected, rtol=1e-9, atol=1e-12 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("beta", [0.0, 1.0, 2.0])
+@pytest.mark.parametrize("cancel", [False, True])
+def test_a_workspace_changes_no_part_of_a_gradient(beta, cancel):
+    network, parameters, (X, h, y) = make_problem("linear", (0, 1, 2, 3), beta, cancel=cancel)
+    kinds = (network, network.with_workspace())
+    found = [gradients_of(kind, parameters, (X, h), y)[1] for kind in kinds]
+    for expected, parts in zip(*found):
+        for a, b in zip(expected, parts):
+            assert_allclose(b, a, rtol=1e-12)
