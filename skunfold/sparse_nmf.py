@@ -29,7 +29,7 @@ from skunfold._kernels import sparse_nmf
 from skunfold._kernels.divergences import BETA, beta_of
 from skunfold._kernels.outputs import LinearOutput
 from skunfold._kernels.sparse_rows import canonical
-from skunfold._scaling import power_of_two_scale
+from skunfold._scaling import check_range, power_of_two_scale
 from skunfold._sparse_input import sparse_format, takes_sparse
 from skunfold._start_values import bases_given, start, valid_activations, valid_bases
 
@@ -298,6 +298,7 @@ default="random"
             dtype=_DTYPES,
             ensure_non_negative=True,
         )
+        check_range(data, self.data_scale_, "X")
         bases = self.components_.astype(data.dtype, copy=False)
         network = self._network(len(bases))
         return network.activations(canonical(data), [bases] * self.max_iter)
@@ -406,6 +407,8 @@ default="random"
             ensure_non_negative=True,
         )
         data = canonical(data)
+        if not reset:
+            check_range(data, self.data_scale_, "X")
         if sample_weight is None:
             return data, None
         options = {"dtype": data.dtype, "ensure_non_negative": True}

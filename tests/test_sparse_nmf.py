@@ -262,3 +262,17 @@ def test_a_stream_keeps_its_type(X):
     with pytest.raises(ValueError, match="Negative values"):
         model.partial_fit(-X)
     assert model.n_iter_ == 2
+
+
+@pytest.mark.parametrize("beta", [0, 1, 2, 3])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_data_at_the_ends_of_the_range_is_refused(beta, dtype):
+    X = np.random.default_rng(0).uniform(0.1, 1, size=(20, 5)).astype(dtype)
+    model = SparseNMF(2, beta_loss=beta, max_iter=10, tol=0, random_state=0).fit(X)
+    huge = X * dtype(np.finfo(dtype).max / 10)
+    for call in (model.transform, model.partial_fit):
+        with pytest.raises(ValueError, match=r"^X holds .* too much for float"):
+            call(huge)
+    tiny = X * np.finfo(dtype).tiny / 1000
+    with pytest.raises(ValueError, match=r"^X has a mean of .* too near to the end"):
+        SparseNMF(2, beta_loss=beta).fit(tiny.astype(dtype))
