@@ -20,10 +20,11 @@ from skunfold.audio._checks import (
     check_pairs,
     check_recordings,
     check_separable,
+    check_sources,
 )
 from skunfold.audio._regressor import default_regressor, fit_to_draws
 from skunfold.audio.context import Context
-from skunfold.audio.features import training_frames
+from skunfold.audio.features import centered, training_frames
 from skunfold.audio.io import FloatArray, check_waveform, read_audio, resample, write_audio
 from skunfold.audio.stft import STFT
 from skunfold.audio.streaming import EnhancementStream
@@ -277,7 +278,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         from skunfold.datasets import make_mixtures  # which reads its files with skunfold.audio
 
         rng = check_random_state(self.random_state)
-        speech, noise = check_recordings("speech", speech), check_recordings("noise", noise)
+        speech, noise = check_sources("speech", speech), check_sources("noise", noise)
 
         def mixtures():
             for _ in range(self.n_draws):
@@ -338,7 +339,8 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         """
         check_is_fitted(self)
         noisy, clean = check_pairs(X, y)
-        return float(np.mean([si_sdr(s, self.enhance(x)) for x, s in zip(noisy, clean)]))
+        scores = [si_sdr(centered(s), self.enhance(x)) for x, s in zip(noisy, clean)]
+        return float(np.mean(scores))
 
     def enhance(self, waveform: ArrayLike) -> FloatArray:
         """Enhance one recording.

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skunfold.audio.context import Context, ContextStream
-from skunfold.audio.features import RunningLevel
+from skunfold.audio.features import OffsetRemover, RunningLevel
 from skunfold.audio.io import FloatArray, check_waveform
 from skunfold.audio.stft import STFT, AnalysisStream, ComplexArray, SynthesisStream
 
@@ -17,7 +17,8 @@ class EnhancementStream:
 
     Blocks of any size go in, and the samples that are final come out; as many in total as
     went in, and the same, to rounding, as those of the whole recording at once. The memory
-    used depends on the size of the blocks, not on their number.
+    used depends on the size of the blocks, not on their number. A constant offset is removed:
+    the mean of the samples of the last tenth of a second.
 
     Parameters
     ----------
@@ -56,7 +57,8 @@ class EnhancementStream:
 
     Examples
     --------
-    With a regressor that takes the current frame as it is, what goes in comes out:
+    With a regressor that takes the current frame as it is, a waveform without an offset is
+    returned unchanged, but for the offset that its first samples seem to have:
 
     >>> import numpy as np
     >>> from skunfold.audio import STFT, EnhancementStream
@@ -64,11 +66,11 @@ class EnhancementStream:
     ...     def predict(self, X):
     ...         return X[:, -201:]
     >>> stream = EnhancementStream(Unchanged(), STFT(), n_context=9)
-    >>> waveform = np.sin(np.arange(1000))
+    >>> waveform = np.sin(np.arange(8000))
     >>> parts = [stream.process(block) for block in np.split(waveform, 4)] + [stream.flush()]
     >>> [len(part) for part in parts]
-    [0, 240, 160, 320, 280]
-    >>> bool(np.allclose(np.concatenate(parts), waveform))
+    [1680, 2080, 1920, 2080, 240]
+    >>> bool(np.allclose(np.concatenate(parts)[800:], waveform[800:], atol=0.01))
     True
     """
 
@@ -152,6 +154,7 @@ class _Channel:
 
     def __init__(self, regressor: Any, context: Context) -> None:
         self.predictor = regressor.sequence() if hasattr(regressor, "sequence") else regressor
+        self.offset = OffsetRemover(context.stft.sample_rate)
         self.analysis = AnalysisStream(context.stft)
         self.context = ContextStream(context)
         self.level = RunningLevel()
@@ -159,7 +162,7 @@ class _Channel:
         self.n_held_back = 0
 
     def process(self, samples: FloatArray) -> FloatArray:
-        output = self._enhance(self.analysis.process(samples))
+        output = self._enhance(self.analysis.process(self.offset.process(samples)))
         self.n_held_back += len(samples) - len(output)
         return output
 
