@@ -339,7 +339,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         """
         check_is_fitted(self)
         noisy, clean = check_pairs(X, y)
-        scores = [si_sdr(centered(s), self.enhance(x)) for x, s in zip(noisy, clean)]
+        scores = [float(si_sdr(centered(s), self.enhance(x))) for x, s in zip(noisy, clean)]
         return float(np.mean(scores))
 
     def enhance(self, waveform: ArrayLike) -> FloatArray:
