@@ -25,7 +25,15 @@ from skunfold.audio._checks import (
 from skunfold.audio._regressor import default_regressor, fit_to_draws
 from skunfold.audio.context import Context
 from skunfold.audio.features import centered, training_frames
-from skunfold.audio.io import FloatArray, check_waveform, read_audio, resample, write_audio
+from skunfold.audio.io import (
+    FloatArray,
+    check_axes,
+    check_target,
+    check_waveform,
+    read_with_subtype,
+    resample,
+    write_audio,
+)
 from skunfold.audio.stft import STFT
 from skunfold.audio.streaming import EnhancementStream
 from skunfold.metrics import si_sdr
@@ -348,8 +356,9 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         Parameters
         ----------
         waveform : array-like of shape (n_samples,) or (n_samples, n_channels)
-            Finite float32 or float64 samples at ``sample_rate``. Channels are enhanced one by
-            one. Memory beyond input and output does not grow with the length.
+            Finite float32 or float64 samples at ``sample_rate``, of at most 64 channels and not
+            more channels than samples. Channels are enhanced one by one. Memory beyond input
+            and output does not grow with the length.
 
         Returns
         -------
@@ -359,14 +368,11 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         Raises
         ------
         ValueError
-            If the waveform is empty, not 1-D or 2-D, not floating point or not finite.
+            If the waveform is empty, not 1-D or 2-D, not floating point or not finite, or has
+            its axes swapped.
         """
         samples = check_waveform("waveform", waveform, n_dims=(1, 2))
-        if samples.ndim == 2 and samples.shape[1] > samples.shape[0]:
-            raise ValueError(
-                f"waveform has shape {samples.shape}, more channels than samples; give "
-                "(n_samples, n_channels)"
-            )
+        check_axes("waveform", samples)
         stream = self.stream(None if samples.ndim == 1 else samples.shape[1])
         output = np.empty_like(samples)
         n_done = 0
@@ -382,8 +388,10 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         self,
         source: str | os.PathLike[str] | BinaryIO,
         destination: str | os.PathLike[str] | BinaryIO,
+        *,
+        subtype: str | None = None,
     ) -> None:
-        """Enhance a file; sample rate and number of channels stay.
+        """Enhance a file; sample rate, number of channels and encoding of the samples stay.
 
         Parameters
         ----------
@@ -392,19 +400,29 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
             rate.
         destination : path or file-like object
             Where to write, see `skunfold.audio.write_audio`; may be ``source`` itself.
+        subtype : str or None, default=None
+            Encoding of the samples that are written, such as "PCM_16", "PCM_24" or "FLOAT".
+            None: that of ``source``, or as near to it as the format of ``destination`` can (a
+            FLOAT file becomes 24-bit FLAC); for codecs that lose something, such as MP3, the
+            default of that format.
 
         Raises
         ------
         FileNotFoundError
             If there is no such file, or no such folder to write to.
         ValueError
-            If the file is no audio, is empty or not finite, or cannot be written.
+            If the file is no audio, is empty or not finite, or cannot be written so.
         """
+        from skunfold.audio.formats import choose_subtype
+
         check_is_fitted(self)
-        waveform, rate = read_audio(source)
+        choose_subtype(destination, subtype)  # raises before any work
+        waveform, rate, source_subtype = read_with_subtype(source)
+        subtype = choose_subtype(destination, subtype, source_subtype)
+        check_target(destination, waveform, rate, subtype)
         enhanced = self.enhance(resample(waveform, rate, self.sample_rate))
         output = resample(enhanced, self.sample_rate, rate)[: len(waveform)]
-        write_audio(destination, output, rate)
+        write_audio(destination, output, rate, subtype=subtype)
 
     def stream(self, n_channels: int | None = None) -> EnhancementStream:
         """Enhance sound while it arrives.
@@ -412,7 +430,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         Parameters
         ----------
         n_channels : int or None, default=None
-            None: blocks of shape (n_samples,). A number, at least 1: blocks of shape
+            None: blocks of shape (n_samples,). A number from 1 to 64: blocks of shape
             (n_samples, n_channels).
 
         Returns
@@ -424,7 +442,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         Raises
         ------
         ValueError
-            If ``n_channels`` is below 1.
+            If ``n_channels`` is not from 1 to 64.
         """
         check_is_fitted(self)
         return EnhancementStream(

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from skunfold.audio.context import Context, ContextStream
 from skunfold.audio.features import OffsetRemover, RunningLevel
-from skunfold.audio.io import FloatArray, check_waveform
+from skunfold.audio.io import MAX_CHANNELS, FloatArray, check_waveform
 from skunfold.audio.stft import STFT, AnalysisStream, ComplexArray, SynthesisStream
 
 
@@ -32,7 +32,7 @@ class EnhancementStream:
     n_context : int
         Number of frames stacked, the current one last.
     n_channels : int or None, default=None
-        None: blocks of shape (n_samples,). A number, at least 1: blocks of shape
+        None: blocks of shape (n_samples,). A number from 1 to 64: blocks of shape
         (n_samples, n_channels), each channel enhanced by itself.
     context_bands : int, "auto" or None, default=None
         Number of `mel_bands` that the frames before the current one are gathered into, as in
@@ -48,7 +48,7 @@ class EnhancementStream:
     Raises
     ------
     ValueError
-        If ``n_channels`` is below 1, ``context_bands`` does not suit the bins, or a time
+        If ``n_channels`` is not from 1 to 64, ``context_bands`` does not suit the bins, or a time
         constant is not above 0.
 
     See Also
@@ -84,8 +84,11 @@ class EnhancementStream:
         context_bands: int | Literal["auto"] | None = None,
         context_averages: Sequence[float] = (),
     ) -> None:
-        if n_channels is not None and n_channels < 1:
-            raise ValueError(f"n_channels must be at least 1 or None, got {n_channels!r}")
+        if n_channels is not None and not 1 <= n_channels <= MAX_CHANNELS:
+            raise ValueError(
+                f"n_channels must be from 1 to {MAX_CHANNELS}, or None, got {n_channels!r}; of "
+                "blocks of shape (n_samples, n_channels) it is the second number"
+            )
         self.regressor = regressor
         self.stft = stft
         self.n_context = n_context

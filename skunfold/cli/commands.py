@@ -6,6 +6,7 @@ from collections.abc import Callable
 from sklearn.utils import Bunch
 
 from skunfold._fitting import was_interrupted
+from skunfold._text import printable
 from skunfold.cli import web_page
 from skunfold.cli.demo import N_STAGES, check_demo_folder, run_demo
 from skunfold.cli.enhance import enhance
@@ -68,7 +69,7 @@ def train(options: argparse.Namespace) -> int:
         "fit_seconds": seconds,
     }
     text = (
-        f"Wrote {options.output}: {regressor.n_parameters_:,} parameters, fitted in "
+        f"Wrote {printable(options.output)}: {regressor.n_parameters_:,} parameters, fitted in "
         f"{seconds:.1f} s."
     )
     print_result(fitted, text, as_json=options.json)

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from skunfold._text import one_line, printable
 from skunfold.audio import SpeechEnhancer
 from skunfold.cli.files import STREAM, Task, load_enhancer, plan_tasks
 from skunfold.cli.meter import Meter, measure
@@ -46,13 +47,14 @@ class Outcome:
         for name in ("sample_rate", "n_channels", "seconds", "clipped", "silent"):
             setattr(self, name, getattr(meter, name))
         for complaint in complaints:
-            print(f"skunfold: warning: {self.input}: {complaint}", file=sys.stderr)
+            name = printable(self.input)
+            print(f"skunfold: warning: {name}: {one_line(complaint)}", file=sys.stderr)
 
     def fail(self, error: Exception) -> None:
         """Note what went wrong, in one sentence that names the recording."""
-        sentence = " ".join(str(error).split()) or type(error).__name__
+        sentence, name = one_line(str(error)) or type(error).__name__, printable(self.input)
         self.status = "failed"
-        self.error = sentence if self.input in sentence else f"{self.input}: {sentence}"
+        self.error = sentence if name in sentence else f"{name}: {sentence}"
 
 
 def enhance(options: argparse.Namespace) -> int:
@@ -64,11 +66,11 @@ def enhance(options: argparse.Namespace) -> int:
         raise ValueError("stdout is a terminal; pipe it into a program, or name a file.")
     enhancer = load_enhancer(options.model)
     if from_stdin and to_stdout:
-        heard = enhance_pipe(enhancer, sys.stdin.buffer, sys.stdout.buffer)
+        heard = enhance_pipe(enhancer, sys.stdin.buffer, sys.stdout.buffer, options.subtype)
         Outcome("stdin", "stdout").succeed(*heard)
         return 0
     may_exist = options.overwrite or options.skip_existing
-    tasks = plan_tasks(options.inputs, options.output, may_exist)
+    tasks = plan_tasks(options.inputs, options.output, may_exist, options.subtype)
     outcomes = [
         Outcome("stdin" if from_stdin else str(task.source), str(task.target)) for task in tasks
     ]
@@ -79,7 +81,7 @@ def enhance(options: argparse.Namespace) -> int:
                 if options.skip_existing and task.target.exists():
                     outcome.status = "skipped"
                 else:
-                    _enhance_task(enhancer, task, outcome, options.traceback)
+                    _enhance_task(enhancer, task, outcome, options)
                 progress.advance()
     finally:
         _report(outcomes, options)
@@ -87,7 +89,7 @@ def enhance(options: argparse.Namespace) -> int:
 
 
 def _enhance_task(
-    enhancer: SpeechEnhancer, task: Task, outcome: Outcome, traceback: bool
+    enhancer: SpeechEnhancer, task: Task, outcome: Outcome, options: argparse.Namespace
 ) -> None:
     """Denoise one recording, and note what became of it; a failure is noted, too."""
     source: Path | BinaryIO = task.source
@@ -102,10 +104,10 @@ def _enhance_task(
             warnings.simplefilter("always", UserWarning)
             if isinstance(target, Path):
                 target.parent.mkdir(parents=True, exist_ok=True)
-            enhancer.enhance_file(source, target)
+            enhancer.enhance_file(source, target, subtype=options.subtype)
         meter = measure(source)
     except Exception as error:
-        if traceback:
+        if options.traceback:
             raise
         outcome.fail(error)
         return
@@ -130,12 +132,12 @@ def _summary(outcomes: list[Outcome], output: str) -> str:
     if len(outcomes) == 1:
         only = outcomes[0]
         return {
-            "done": f"Wrote {only.output}.",
-            "skipped": f"Left out {only.input}: {only.output} exists.",
+            "done": f"Wrote {printable(only.output)}.",
+            "skipped": f"Left out {printable(only.input)}: {printable(only.output)} exists.",
         }.get(only.status, "")
     n = Counter(outcome.status for outcome in outcomes)
     others = [
         f"{n[status]} {status}" for status in ("failed", "skipped", "not done") if n[status]
     ]
-    text = f"Wrote {n['done']} of {len(outcomes)} recordings into {output}"
+    text = f"Wrote {n['done']} of {len(outcomes)} recordings into {printable(output)}"
     return f"{text}: {', '.join(others)}." if others else f"{text}."

@@ -82,8 +82,11 @@ the others are done all the same.
 An input is never overwritten.  Nor is anything else that exists, unless --overwrite is given:
 without it, nothing is done if one output exists.  Every file is written whole or not at all.
 
-From - to - goes WAV of any length, as it arrives and in little memory; what comes out is
-16-bit.  Where only one of IN and OUT is -, the recording is held in memory.
+The output keeps the sample rate, the channels and, unless --subtype is given, the sample format
+of the input.  WAV of more than 4 GiB becomes RF64.
+
+From - to - goes WAV of any length, as it arrives and in little memory.  Where only one of IN and
+OUT is -, the recording is held in memory.
 """
 
 _EVALUATE = """\
@@ -213,6 +216,11 @@ def _add_enhance(commands: Any) -> None:
         "--skip-existing", action="store_true",
         help="leave out recordings whose output exists: to go on after an interruption",
     )  # fmt: skip
+    enhance.add_argument(
+        "--subtype", type=str.upper, metavar="NAME",
+        help="encoding of the samples, such as PCM_16, PCM_24, FLOAT (default: as in IN, or as "
+        "near to it as the format of OUT can)",
+    )  # fmt: skip
     _add_json(enhance, "what became of each recording")
 
 
@@ -262,7 +270,7 @@ def _add_recordings(command: argparse.ArgumentParser) -> None:
     for what in ("speech", "noise"):
         command.add_argument(
             f"--{what}", type=Path, required=True, metavar="DIR",
-            help=f"folder with recordings of {what} (.wav, .flac, .ogg; subfolders too)",
+            help=f"folder with recordings of {what} (.wav, .flac, .mp3, ...; subfolders too)",
         )  # fmt: skip
 
 

@@ -3,6 +3,8 @@
 import sys
 from typing import Any, Protocol
 
+from skunfold._text import printable
+
 
 class Progress(Protocol):
     """What the commands use to say where they are."""
@@ -67,7 +69,9 @@ class _LineProgress:
 
     def stage(self, name: str, total: int | None = None) -> None:
         self._stage += 1
-        print(f"[{self._stage}/{self._n_stages}] {name}", file=sys.stderr, flush=True)
+        print(
+            f"[{self._stage}/{self._n_stages}] {printable(name)}", file=sys.stderr, flush=True
+        )
 
     def advance(self) -> None:
         pass
@@ -101,7 +105,9 @@ class _BarProgress:
 
     def stage(self, name: str, total: int | None = None) -> None:
         self._finish()
-        label = f"[{len(self._tasks) + 1}/{self._n_stages}] {name}".replace("[", r"\[")
+        label = f"[{len(self._tasks) + 1}/{self._n_stages}] {printable(name)}".replace(
+            "[", r"\["
+        )
         self._tasks.append(self._bars.add_task(label, total=total))
 
     def advance(self) -> None:

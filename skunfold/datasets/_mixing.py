@@ -217,6 +217,12 @@ def _check_recordings(name: str, recordings: Sequence[ArrayLike]) -> list[FloatA
         raise ValueError(
             f"{name} must be a list of waveforms, at least one, each of shape (n_samples,)"
         )
+    shape = np.shape(recordings) if isinstance(recordings, np.ndarray) else ()
+    if len(shape) == 2 and shape[0] > shape[1]:
+        raise ValueError(
+            f"{name} has shape {shape}, more recordings than samples; give a list of waveforms, "
+            "each of shape (n_samples,)"
+        )
     arrays = [check_waveform(f"{name}[{i}]", x) for i, x in enumerate(recordings)]
     for i, array in enumerate(arrays):
         if not array.any():
