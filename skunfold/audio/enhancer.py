@@ -424,7 +424,9 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         output = resample(enhanced, self.sample_rate, rate)[: len(waveform)]
         write_audio(destination, output, rate, subtype=subtype)
 
-    def stream(self, n_channels: int | None = None) -> EnhancementStream:
+    def stream(
+        self, n_channels: int | None = None, *, sample_rate: int | None = None
+    ) -> EnhancementStream:
         """Enhance sound while it arrives.
 
         Parameters
@@ -432,6 +434,10 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         n_channels : int or None, default=None
             None: blocks of shape (n_samples,). A number from 1 to 64: blocks of shape
             (n_samples, n_channels).
+        sample_rate : int or None, default=None
+            Rate of the blocks in Hz, above 0. None: that of the enhancer. At a higher rate,
+            what the enhancer does not hear, above half its own, gets the gain of the top of
+            what it hears.
 
         Returns
         -------
@@ -442,7 +448,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         Raises
         ------
         ValueError
-            If ``n_channels`` is not from 1 to 64.
+            If ``n_channels`` is not from 1 to 64, or ``sample_rate`` is not a positive integer.
         """
         check_is_fitted(self)
         return EnhancementStream(
@@ -452,6 +458,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
             n_channels,
             context_bands=self.context_bands,
             context_averages=self.context_averages,
+            sample_rate=sample_rate,
         )
 
     def __sklearn_tags__(self):
