@@ -144,11 +144,11 @@ def _find_in_chunks(stream: BinaryIO, layout: _Layout, start: int, end: int) -> 
         size = layout.size_of(head)
         if head.startswith(layout.sound):
             break
-        if size < 0:
-            return None
         if head.startswith(b"ds64"):
             long_size = place + layout.head + 8
         place = layout.after(place, size)
+        if size < 0 or place > end:
+            return None
     else:
         return None
     limit = ENDLESS if layout.head == 8 else _ENDLESS_64
@@ -156,9 +156,11 @@ def _find_in_chunks(stream: BinaryIO, layout: _Layout, start: int, end: int) -> 
         (size,), limit = struct.unpack("<Q", _read(stream, long_size, 8)), _ENDLESS_64
     first = place + layout.head + layout.prefix
     there, announced = max(end - first, 0), size - layout.prefix
-    if announced <= 0 and _are_chunks(stream, layout, layout.after(place, max(size, 0)), end):
-        return Sound(0, there, first)
     unknown = announced <= 0 or size >= limit
+    if unknown and size <= there + layout.prefix:  # or does it know?
+        after = layout.after(place, max(size, 0))
+        unknown = after < end and not _are_chunks(stream, layout, after, end)
+        announced = max(announced, 0)
     if first - start > _MAX_HEADER or (not unknown and announced <= there):
         return Sound(announced, there, first)
     header = _read(stream, start, first - start)
@@ -167,10 +169,10 @@ def _find_in_chunks(stream: BinaryIO, layout: _Layout, start: int, end: int) -> 
 
 
 def _are_chunks(stream: BinaryIO, layout: _Layout, place: int, end: int) -> bool:
-    """Return whether chunks follow, one or more, exactly up to the end of the file."""
-    for n_chunks in range(_MAX_CHUNKS):
+    """Return whether chunks follow each other exactly up to the end of the file."""
+    for _ in range(_MAX_CHUNKS):
         if place >= end:
-            return n_chunks > 0 and place < end + layout.alignment
+            return place < end + layout.alignment
         head = _read(stream, place, layout.head)
         if len(head) < layout.head or not head[:4].decode("latin1").isprintable():
             return False

@@ -55,8 +55,8 @@ class EnhancementStream:
     Raises
     ------
     ValueError
-        If ``n_channels`` is not from 1 to 64, ``context_bands`` does not suit the bins, or a time
-        constant is not above 0.
+        If ``n_channels`` is not from 1 to 64, ``context_bands`` does not suit the bins, or a
+        time constant is not above 0.
 
     See Also
     --------
@@ -94,8 +94,8 @@ class EnhancementStream:
     ) -> None:
         if n_channels is not None and not 1 <= n_channels <= MAX_CHANNELS:
             raise ValueError(
-                f"n_channels must be from 1 to {MAX_CHANNELS}, or None, got {n_channels!r}; of "
-                "blocks of shape (n_samples, n_channels) it is the second number"
+                f"n_channels must be at least 1 and at most {MAX_CHANNELS}, or None, got "
+                f"{n_channels!r}; blocks have shape (n_samples, n_channels)"
             )
         self.regressor = regressor
         self.stft = stft

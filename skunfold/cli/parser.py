@@ -85,8 +85,8 @@ without it, nothing is done if one output exists.  Every file is written whole o
 The output keeps the sample rate, the channels and, unless --subtype is given, the sample format
 of the input.  WAV of more than 4 GiB becomes RF64.
 
-From - to - goes WAV of any length, as it arrives and in little memory.  Where only one of IN and
-OUT is -, the recording is held in memory.
+From - to - goes WAV of any length, as it arrives and in little memory.  Where only one of IN
+and OUT is -, the recording is held in memory.
 """
 
 _EVALUATE = """\

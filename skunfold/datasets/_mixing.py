@@ -220,8 +220,8 @@ def _check_recordings(name: str, recordings: Sequence[ArrayLike]) -> list[FloatA
     shape = np.shape(recordings) if isinstance(recordings, np.ndarray) else ()
     if len(shape) == 2 and shape[0] > shape[1]:
         raise ValueError(
-            f"{name} has shape {shape}, more recordings than samples; give a list of waveforms, "
-            "each of shape (n_samples,)"
+            f"{name} has shape {shape}, more recordings than samples; give a list of "
+            "waveforms, each of shape (n_samples,)"
         )
     arrays = [check_waveform(f"{name}[{i}]", x) for i, x in enumerate(recordings)]
     for i, array in enumerate(arrays):

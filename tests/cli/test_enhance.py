@@ -126,10 +126,10 @@ def test_interrupted_batch(recordings, tree, tmp_path, capsys, monkeypatch):
 
     enhance_file = SpeechEnhancer.enhance_file
 
-    def interrupted(self, source, target):
+    def interrupted(self, source, target, **options):
         if source.name == "b.WAV":
             raise KeyboardInterrupt
-        enhance_file(self, source, target)
+        enhance_file(self, source, target, **options)
 
     monkeypatch.setattr(SpeechEnhancer, "enhance_file", interrupted)
     output = tmp_path / "out"
