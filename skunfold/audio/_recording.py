@@ -49,6 +49,8 @@ class Recording:
         self.sample_rate: int = self._source.samplerate
         self.n_channels: int = self._source.channels
         self.subtype: str = self._source.subtype
+        n_announced = self._source.frames
+        self.n_announced = n_announced if n_announced < _UNKNOWN else None
 
     def __enter__(self) -> Self:
         return self

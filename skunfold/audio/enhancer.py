@@ -2,7 +2,7 @@
 
 import copy
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral, Real
 from typing import Any, BinaryIO, Literal, Self
 
@@ -25,15 +25,7 @@ from skunfold.audio._checks import (
 from skunfold.audio._regressor import default_regressor, fit_to_draws
 from skunfold.audio.context import Context
 from skunfold.audio.features import centered, training_frames
-from skunfold.audio.io import (
-    FloatArray,
-    check_axes,
-    check_target,
-    check_waveform,
-    read_with_subtype,
-    resample,
-    write_audio,
-)
+from skunfold.audio.io import FloatArray, check_axes, check_waveform
 from skunfold.audio.stft import STFT
 from skunfold.audio.streaming import EnhancementStream
 from skunfold.metrics import si_sdr
@@ -390,8 +382,12 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         destination: str | os.PathLike[str] | BinaryIO,
         *,
         subtype: str | None = None,
+        on_block: Callable[[FloatArray, int], object] | None = None,
     ) -> None:
         """Enhance a file; sample rate, number of channels and encoding of the samples stay.
+
+        The file is read, enhanced and written block by block: the memory used does not grow
+        with its length.
 
         Parameters
         ----------
@@ -405,6 +401,9 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
             None: that of ``source``, or as near to it as the format of ``destination`` can (a
             FLOAT file becomes 24-bit FLAC); for codecs that lose something, such as MP3, the
             default of that format.
+        on_block : callable, default=None
+            Called with each block of ``source``, an array of shape (n_samples, n_channels), and
+            with its sample rate in Hz: to show the progress, or to measure.
 
         Raises
         ------
@@ -412,17 +411,31 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
             If there is no such file, or no such folder to write to.
         ValueError
             If the file is no audio, is empty or not finite, or cannot be written so.
+        OSError
+            If ``destination`` cannot be written, for want of disk space perhaps. After any
+            error, what was there is left as it was.
+
+        Warns
+        -----
+        UserWarning
+            If ``source`` is cut off, or the result was scaled down so that it does not clip. In
+            that case the recording is enhanced twice, as its peak is known only at its end.
+
+        Notes
+        -----
+        A recording at another rate than that of the enhancer is resampled, and back. What it
+        holds above half the enhancer's rate is kept: at each time it gets the mean gain of the
+        top fifth of the band below it. To enhance that band like the rest, train an enhancer
+        with a higher ``sample_rate``.
         """
-        from skunfold.audio.formats import choose_subtype
+        from skunfold.audio._files import enhance_file
 
         check_is_fitted(self)
-        choose_subtype(destination, subtype)  # raises before any work
-        waveform, rate, source_subtype = read_with_subtype(source)
-        subtype = choose_subtype(destination, subtype, source_subtype)
-        check_target(destination, waveform, rate, subtype)
-        enhanced = self.enhance(resample(waveform, rate, self.sample_rate))
-        output = resample(enhanced, self.sample_rate, rate)[: len(waveform)]
-        write_audio(destination, output, rate, subtype=subtype)
+
+        def open_stream(n_channels: int, sample_rate: int) -> EnhancementStream:
+            return self.stream(n_channels, sample_rate=sample_rate)
+
+        enhance_file(open_stream, source, destination, subtype, on_block)
 
     def stream(
         self, n_channels: int | None = None, *, sample_rate: int | None = None

@@ -4,27 +4,21 @@ A waveform is a floating-point array of shape (n_samples,) for one channel or
 (n_samples, n_channels), with full scale at +-1.
 """
 
-import io
 import math
 import os
 import warnings
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from contextlib import nullcontext
+from typing import BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skunfold._storage import replacing
-from skunfold._text import printable
+from skunfold.audio._sink import gain_without_clipping, open_sink, staged
 
 __all__ = ["read_audio", "resample", "write_audio"]
 
 FloatArray = NDArray[np.floating]
 
-_PEAK = 0.99  # what a recording that would clip is scaled to
-# Samples written at once: libsndfile's Vorbis encoder keeps a block on the stack.
-_BLOCK = 65536
 ENDLESS = 0x7FFFF000  # what sox, arecord and ffmpeg write where they know no size, or more
 MAX_CHANNELS = 64  # of a recording
 _MAX_FACTOR = 100_000  # of a resampling's two; its filter has twenty times as many taps
@@ -91,18 +85,6 @@ def read_audio(
     >>> waveform.shape, sample_rate
     ((8000,), 8000)
     """
-    waveform, rate, _ = read_with_subtype(file, sample_rate, mono=mono, dtype=dtype)
-    return waveform, rate
-
-
-def read_with_subtype(
-    file: str | os.PathLike[str] | BinaryIO,
-    sample_rate: int | None = None,
-    *,
-    mono: bool = False,
-    dtype: Literal["float32", "float64"] = "float32",
-) -> tuple[FloatArray, int, str]:
-    """Return what `read_audio` returns, and the encoding of the samples in the file."""
     from skunfold.audio._recording import Recording
 
     if dtype not in ("float32", "float64"):
@@ -113,7 +95,7 @@ def read_with_subtype(
         waveform = recording.read(dtype)
         cut_off = recording.cut_off()
     if cut_off is not None:
-        warnings.warn(cut_off, stacklevel=3)
+        warnings.warn(cut_off, stacklevel=2)
     name, source_rate = recording.name, recording.sample_rate
     waveform = check_waveform(name, waveform, n_dims=(2,))
     if waveform.shape[1] == 1:
@@ -121,12 +103,12 @@ def read_with_subtype(
     elif mono:
         waveform = waveform.mean(axis=1)
     if sample_rate is None or sample_rate == source_rate:
-        return waveform, source_rate, recording.subtype
+        return waveform, source_rate
     try:
         waveform = polyphase(waveform, source_rate, sample_rate)
     except ValueError as error:
         raise ValueError(f"{name} has an unusual sample rate: {error}") from None
-    return waveform, int(sample_rate), recording.subtype
+    return waveform, int(sample_rate)
 
 
 def write_audio(
@@ -194,18 +176,17 @@ def write_audio(
     samples = check_waveform("waveform", waveform, n_dims=(1, 2))
     check_axes("waveform", samples)
     check_rate("sample_rate", sample_rate)
-    format_, subtype = format_of(file), choose_subtype(file, subtype)
-    format_for_length(format_, subtype, samples.size)  # raises before any work
+    subtype = choose_subtype(file, subtype)
+    format_ = format_for_length(format_of(file), subtype, samples.size)
     if subtype not in UNBOUNDED:
-        samples = _without_clipping(samples)
-    if not isinstance(file, str | os.PathLike):
-        _write(file, samples, int(sample_rate), format_, subtype)
-        return
-    path = Path(file)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {printable(path.parent)}; make it first")
-    with replacing(path) as temporary, open(temporary, "xb") as stream:
-        _write(stream, samples, int(sample_rate), format_, subtype)
+        gain = gain_without_clipping(float(np.abs(samples).max()))
+        samples = samples if gain == 1.0 else samples * samples.dtype.type(gain)
+    n_channels = 1 if samples.ndim == 1 else samples.shape[1]
+    with (
+        staged(file) if isinstance(file, str | os.PathLike) else nullcontext(file) as stream,
+        open_sink(stream, int(sample_rate), n_channels, format_, subtype) as write,
+    ):
+        write(samples)
 
 
 def resample(waveform: ArrayLike, source_rate: int, target_rate: int) -> FloatArray:
@@ -252,6 +233,13 @@ def polyphase(samples: FloatArray, source_rate: int, target_rate: int) -> FloatA
     check_rate("target_rate", target_rate)
     if source_rate == target_rate:
         return samples.copy()
+    up, down = check_resampling(source_rate, target_rate)
+    resampled = resample_poly(samples, up, down, axis=0)
+    return resampled.astype(samples.dtype, copy=False)
+
+
+def check_resampling(source_rate: int, target_rate: int) -> tuple[int, int]:
+    """Return the ratio of two rates in lowest terms, target first, if `resample` takes them."""
     divisor = math.gcd(source_rate, target_rate)
     up, down = target_rate // divisor, source_rate // divisor
     if max(up, down) > _MAX_FACTOR or up > _MAX_UPSAMPLING * down:
@@ -260,8 +248,7 @@ def polyphase(samples: FloatArray, source_rate: int, target_rate: int) -> FloatA
             f"give rates with a ratio of numbers up to {_MAX_FACTOR}, and at most "
             f"{_MAX_UPSAMPLING}"
         )
-    resampled = resample_poly(samples, up, down, axis=0)
-    return resampled.astype(samples.dtype, copy=False)
+    return up, down
 
 
 def check_rate(name: str, rate: int) -> None:
@@ -324,89 +311,3 @@ def check_axes(name: str, waveform: FloatArray) -> None:
             f"{name} has shape {waveform.shape}, more than {MAX_CHANNELS} channels; give "
             "(n_samples, n_channels)"
         )
-
-
-def check_target(file: object, samples: FloatArray, sample_rate: int, subtype: str) -> None:
-    """Raise unless a recording can be written so; to be known before any work."""
-    from skunfold.audio.formats import format_for_length, format_of
-
-    format_ = format_for_length(format_of(file), subtype, samples.size)
-    _write(io.BytesIO(), samples[:1], sample_rate, format_, subtype)
-
-
-def _without_clipping(samples: FloatArray) -> FloatArray:
-    """Scale the samples to a peak of 0.99 if one is beyond full scale."""
-    peak = float(np.abs(samples).max())
-    if peak <= 1.0:
-        return samples
-    gain = _PEAK / peak
-    warnings.warn(
-        f"the recording peaks at {peak:.3g}, beyond full scale: written "
-        f"{-20.0 * math.log10(gain):.1f} dB lower so that it does not clip; "
-        'subtype="FLOAT" in a .wav file keeps the level',
-        UserWarning,
-        stacklevel=3,
-    )
-    return samples * samples.dtype.type(gain)
-
-
-def _write(
-    file: BinaryIO, samples: FloatArray, sample_rate: int, format_: str, subtype: str
-) -> None:
-    """Write samples of shape (n_samples,) or (n_samples, n_channels) in blocks."""
-    import soundfile
-
-    from skunfold.audio.formats import format_for_length
-
-    format_ = format_for_length(format_, subtype, samples.size)
-    n_channels = 1 if samples.ndim == 1 else samples.shape[1]
-    sink = _Sink(file)
-    try:
-        with soundfile.SoundFile(
-            sink, "w", sample_rate, n_channels, format=format_, subtype=subtype
-        ) as target:
-            for start in range(0, len(samples), _BLOCK):
-                target.write(samples[start : start + _BLOCK])
-    except soundfile.LibsndfileError as error:
-        if sink.error is None:
-            raise ValueError(
-                f"{n_channels} channels at {sample_rate} Hz cannot be written as {format_} "
-                f"{subtype} ({error}); a waveform has shape (n_samples, n_channels)"
-            ) from error
-    if sink.error is not None:
-        raise sink.error
-
-
-class _Sink:
-    """A binary file for libsndfile that keeps its first error: libsndfile loses some.
-
-    What is written after an error is dropped.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.error: Exception | None = None
-
-    def write(self, data: bytes) -> int:
-        rest = memoryview(data)
-        while len(rest) and self.error is None:
-            n_written = self._try(self._file.write, rest)
-            if n_written == 0 and self.error is None:
-                self.error = OSError("the file that the waveform is written to takes no data")
-            # Raw files may take a part; some file-like objects do not say how much they took.
-            rest = rest[len(rest) if n_written is None else n_written :]
-        return len(data)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._try(self._file.seek, offset, whence)
-
-    def tell(self) -> int:
-        return self._try(self._file.tell)
-
-    def _try(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        if self.error is None:
-            try:
-                return function(*arguments)
-            except Exception as error:
-                self.error = error
-        return 0

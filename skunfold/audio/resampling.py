@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from skunfold.audio.io import FloatArray, polyphase
+from skunfold.audio.io import FloatArray, check_resampling, polyphase
 from skunfold.audio.stft import STFT
 
 _FILTER = 10  # length to either side of the filter of `polyphase`, at the lower rate
@@ -33,14 +33,15 @@ class StreamResampler:
     >>> import numpy as np
     >>> from skunfold.audio.resampling import StreamResampler
     >>> stream = StreamResampler(48000, 16000)
-    >>> [len(stream.process(np.ones(48))) for _ in range(3)], len(stream.process(np.ones(0), True))
-    ([6, 16, 16], 10)
+    >>> [len(stream.process(np.ones(48))) for _ in range(3)]
+    [6, 16, 16]
+    >>> len(stream.process(np.ones(0), last=True))
+    10
     """
 
     def __init__(self, source_rate: int, target_rate: int) -> None:
         self._rates = source_rate, target_rate
-        divisor = math.gcd(source_rate, target_rate)
-        self._up, self._down = target_rate // divisor, source_rate // divisor
+        self._up, self._down = check_resampling(source_rate, target_rate)
         reach = _FILTER * max(self._up, self._down) / self._up
         # A multiple, so that a sample of the output stands where each segment begins
         self._margin = self._down * math.ceil(reach / self._down)

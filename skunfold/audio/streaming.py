@@ -185,7 +185,7 @@ class _Channel:
         self.latency = context.stft.n_window - 1
         self.n_held_back = 0
         self.top = slice(context.stft.n_bins * 4 // 5, None)
-        self.gains = np.empty(0)
+        self.gains: FloatArray = np.empty(0)
 
     def process(self, samples: FloatArray, last: bool = False) -> FloatArray:
         """Return the samples that the next ones make final; all that are left, if the last."""
@@ -215,7 +215,7 @@ class _Channel:
 
 
 def _mean_gain(magnitudes: FloatArray, estimate: FloatArray) -> FloatArray:
-    """Return the mean part that is left of the magnitudes of each frame, 1 where there is none."""
+    """Return the mean ratio of estimate to magnitude of each frame, from 0 to 1."""
     kept = np.minimum(estimate, magnitudes)
     gains = np.divide(kept, magnitudes, out=np.ones_like(kept), where=magnitudes > 0)
     return gains.mean(axis=1)

@@ -12,7 +12,7 @@ import soundfile
 
 from skunfold.audio import SpeechEnhancer
 from skunfold.audio.formats import UNBOUNDED, choose_subtype
-from skunfold.audio.io import ENDLESS, FloatArray, check_waveform, polyphase
+from skunfold.audio.io import ENDLESS, FloatArray, check_waveform
 from skunfold.cli.meter import Meter
 
 _SUBTYPES = {  # by the format tag and the bits of a sample
@@ -25,7 +25,6 @@ _LAYOUTS = {  # format tag and bits of a sample, of what is written
 _EXTENSIBLE = 0xFFFE  # the tag stands further on
 _LARGEST = 0xFFFFFFFF  # what is written here
 _BLOCK = 1 << 16  # bytes read at once, at most
-_FILTER = 10  # length to either side of the filter of `resample`, at the lower rate
 
 
 @dataclass(frozen=True)
@@ -174,60 +173,12 @@ def _enhance_blocks(
     enhancer: SpeechEnhancer, blocks: Iterable[FloatArray], wave: Wave
 ) -> Iterator[FloatArray]:
     """Yield what `SpeechEnhancer.enhance_file` would write, in blocks."""
-    rate, ours, n_channels = wave.sample_rate, enhancer.sample_rate, wave.n_channels
-    there = _StreamResampler(rate, ours, n_channels)
-    back = _StreamResampler(ours, rate, n_channels)
-    stream = enhancer.stream(n_channels)
-    n_left = 0
+    stream = enhancer.stream(wave.n_channels, sample_rate=wave.sample_rate)
     for block in blocks:
-        output = back.process(stream.process(there.process(block)))
-        n_left += len(block) - len(output)
-        if len(output):
+        if len(output := stream.process(block)):
             yield output
-    last = np.concatenate([stream.process(there.flush()), stream.flush()])
-    output = np.concatenate([back.process(last), back.flush()])[:n_left]
-    if len(output):
+    if len(output := stream.flush()):
         yield output
-
-
-class _StreamResampler:
-    """`skunfold.audio.resample` for blocks, held back by the length of its filter."""
-
-    def __init__(self, source_rate: int, target_rate: int, n_channels: int) -> None:
-        self._rates = source_rate, target_rate
-        divisor = math.gcd(source_rate, target_rate)
-        self._up, self._down = target_rate // divisor, source_rate // divisor
-        reach = _FILTER * max(self._up, self._down) / self._up
-        # A multiple, so that a sample of the output stands where each segment begins
-        self._margin = self._down * math.ceil(reach / self._down)
-        self._buffer = np.zeros((0, n_channels), dtype=np.float32)
-        self._n_done = 0  # samples at the buffer's start that only the filter needs
-
-    def process(self, block: FloatArray) -> FloatArray:
-        """Take shape (n_frames, n_channels), return what is final, of a like shape."""
-        if self._up == self._down:
-            return block
-        self._buffer = np.concatenate([self._buffer, block])
-        n_final = len(self._buffer) - self._margin
-        end = n_final - n_final % self._down
-        if end <= self._n_done:
-            return self._buffer[:0]
-        output = self._resampled(end + self._margin)
-        output = output[: (end - self._n_done) * self._up // self._down]
-        start = max(end - self._margin, 0)
-        self._buffer, self._n_done = self._buffer[start:], end - start
-        return output
-
-    def flush(self) -> FloatArray:
-        """Return the rest."""
-        if self._n_done == len(self._buffer):
-            return self._buffer[:0]
-        return self._resampled(len(self._buffer))
-
-    def _resampled(self, end: int) -> FloatArray:
-        """Return the output from `n_done` on of the buffer up to `end`."""
-        output = polyphase(self._buffer[:end], *self._rates)
-        return output[self._n_done * self._up // self._down :]
 
 
 def _decode(data: bytes, wave: Wave) -> FloatArray:

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from skunfold.audio import resample
-from skunfold.cli import main, pipes
+from skunfold.cli import main
 from skunfold.model_files import load_model
 
 
@@ -189,19 +189,6 @@ def test_what_comes_out_keeps_up_with_what_goes_in(recordings, waveforms):
         size += len(process.stdout.read())
         assert process.wait(timeout=60) == 0
     assert size == len(data)
-
-
-@pytest.mark.parametrize(
-    "rates", [(44100, 16000), (16000, 44100), (48000, 16000), (16000, 16001)]
-)
-@pytest.mark.parametrize("block", [1, 37, 5000])
-def test_resampling_of_a_stream(rates, block):
-    n = 700 if block == 1 else 40001
-    x = np.random.default_rng(0).normal(size=(n, 2)).astype(np.float32)
-    stream = pipes._StreamResampler(*rates, 2)
-    parts = [stream.process(x[i : i + block]) for i in range(0, n, block)]
-    result = np.concatenate([*parts, stream.flush()])
-    np.testing.assert_allclose(result, resample(x, *rates), atol=1e-6)
 
 
 def test_a_terminal_is_no_pipe(recordings, monkeypatch, capsys):
