@@ -7,6 +7,7 @@ import sys
 import tempfile
 import warnings
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -138,13 +139,14 @@ def _enhance_task(
     source: Path | BinaryIO = task.source
     target: Path | BinaryIO = task.target
     try:
-        if task.source == STREAM:
-            source = cast(BinaryIO, _Stdin())
-        if isinstance(target, Path) and target == STREAM:
-            target = sys.stdout.buffer
-        else:
-            task.target.parent.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings(record=True) as caught:
+        with ExitStack() as stack:
+            if task.source == STREAM:
+                source = cast(BinaryIO, stack.enter_context(_Stdin()))
+            if task.target == STREAM:
+                target = sys.stdout.buffer
+            else:
+                task.target.parent.mkdir(parents=True, exist_ok=True)
+            caught = stack.enter_context(warnings.catch_warnings(record=True))
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", UserWarning)
             enhancer.enhance_file(source, target, subtype=options.subtype, on_block=ear)

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from skunfold.audio import read_audio, write_audio
-from skunfold.cli import main
+from skunfold.cli import main, progress
 from skunfold.cli.meter import measure
 from skunfold.model_files import load_model, save_model
 from skunfold.sparse_nmf import SparseNMF
@@ -203,7 +203,7 @@ def test_clipped_and_silent_recordings(
     assert outcome["silent"] == silent
     assert share[0] <= outcome["clipped"] <= share[1]
     if word is None:
-        assert outcome["warnings"] == []
+        assert not any("is clipped" in warning for warning in outcome["warnings"])
         return
     warning = outcome["warnings"][0]
     assert word in warning
@@ -211,6 +211,28 @@ def test_clipped_and_silent_recordings(
     if word == "clipped":
         assert f"{100 * outcome['clipped']:.2g} %" in warning
     assert np.isfinite(read_audio(target)[0]).all()
+
+
+def test_the_bar_counts_seconds_of_sound(recordings, tmp_path, monkeypatch):
+    stages, advanced = [], []
+
+    class Bar(progress._LineProgress):
+        def stage(self, name, total=None, unit=""):
+            stages.append((name, total, unit))
+
+        def advance(self, n_steps=1):
+            advanced.append(n_steps)
+
+    monkeypatch.setattr("skunfold.cli.enhance.open_progress", Bar)
+    (tmp_path / "in").mkdir()
+    for name in ("a.wav", "b.wav"):
+        write_audio(tmp_path / "in" / name, np.full((60000, 2), 0.1), 8000)
+    (tmp_path / "in" / "broken.wav").write_text("not audio")
+    command = ["enhance", recordings.model, str(tmp_path / "in"), "-o", str(tmp_path / "out")]
+    assert main(command) == 1
+    assert stages == [("denoise", 15, "s")]
+    assert len(advanced) > 2
+    assert sum(advanced) == pytest.approx(15)
 
 
 def test_a_warning_of_the_output_names_the_recording(recordings, waveforms, tmp_path, capsys):
