@@ -49,7 +49,8 @@ unless --overwrite says otherwise; then, too, only the four names above are writ
 _TRAIN = """\
 Train a model on a folder of clean speech and a folder of noise.  Utterances and noise are mixed
 at -6 to 9 dB.  A few minutes of each will do for a start; the closer they are to what you want
-to denoise, the better.  Training ends early when held-out utterances gain no more.
+to denoise, the better.  Training ends early when held-out utterances gain no more.  A model
+hears up to half its sample rate: 8 kHz, unless --sample-rate is given.
 """
 
 _TRAIN_EPILOGUE = """\
@@ -85,8 +86,11 @@ without it, nothing is done if one output exists.  Every file is written whole o
 The output keeps the sample rate, the channels and, unless --subtype is given, the sample format
 of the input.  WAV of more than 4 GiB becomes RF64.
 
-From - to - goes WAV of any length, as it arrives and in little memory.  Where only one of IN
-and OUT is -, the recording is held in memory.
+Of a recording at a higher sample rate than the model's, what is above half the model's rate
+(8 kHz by default) is kept, and made as quiet as the top of what the model hears.
+
+From - to - goes WAV of any length, as it arrives.  Where only one of IN and OUT is -, nothing
+comes out before the end.  Memory does not grow with the length.
 """
 
 _EVALUATE = """\
@@ -299,6 +303,8 @@ def _add_model_options(command: argparse.ArgumentParser) -> None:
         ("--mixtures", positive, None, "N",
          "mixtures to train on (default: every utterance at every level)"),
         ("--epochs", positive, 30, "N", "passes over the training data, at most"),
+        ("--sample-rate", _integer_from(4000), 16000, "HZ",
+         "rate that the model hears at, up to half of it"),
     ):  # fmt: skip
         shown = "" if default is None else " (default: %(default)s)"
         command.add_argument(
