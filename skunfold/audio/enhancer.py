@@ -111,6 +111,10 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
     give the same samples. A `DeepNMFRegressor` with ``beta_loss="kullback-leibler"`` gives the
     same result whatever the level; other regressors depend on it.
 
+    A constant offset is removed from all waveforms, in training as in enhancement: from each
+    sample the mean of the last tenth of a second. `fit_sources` mixes without offsets, and
+    `score` does not count that of the clean speech.
+
     The features take 4 bytes a frame (100 frames a second) and feature for float32
     waveforms, 0.25 GB for 20 minutes at the default settings; twice that for float64. There are
     ``(len(context_averages) + n_context - 1) * context_bands + n_bins`` of them, with
@@ -248,9 +252,11 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         Parameters
         ----------
         speech : list of arrays of shape (n_samples_i,)
-            Clean utterances, finite float32 or float64, at ``sample_rate``, none silent.
+            Clean utterances, finite float32 or float64, at ``sample_rate``, none silent or
+            constant.
         noise : list of arrays of shape (n_noise_samples_j,)
-            Noise at the same rate, none silent; cut or repeated to the utterances' lengths.
+            Noise at the same rate, none silent or constant; cut or repeated to the utterances'
+            lengths.
         X_val, y_val : lists of arrays, default=None
             Noisy waveforms and the clean speech in them, as in `fit`; for instance
             ``noisy`` and ``clean`` of `skunfold.datasets.make_mixtures`.
@@ -264,7 +270,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         ------
         ValueError
             If a parameter is out of its range, ``speech`` or ``noise`` is no list or is empty,
-            or a waveform is empty, silent, not 1-D, not floating point or not finite;
+            or a waveform is empty, constant, not 1-D, not floating point or not finite;
             for ``X_val`` and ``y_val`` as in `fit`. If ``n_draws`` is above 1 and the regressor
             cannot go on from a fit, or would hold out a part of each draw.
             If a recurrent regressor is inside another estimator, as in `fit`.
