@@ -16,6 +16,7 @@ _ENDLESS_64 = 1 << 62
 _LARGEST = 0xFFFFFFFF
 _MAX_CHUNKS = 1000  # in front of the sound
 _MAX_HEADER = 1 << 24  # bytes in front of the sound
+_MAX_OGG_PAGE = 27 + 255 + 255 * 255
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,26 @@ def find_sound(stream: BinaryIO) -> Sound | None:
         layout = {b"riff": _W64, b"caff": _CAF}.get(head[:4])
         layout = layout or _LAYOUTS.get((head[:4], head[8:]))
         return None if layout is None else _find_in_chunks(stream, layout, start, end)
+    finally:
+        stream.seek(begin)
+
+
+def lacks_end(stream: BinaryIO) -> bool:
+    """Return whether a file is OGG, and its last page is incomplete or not marked as the last.
+
+    The stream is left where it was.
+    """
+    begin = stream.tell()
+    stream.seek(0, os.SEEK_END)
+    end = stream.tell()
+    try:
+        if _read(stream, begin, 4) != b"OggS":
+            return False
+        tail = _read(stream, max(begin, end - _MAX_OGG_PAGE), _MAX_OGG_PAGE)
+        page = tail[tail.rfind(b"OggS\0") :]
+        segments = page[27 : 27 + page[26]] if len(page) > 26 else b""
+        complete = len(segments) > 0 and len(page) >= 27 + len(segments) + sum(segments)
+        return not (complete and page[5] & 4)
     finally:
         stream.seek(begin)
 

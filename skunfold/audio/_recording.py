@@ -9,13 +9,13 @@ import numpy as np
 import soundfile
 
 from skunfold._text import printable
-from skunfold.audio._headers import Sound, find_sound
+from skunfold.audio._headers import Sound, find_sound, lacks_end
 from skunfold.audio.io import MAX_CHANNELS, FloatArray
 
 _MAX_AT_ONCE = 1 << 26  # numbers that a file's header is trusted to hold
 _UNKNOWN = (1 << 63) - 1  # libsndfile's number of samples where a FLAC file does not say it
-_NO_END = "Last page lacks an end-of-stream bit"  # libsndfile's log of an OGG file
 _MP3_SLACK = 2 * 1152  # samples that an MP3 file may announce too many, without being cut off
+_MP3_TAGS = 0.1  # of an MP3 file, at most, is no sound, but pictures and other notes at its end
 
 
 class Recording:
@@ -34,6 +34,8 @@ class Recording:
         self.name = name_of(file)
         self.n_read = 0  # samples of each channel
         self._sound: Sound | None = None
+        self._lacks_end = False
+        self._stream: BinaryIO | None = None
         self._damaged = False
         with ExitStack() as stack:
             try:
@@ -99,29 +101,48 @@ class Recording:
                 f"its header announces {announced} samples, of which {self.n_read} could be "
                 "read"
             )
-        elif self._source.format == "OGG" and _NO_END in self._source.extra_info:
+        elif self._lacks_end:
             reason = f"its end is missing after {self.n_read} samples"
+        elif self._source.format == "MP3" and self._share_left() > _MP3_TAGS:
+            return (
+                f"{self.name} does not say how long it is, and only its first {self.n_read} "
+                "samples could be read; convert it to WAV with another program"
+            )
         else:
             return None
         return f"{self.name} is cut off: {reason}; what there is was read"
 
     def _open(self, file: Any, stack: ExitStack) -> soundfile.SoundFile:
         if not isinstance(file, str | os.PathLike):
-            repaired = self._open_stream(file) if hasattr(file, "seek") else None
-            return _Forward(file) if repaired is None else repaired
+            self._stream = file
+            return (hasattr(file, "seek") and self._open_stream(file)) or _Forward(file)
         check_readable(file)
-        if os.path.isfile(file):
-            with ExitStack() as kept:
-                repaired = self._open_stream(kept.enter_context(open(file, "rb")))
-                if repaired is not None:
-                    stack.push(kept.pop_all())
-                    return repaired
         # Bytes, because soundfile encodes names strictly, and some are not UTF-8.
-        return _Forward(os.fspath(file) if os.name == "nt" else os.fsencode(file))
+        path = os.fspath(file) if os.name == "nt" else os.fsencode(file)
+        if not os.path.isfile(file):
+            return _Forward(path)
+        with ExitStack() as kept:
+            self._stream = kept.enter_context(open(file, "rb"))
+            source = self._open_stream(self._stream) or _Forward(path)
+            if source.format == "MP3":  # a stream's place can be told
+                source.close()
+                source = _Forward(self._stream)
+            stack.push(kept.pop_all())
+            return source
+
+    def _share_left(self) -> float:
+        """Return which part of the file libsndfile has not looked at."""
+        if self._stream is None:
+            return 0.0
+        place = self._stream.tell()
+        self._stream.seek(0, os.SEEK_END)
+        size = self._stream.tell()
+        self._stream.seek(place)
+        return (size - place) / size
 
     def _open_stream(self, stream: BinaryIO) -> soundfile.SoundFile | None:
         """Open a stream with its header repaired, if that is wrong."""
-        self._sound = find_sound(stream)
+        self._sound, self._lacks_end = find_sound(stream), lacks_end(stream)
         if self._sound is None or self._sound.header is None:
             return None
         return _Forward(_Repaired(stream, self._sound))

@@ -1,5 +1,6 @@
 """Reading what its header says nothing, too much or too little about; codecs; names."""
 
+import inspect
 import io
 import os
 import struct
@@ -205,3 +206,23 @@ def test_a_file_is_closed_where_it_cannot_be_read(tmp_path):
         warnings.simplefilter("error", ResourceWarning)
         with pytest.raises(ValueError, match=r"a\.wav"):
             read_audio(tmp_path / "a.wav")
+
+
+@pytest.mark.skipif(
+    "bitrate_mode" not in inspect.signature(soundfile.write).parameters,
+    reason="soundfile before 0.13 writes no variable bit rate",
+)
+def test_mp3_whose_length_cannot_be_told(tmp_path):
+    loud = 0.1 * np.random.default_rng(0).normal(size=160000)
+    samples = np.concatenate([loud, 1e-3 * loud])
+    file = io.BytesIO()
+    soundfile.write(
+        file, samples, 16000, format="MP3", bitrate_mode="VARIABLE", compression_level=0.5
+    )
+    data = file.getvalue()
+    assert len(read_audio(io.BytesIO(data))[0]) == len(samples)
+    first_frame = data.index(data[:2], 4)  # behind the one that says how many there are
+    (tmp_path / "a.mp3").write_bytes(data[first_frame:])
+    with pytest.warns(UserWarning, match=r"a\.mp3 does not say how long it is, and only its"):
+        waveform, _ = read_audio(tmp_path / "a.mp3")
+    assert len(waveform) < len(samples)
