@@ -104,7 +104,9 @@ def enhance(options: argparse.Namespace) -> int:
     try:
         with open_progress(1) as progress:
             skipped = [options.skip_existing and task.target.exists() for task in tasks]
-            sources = [task.source for task, skip in zip(tasks, skipped) if not skip]
+            sources = [
+                task.source for task, skip in zip(tasks, skipped) if not skip and not from_stdin
+            ]
             progress.stage("denoise", _seconds(sources), "s")
             for task, outcome, skip in zip(tasks, outcomes, skipped):
                 if skip:
