@@ -44,7 +44,8 @@ def si_sdr(y_true: ArrayLike, y_pred: ArrayLike) -> float | Float64Array:
     Parameters
     ----------
     y_true : array-like of shape (n_samples,) or (n_signals, n_samples)
-        Reference waveforms. None may be silent.
+        Reference waveforms. None may be silent. Several channels of `read_audio` are the
+        columns of what it returns: give its transpose.
     y_pred : array-like of the same shape as `y_true`
         Estimated waveforms. Their scale does not matter.
 
@@ -57,7 +58,8 @@ def si_sdr(y_true: ArrayLike, y_pred: ArrayLike) -> float | Float64Array:
     Raises
     ------
     ValueError
-        If the shapes differ, a signal is empty or not finite, or a reference is silent.
+        If the shapes differ, there are more signals than samples, a signal is empty or not
+        finite, or a reference is silent.
 
     See Also
     --------
@@ -90,7 +92,8 @@ def sdr(
     Parameters
     ----------
     y_true : array-like of shape (n_samples,) or (n_signals, n_samples)
-        Reference waveforms. None may be silent.
+        Reference waveforms. None may be silent. Several channels of `read_audio` are the
+        columns of what it returns: give its transpose.
     y_pred : array-like of the same shape as `y_true`
         Estimated waveforms.
     filter_length : int, default=512
@@ -106,8 +109,8 @@ def sdr(
     Raises
     ------
     ValueError
-        If the shapes differ, a signal is empty or not finite, a reference is silent, or
-        `filter_length` is no positive integer.
+        If the shapes differ, there are more signals than samples, a signal is empty or not
+        finite, a reference is silent, or `filter_length` is no positive integer.
 
     See Also
     --------
@@ -155,7 +158,8 @@ def si_sdr_improvement(
     Parameters
     ----------
     y_true : array-like of shape (n_samples,) or (n_signals, n_samples)
-        Reference waveforms. None may be silent.
+        Reference waveforms. None may be silent. Several channels of `read_audio` are the
+        columns of what it returns: give its transpose.
     y_pred : array-like of the same shape as `y_true`
         Estimated waveforms.
     mixture : array-like of the same shape as `y_true`
@@ -194,7 +198,8 @@ def sdr_improvement(
     Parameters
     ----------
     y_true : array-like of shape (n_samples,) or (n_signals, n_samples)
-        Reference waveforms. None may be silent.
+        Reference waveforms. None may be silent. Several channels of `read_audio` are the
+        columns of what it returns: give its transpose.
     y_pred : array-like of the same shape as `y_true`
         Estimated waveforms.
     mixture : array-like of the same shape as `y_true`
@@ -461,6 +466,11 @@ def _check_signals(name: str, signals: ArrayLike) -> Float64Array:
         raise ValueError(
             f"{name} must have shape (n_samples,) or (n_signals, n_samples) with at least "
             f"one sample, got {array.shape}"
+        )
+    if array.ndim == 2 and array.shape[0] > array.shape[1]:
+        raise ValueError(
+            f"{name} has shape {array.shape}, more signals than samples; give (n_signals, "
+            "n_samples), the transpose of what read_audio returns"
         )
     if array.dtype.kind not in "iuf":
         raise ValueError(f"{name} must hold real numbers, got dtype {array.dtype}")

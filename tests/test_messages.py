@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 
 from skunfold import DeepNMFRegressor, UnfoldedBPClassifier, UnfoldedMeanFieldClassifier
-from skunfold.audio import SpeechEnhancer
+from skunfold.audio import STFT, EnhancementStream, SpeechEnhancer, resample, write_audio
+from skunfold.datasets import make_mixtures
+from skunfold.metrics import sdr, sdr_improvement, si_sdr, si_sdr_improvement
 
 RNG = np.random.default_rng(0)
 X = RNG.random((30, 6))
@@ -62,3 +64,34 @@ def test_groups_of_another_number_of_samples():
 def test_names_of_files_instead_of_waveforms():
     with pytest.raises(ValueError, match=r"X\[0\] must hold samples, got 'a.wav'; read_audio"):
         SpeechEnhancer().fit(["a.wav"], ["b.wav"])
+
+
+def test_axes_that_are_certainly_swapped(tmp_path):
+    stereo = np.zeros((2000, 2))
+    model = SpeechEnhancer()
+    for function in (
+        lambda x: resample(x, 16000, 8000),
+        lambda x: write_audio(tmp_path / "a.wav", x, 16000),
+        lambda x: SpeechEnhancer.enhance(model, x),
+    ):
+        with pytest.raises(ValueError, match=r"\(2, 2000\), more channels than samples"):
+            function(stereo.T)
+        with pytest.raises(ValueError, match=r"more than 64 channels; give \(n_samples, n_ch"):
+            function(np.zeros((2000, 65)))
+    assert not (tmp_path / "a.wav").exists()
+    for metric in (si_sdr, sdr):
+        with pytest.raises(ValueError, match=r"y_true has shape .* more signals than samples"):
+            metric(stereo + 1, stereo + 1)
+    for metric in (si_sdr_improvement, sdr_improvement):
+        with pytest.raises(ValueError, match=r"more signals than samples; give \(n_signals"):
+            metric(stereo.T + 1, stereo.T + 1, stereo)
+    with pytest.raises(ValueError, match=r"speech has shape .* more recordings than samples"):
+        make_mixtures(stereo, [stereo[:, 0]])
+    with pytest.raises(ValueError, match="at most 64, or None, got 2000"):
+        EnhancementStream(None, STFT(), 2, n_channels=2000)
+
+
+def test_axes_that_may_be_meant():
+    wide = RNG.normal(size=(64, 64))
+    assert resample(wide, 16000, 8000).shape == (32, 64)
+    assert len(si_sdr(wide, wide)) == 64

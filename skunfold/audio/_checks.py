@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skunfold.audio.features import centered
 from skunfold.audio.io import FloatArray, check_waveform
 from skunfold.audio.stft import STFT
 
@@ -39,6 +40,17 @@ def check_recordings(name: str, recordings: Sequence[ArrayLike]) -> list[FloatAr
     if not recordings:
         raise ValueError(f"{name} must hold at least one waveform, got an empty list")
     return [check_waveform(f"{name}[{i}]", x) for i, x in enumerate(recordings)]
+
+
+def check_sources(name: str, recordings: Sequence[ArrayLike]) -> list[FloatArray]:
+    """Return the waveforms of a source without their offsets, none of them silent."""
+    waveforms = [centered(x) for x in check_recordings(name, recordings)]
+    for i, waveform in enumerate(waveforms):
+        if not waveform.any():
+            raise ValueError(
+                f"{name}[{i}] must not be silent, but all its samples are equal; leave it out"
+            )
+    return waveforms
 
 
 def check_pairs(

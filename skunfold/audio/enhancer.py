@@ -2,7 +2,7 @@
 
 import copy
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral, Real
 from typing import Any, BinaryIO, Literal, Self
 
@@ -21,11 +21,12 @@ from skunfold.audio._checks import (
     check_recordings,
     check_separable,
     check_settings,
+    check_sources,
 )
 from skunfold.audio._regressor import default_regressor, fit_to_draws
 from skunfold.audio.context import Context
-from skunfold.audio.features import training_frames
-from skunfold.audio.io import FloatArray, check_waveform, read_audio, resample, write_audio
+from skunfold.audio.features import centered, training_frames
+from skunfold.audio.io import FloatArray, check_axes, check_waveform
 from skunfold.audio.stft import STFT
 from skunfold.audio.streaming import EnhancementStream
 from skunfold.metrics import si_sdr
@@ -111,6 +112,10 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
     stream does not know its future. `enhance` takes the same path, so that a file and a stream
     give the same samples. A `DeepNMFRegressor` with ``beta_loss="kullback-leibler"`` gives the
     same result whatever the level; other regressors depend on it.
+
+    A constant offset is removed from all waveforms, in training as in enhancement: from each
+    sample the mean of the last tenth of a second. `fit_sources` mixes without offsets, and
+    `score` does not count that of the clean speech.
 
     The features take 4 bytes a frame (100 frames a second) and feature for float32
     waveforms, 0.25 GB for 20 minutes at the default settings; twice that for float64. There are
@@ -249,9 +254,11 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         Parameters
         ----------
         speech : list of arrays of shape (n_samples_i,)
-            Clean utterances, finite float32 or float64, at ``sample_rate``, none silent.
+            Clean utterances, finite float32 or float64, at ``sample_rate``, none silent or
+            constant.
         noise : list of arrays of shape (n_noise_samples_j,)
-            Noise at the same rate, none silent; cut or repeated to the utterances' lengths.
+            Noise at the same rate, none silent or constant; cut or repeated to the utterances'
+            lengths.
         X_val, y_val : lists of arrays, default=None
             Noisy waveforms and the clean speech in them, as in `fit`; for instance
             ``noisy`` and ``clean`` of `skunfold.datasets.make_mixtures`.
@@ -265,7 +272,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         ------
         ValueError
             If a parameter is out of its range, ``speech`` or ``noise`` is no list or is empty,
-            or a waveform is empty, silent, not 1-D, not floating point or not finite;
+            or a waveform is empty, constant, not 1-D, not floating point or not finite;
             for ``X_val`` and ``y_val`` as in `fit`. If ``n_draws`` is above 1 and the regressor
             cannot go on from a fit, or would hold out a part of each draw.
             If a recurrent regressor is inside another estimator, as in `fit`.
@@ -279,7 +286,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         from skunfold.datasets import make_mixtures  # which reads its files with skunfold.audio
 
         rng = check_random_state(self.random_state)
-        speech, noise = check_recordings("speech", speech), check_recordings("noise", noise)
+        speech, noise = check_sources("speech", speech), check_sources("noise", noise)
 
         def mixtures():
             for _ in range(self.n_draws):
@@ -340,7 +347,8 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         """
         check_is_fitted(self)
         noisy, clean = check_pairs(X, y)
-        return float(np.mean([si_sdr(s, self.enhance(x)) for x, s in zip(noisy, clean)]))
+        scores = [float(si_sdr(centered(s), self.enhance(x))) for x, s in zip(noisy, clean)]
+        return float(np.mean(scores))
 
     def enhance(self, waveform: ArrayLike) -> FloatArray:
         """Enhance one recording.
@@ -348,8 +356,9 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         Parameters
         ----------
         waveform : array-like of shape (n_samples,) or (n_samples, n_channels)
-            Finite float32 or float64 samples at ``sample_rate``. Channels are enhanced one by
-            one. Memory beyond input and output does not grow with the length.
+            Finite float32 or float64 samples at ``sample_rate``, of at most 64 channels and not
+            more channels than samples. Channels are enhanced one by one. Memory beyond input
+            and output does not grow with the length.
 
         Returns
         -------
@@ -359,14 +368,11 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         Raises
         ------
         ValueError
-            If the waveform is empty, not 1-D or 2-D, not floating point or not finite.
+            If the waveform is empty, not 1-D or 2-D, not floating point or not finite, or has
+            its axes swapped.
         """
         samples = check_waveform("waveform", waveform, n_dims=(1, 2))
-        if samples.ndim == 2 and samples.shape[1] > samples.shape[0]:
-            raise ValueError(
-                f"waveform has shape {samples.shape}, more channels than samples; give "
-                "(n_samples, n_channels)"
-            )
+        check_axes("waveform", samples)
         stream = self.stream(None if samples.ndim == 1 else samples.shape[1])
         output = np.empty_like(samples)
         n_done = 0
@@ -382,8 +388,14 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         self,
         source: str | os.PathLike[str] | BinaryIO,
         destination: str | os.PathLike[str] | BinaryIO,
+        *,
+        subtype: str | None = None,
+        on_block: Callable[[FloatArray, int], object] | None = None,
     ) -> None:
-        """Enhance a file; sample rate and number of channels stay.
+        """Enhance a file; sample rate, number of channels and encoding of the samples stay.
+
+        The file is read, enhanced and written block by block: the memory used does not grow
+        with its length.
 
         Parameters
         ----------
@@ -392,28 +404,61 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
             rate.
         destination : path or file-like object
             Where to write, see `skunfold.audio.write_audio`; may be ``source`` itself.
+        subtype : str or None, default=None
+            Encoding of the samples that are written, such as "PCM_16", "PCM_24" or "FLOAT".
+            None: that of ``source``, or as near to it as the format of ``destination`` can (a
+            FLOAT file becomes 24-bit FLAC); for codecs that lose something, such as MP3, the
+            default of that format.
+        on_block : callable, default=None
+            Called with each block of ``source``, an array of shape (n_samples, n_channels), and
+            with its sample rate in Hz: to show the progress, or to measure.
 
         Raises
         ------
         FileNotFoundError
             If there is no such file, or no such folder to write to.
         ValueError
-            If the file is no audio, is empty or not finite, or cannot be written.
-        """
-        check_is_fitted(self)
-        waveform, rate = read_audio(source)
-        enhanced = self.enhance(resample(waveform, rate, self.sample_rate))
-        output = resample(enhanced, self.sample_rate, rate)[: len(waveform)]
-        write_audio(destination, output, rate)
+            If the file is no audio, is empty or not finite, or cannot be written so.
+        OSError
+            If ``destination`` cannot be written, for want of disk space perhaps. After any
+            error, what was there is left as it was.
 
-    def stream(self, n_channels: int | None = None) -> EnhancementStream:
+        Warns
+        -----
+        UserWarning
+            If ``source`` is cut off, or the result was scaled down so that it does not clip. In
+            that case the recording is enhanced twice, as its peak is known only at its end.
+
+        Notes
+        -----
+        A recording at another rate than that of the enhancer is resampled, and back. What it
+        holds above half the enhancer's rate is kept: at each time it gets the mean gain of the
+        top fifth of the band below it. To enhance that band like the rest, train an enhancer
+        with a higher ``sample_rate``.
+        """
+        from skunfold.audio._files import enhance_file
+
+        check_is_fitted(self)
+
+        def open_stream(n_channels: int, sample_rate: int) -> EnhancementStream:
+            return self.stream(n_channels, sample_rate=sample_rate)
+
+        enhance_file(open_stream, source, destination, subtype, on_block)
+
+    def stream(
+        self, n_channels: int | None = None, *, sample_rate: int | None = None
+    ) -> EnhancementStream:
         """Enhance sound while it arrives.
 
         Parameters
         ----------
         n_channels : int or None, default=None
-            None: blocks of shape (n_samples,). A number, at least 1: blocks of shape
+            None: blocks of shape (n_samples,). A number from 1 to 64: blocks of shape
             (n_samples, n_channels).
+        sample_rate : int or None, default=None
+            Rate of the blocks in Hz, above 0. None: that of the enhancer. At a higher rate,
+            what the enhancer does not hear, above half its own, gets the gain of the top of
+            what it hears.
 
         Returns
         -------
@@ -424,7 +469,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         Raises
         ------
         ValueError
-            If ``n_channels`` is below 1.
+            If ``n_channels`` is not from 1 to 64, or ``sample_rate`` is not a positive integer.
         """
         check_is_fitted(self)
         return EnhancementStream(
@@ -434,6 +479,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
             n_channels,
             context_bands=self.context_bands,
             context_averages=self.context_averages,
+            sample_rate=sample_rate,
         )
 
     def __sklearn_tags__(self):

@@ -1,4 +1,9 @@
-"""The frames that a regressor learns from, and the level that they are divided by.
+"""The frames that a regressor learns from, without the offset and at the level of recordings.
+
+The offset is the mean of the samples, which nobody hears: a constant voltage of the sound card.
+A window spreads it over the lowest bins, where speech is, so it is removed from the waveform
+before analysis, in training as in enhancement, and not put back. It is estimated from what was
+heard so far, as a stream does not know its future.
 
 The level is the root mean square of the magnitudes over frames and bins. With the unit-energy
 window of `skunfold.audio.STFT` that is the RMS of the waveform, within a few per cent for
@@ -14,8 +19,71 @@ level. Other divergences, and other regressors, depend on it.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skunfold._running import RunningSums
 from skunfold.audio.context import Context
 from skunfold.audio.io import FloatArray
+
+OFFSET_SECONDS = 0.1  # time constant of its estimate: follows steps, spares voices
+
+
+class OffsetRemover:
+    """Subtract the running mean of a waveform that arrives in blocks.
+
+    The mean is that of all samples up to each one, which count the less the older they are:
+    ``1 / e`` times as much after `OFFSET_SECONDS`. The first sample becomes zero, and a
+    constant offset is gone from the start.
+
+    Parameters
+    ----------
+    sample_rate : int
+        In Hz.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skunfold.audio.features import OffsetRemover
+    >>> remover = OffsetRemover(16000)
+    >>> remover.process(np.array([0.25, 0.25])), remover.process(np.array([0.5, 0.25])).round(3)
+    (array([0., 0.]), array([ 0.167, -0.063]))
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        self._mean = RunningSums(np.exp(-1 / (OFFSET_SECONDS * sample_rate)), 1)
+
+    def process(self, samples: FloatArray) -> FloatArray:
+        """Take the next samples and return them without their offset.
+
+        Parameters
+        ----------
+        samples : ndarray of shape (n_samples,)
+            Floating-point samples, any number.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            A new array of their dtype.
+        """
+        sums, weights = self._mean.update(samples[:, None])
+        return (samples - (sums / weights)[:, 0]).astype(samples.dtype)
+
+
+def without_offset(waveform: FloatArray, sample_rate: int) -> FloatArray:
+    """Return a whole recording as `OffsetRemover` leaves it."""
+    return OffsetRemover(sample_rate).process(waveform)
+
+
+def centered(waveform: FloatArray) -> FloatArray:
+    """Return a recording without its mean, which would count as energy when it is mixed.
+
+    Digital silence stays silent: the mean is that of the other samples. The array is new; if
+    the waveform is constant it is all zeros.
+    """
+    sounding = waveform != 0
+    output = np.zeros_like(waveform)
+    if waveform.min() < waveform.max():
+        samples = waveform[sounding]
+        output[sounding] = samples - samples.mean(dtype=np.float64)
+    return output
 
 
 class RunningLevel:
@@ -129,10 +197,11 @@ def training_frames(
     recording = np.empty(n_frames, dtype=int)
     n_kept = n_seen = 0
     for i, (mixture, speech) in enumerate(zip(noisy, clean)):
+        sounding = np.asarray(stft.analyze(mixture).any(axis=1))
+        mixture, speech = (without_offset(x, stft.sample_rate) for x in (mixture, speech))
         magnitudes = [np.abs(stft.analyze(x)) for x in (mixture, speech, mixture - speech)]
         level = recording_level(magnitudes[0])
         features = [context.features(m) / level for m in magnitudes]
-        sounding = np.asarray(magnitudes[0].any(axis=1))
         rows = slice(n_kept, n_kept + int(sounding.sum()))
         X[rows] = features[0][sounding]
         y[rows] = magnitudes[1][sounding] / level

@@ -6,27 +6,21 @@ A waveform is a floating-point array of shape (n_samples,) for one channel or
 
 import math
 import os
-import re
 import warnings
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from contextlib import nullcontext
+from typing import BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skunfold._storage import replacing
+from skunfold.audio._sink import gain_without_clipping, open_sink, staged
 
 __all__ = ["read_audio", "resample", "write_audio"]
 
 FloatArray = NDArray[np.floating]
 
-_PEAK = 0.99  # what a recording that would clip is scaled to
-# Samples written at once: libsndfile's Vorbis encoder keeps a block on the stack.
-_BLOCK = 65536
-_CUT_OFF = re.compile(r"^data *: (\d+) \(should be (\d+)\)", re.MULTILINE)  # libsndfile's log
 ENDLESS = 0x7FFFF000  # what sox, arecord and ffmpeg write where they know no size, or more
-_MAX_AT_ONCE = 1 << 26  # numbers that a file's head is trusted to hold
+MAX_CHANNELS = 64  # of a recording
 _MAX_FACTOR = 100_000  # of a resampling's two; its filter has twenty times as many taps
 _MAX_UPSAMPLING = 1000
 
@@ -43,8 +37,10 @@ def read_audio(
     Parameters
     ----------
     file : path or file-like object
-        WAV, FLAC, OGG, MP3, AIFF, ...: whatever libsndfile reads. A file-like object is
-        binary, can seek, and is left open.
+        WAV, FLAC, OGG, MP3, AIFF, ...: whatever libsndfile reads, with at most 64 channels. A
+        file-like object is binary, can seek, and is left open. A header that says 0 bytes, or
+        that it does not know, as those of streams and of interrupted recordings, stands for
+        all that follows.
     sample_rate : int or None, default=None
         Rate in Hz, above 0, that the recording is resampled to. None keeps the file's.
     mono : bool, default=False
@@ -70,7 +66,8 @@ def read_audio(
     Warns
     -----
     UserWarning
-        If a WAV file is cut off: what there is of it is returned.
+        If the file is cut off (WAV, RF64, W64, AIFF, AU, CAF, FLAC, OGG, MP3): what there is
+        of it is returned.
 
     See Also
     --------
@@ -88,40 +85,30 @@ def read_audio(
     >>> waveform.shape, sample_rate
     ((8000,), 8000)
     """
-    import soundfile
+    from skunfold.audio._recording import Recording
 
     if dtype not in ("float32", "float64"):
         raise ValueError(f'dtype must be "float32" or "float64", got {dtype!r}')
     if sample_rate is not None:
         check_rate("sample_rate", sample_rate)
-    if isinstance(file, str | os.PathLike):
-        if not os.path.exists(file):
-            raise FileNotFoundError(f"there is no audio file {os.fspath(file)}; check the path")
-        if os.path.isdir(file):
-            raise IsADirectoryError(f"{os.fspath(file)} is a folder; name an audio file")
-        with open(file, "rb"):  # a lack of permission is the system's error
-            pass
-        if os.path.getsize(file) == 0 and os.path.isfile(file):
-            raise ValueError(f"{os.fspath(file)} is empty: it holds no bytes")
-    name = _name(file)
-    try:
-        with soundfile.SoundFile(file) as source:
-            source_rate = source.samplerate
-            waveform = _read(source, dtype)
-            _warn_if_cut_off(name, source.extra_info)
-    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless .raw
-        raise ValueError(
-            f"{name} cannot be read as audio ({error}); convert it to WAV, FLAC or OGG"
-        ) from error
-    waveform = check_waveform(name, waveform, n_dims=(1, 2))
-    if mono and waveform.ndim == 2:
+    with Recording(file) as recording:
+        waveform = recording.read(dtype)
+        cut_off = recording.cut_off()
+    if cut_off is not None:
+        warnings.warn(cut_off, stacklevel=2)
+    name, source_rate = recording.name, recording.sample_rate
+    waveform = check_waveform(name, waveform, n_dims=(2,))
+    if waveform.shape[1] == 1:
+        waveform = waveform[:, 0]
+    elif mono:
         waveform = waveform.mean(axis=1)
     if sample_rate is None or sample_rate == source_rate:
         return waveform, source_rate
     try:
-        return resample(waveform, source_rate, sample_rate), int(sample_rate)
+        waveform = polyphase(waveform, source_rate, sample_rate)
     except ValueError as error:
         raise ValueError(f"{name} has an unusual sample rate: {error}") from None
+    return waveform, int(sample_rate)
 
 
 def write_audio(
@@ -136,11 +123,13 @@ def write_audio(
     Parameters
     ----------
     file : path or file-like object
-        The suffix of a path names the format: ``.wav``, ``.flac``, ``.ogg``, ... A file-like
-        object is binary, can seek, gets WAV, and is left open.
+        The suffix of a path names the format: ``.wav``, ``.flac``, ``.ogg``, ``.opus``,
+        ``.mp3``, ``.aif``, ... A file-like object is binary, can seek, gets WAV, and is left
+        open. WAV that would be larger than 4 GiB is written as RF64.
     waveform : array-like of shape (n_samples,) or (n_samples, n_channels)
-        Floating-point samples, full scale at +-1. If a sample is beyond and `subtype` would
-        clip it, the whole recording is scaled down to a peak of 0.99, with a warning.
+        Floating-point samples, full scale at +-1, of at most 64 channels and not more channels
+        than samples. If a sample is beyond full scale and `subtype` would clip it, the whole
+        recording is scaled down to a peak of 0.99, with a warning.
     sample_rate : int
         Rate in Hz, above 0.
     subtype : str or None, default=None
@@ -152,8 +141,9 @@ def write_audio(
     FileNotFoundError
         If the folder of `file` does not exist.
     ValueError
-        If the waveform is empty, not floating point or not finite, or if format, subtype,
-        rate and number of channels do not go together.
+        If the waveform is empty, not floating point or not finite, or has its axes swapped;
+        if format, subtype, rate and number of channels do not go together; or if the format
+        holds no more than 4 GiB, and is not WAV, and the recording is longer.
     OSError
         If the file cannot be written, for want of disk space perhaps.
 
@@ -181,19 +171,22 @@ def write_audio(
     >>> len(file.getvalue()) > 48000
     True
     """
+    from skunfold.audio.formats import UNBOUNDED, choose_subtype, format_for_length, format_of
+
     samples = check_waveform("waveform", waveform, n_dims=(1, 2))
+    check_axes("waveform", samples)
     check_rate("sample_rate", sample_rate)
-    format_, subtype = _format_of(file, subtype)
-    if subtype not in ("FLOAT", "DOUBLE"):
-        samples = _without_clipping(samples)
-    if not isinstance(file, str | os.PathLike):
-        _write(file, samples, int(sample_rate), format_, subtype)
-        return
-    path = Path(file)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {path.parent}; make it first")
-    with replacing(path) as temporary, open(temporary, "xb") as stream:
-        _write(stream, samples, int(sample_rate), format_, subtype)
+    subtype = choose_subtype(file, subtype)
+    format_ = format_for_length(format_of(file), subtype, samples.size)
+    if subtype not in UNBOUNDED:
+        gain = gain_without_clipping(float(np.abs(samples).max()))
+        samples = samples if gain == 1.0 else samples * samples.dtype.type(gain)
+    n_channels = 1 if samples.ndim == 1 else samples.shape[1]
+    with (
+        staged(file) if isinstance(file, str | os.PathLike) else nullcontext(file) as stream,
+        open_sink(stream, int(sample_rate), n_channels, format_, subtype) as write,
+    ):
+        write(samples)
 
 
 def resample(waveform: ArrayLike, source_rate: int, target_rate: int) -> FloatArray:
@@ -202,7 +195,7 @@ def resample(waveform: ArrayLike, source_rate: int, target_rate: int) -> FloatAr
     Parameters
     ----------
     waveform : array-like of shape (n_samples,) or (n_samples, n_channels)
-        Floating-point samples.
+        Floating-point samples, of at most 64 channels and not more channels than samples.
     source_rate : int
         Rate of `waveform` in Hz, above 0.
     target_rate : int
@@ -216,9 +209,9 @@ def resample(waveform: ArrayLike, source_rate: int, target_rate: int) -> FloatAr
     Raises
     ------
     ValueError
-        If the waveform is empty, not floating point or not finite, or a rate is no positive
-        integer; if the rates are so odd that it would take gigabytes: where their ratio in
-        lowest terms has a number above 100000, or is above 1000.
+        If the waveform is empty, not floating point or not finite, or has its axes swapped, or
+        a rate is no positive integer; if the rates are so odd that it would take gigabytes:
+        where their ratio in lowest terms has a number above 100000, or is above 1000.
 
     Examples
     --------
@@ -227,13 +220,26 @@ def resample(waveform: ArrayLike, source_rate: int, target_rate: int) -> FloatAr
     >>> resample(np.ones(441, dtype="float32"), 44100, 16000).shape
     (160,)
     """
+    samples = check_waveform("waveform", waveform, n_dims=(1, 2))
+    check_axes("waveform", samples)
+    return polyphase(samples, source_rate, target_rate)
+
+
+def polyphase(samples: FloatArray, source_rate: int, target_rate: int) -> FloatArray:
+    """Resample without a look at the axes: a stream's block may be shorter than it is wide."""
     from scipy.signal import resample_poly
 
-    samples = check_waveform("waveform", waveform, n_dims=(1, 2))
     check_rate("source_rate", source_rate)
     check_rate("target_rate", target_rate)
     if source_rate == target_rate:
         return samples.copy()
+    up, down = check_resampling(source_rate, target_rate)
+    resampled = resample_poly(samples, up, down, axis=0)
+    return resampled.astype(samples.dtype, copy=False)
+
+
+def check_resampling(source_rate: int, target_rate: int) -> tuple[int, int]:
+    """Return the ratio of two rates in lowest terms, target first, if `resample` takes them."""
     divisor = math.gcd(source_rate, target_rate)
     up, down = target_rate // divisor, source_rate // divisor
     if max(up, down) > _MAX_FACTOR or up > _MAX_UPSAMPLING * down:
@@ -242,8 +248,7 @@ def resample(waveform: ArrayLike, source_rate: int, target_rate: int) -> FloatAr
             f"give rates with a ratio of numbers up to {_MAX_FACTOR}, and at most "
             f"{_MAX_UPSAMPLING}"
         )
-    resampled = resample_poly(samples, up, down, axis=0)
-    return resampled.astype(samples.dtype, copy=False)
+    return up, down
 
 
 def check_rate(name: str, rate: int) -> None:
@@ -291,122 +296,18 @@ def check_waveform(
     return array
 
 
-def _name(file: object) -> str:
-    """Name a file in a message."""
-    return str(file) if isinstance(file, str | os.PathLike) else f"the stream {file!r}"
-
-
-def _read(source: Any, dtype: str) -> FloatArray:
-    """Return all samples of an open file, however many its head says that there are."""
-    if source.frames * source.channels <= _MAX_AT_ONCE:
-        return source.read(dtype=dtype)
-    blocks = []
-    while len(block := source.read(_MAX_AT_ONCE // source.channels, dtype=dtype)):
-        blocks.append(block.copy())  # of a short block, not the array it was read into
-    return np.concatenate(blocks) if blocks else block
-
-
-def _warn_if_cut_off(name: str, log: str) -> None:
-    """Warn if the head of a WAV file announces more sound than there is."""
-    found = _CUT_OFF.search(log)
-    if found is None:
+def check_axes(name: str, waveform: FloatArray) -> None:
+    """Raise a ValueError if the axes of (n_samples, n_channels) are certainly swapped."""
+    if waveform.ndim == 1:
         return
-    announced, there = map(int, found.groups())
-    if there < announced < ENDLESS:
-        warnings.warn(
-            f"{name} is cut off: its head announces {announced} bytes of sound, of which there "
-            f"are {there}; what there is was read",
-            stacklevel=3,
-        )
-
-
-def _format_of(file: object, subtype: str | None) -> tuple[str, str]:
-    """Return libsndfile's names of the format and of the encoding of the samples."""
-    import soundfile
-
-    suffix = Path(file).suffix if isinstance(file, str | os.PathLike) else ".wav"
-    format_ = suffix[1:].upper()
-    if format_ == "RAW" or format_ not in soundfile.available_formats():
+    n_samples, n_channels = waveform.shape
+    if n_channels > n_samples:
         raise ValueError(
-            f"{_name(file)} has no suffix that names an audio format; use .wav, .flac or .ogg"
+            f"{name} has shape {waveform.shape}, more channels than samples; give "
+            "(n_samples, n_channels)"
         )
-    subtype = soundfile.default_subtype(format_) if subtype is None else subtype
-    if subtype not in soundfile.available_subtypes(format_):
-        known = ", ".join(soundfile.available_subtypes(format_))
-        raise ValueError(f"subtype must be one of {known} for {suffix}, got {subtype!r}")
-    return format_, subtype
-
-
-def _without_clipping(samples: FloatArray) -> FloatArray:
-    """Scale the samples to a peak of 0.99 if one is beyond full scale."""
-    peak = float(np.abs(samples).max())
-    if peak <= 1.0:
-        return samples
-    gain = _PEAK / peak
-    warnings.warn(
-        f"the recording peaks at {peak:.3g}, beyond full scale: written "
-        f"{-20.0 * math.log10(gain):.1f} dB lower so that it does not clip; "
-        'subtype="FLOAT" in a .wav file keeps the level',
-        UserWarning,
-        stacklevel=3,
-    )
-    return samples * samples.dtype.type(gain)
-
-
-def _write(
-    file: BinaryIO, samples: FloatArray, sample_rate: int, format_: str, subtype: str
-) -> None:
-    """Write samples of shape (n_samples,) or (n_samples, n_channels) in blocks."""
-    import soundfile
-
-    n_channels = 1 if samples.ndim == 1 else samples.shape[1]
-    sink = _Sink(file)
-    try:
-        with soundfile.SoundFile(
-            sink, "w", sample_rate, n_channels, format=format_, subtype=subtype
-        ) as target:
-            for start in range(0, len(samples), _BLOCK):
-                target.write(samples[start : start + _BLOCK])
-    except soundfile.LibsndfileError as error:
-        if sink.error is None:
-            raise ValueError(
-                f"{n_channels} channels at {sample_rate} Hz cannot be written as {format_} "
-                f"{subtype} ({error}); a waveform has shape (n_samples, n_channels)"
-            ) from error
-    if sink.error is not None:
-        raise sink.error
-
-
-class _Sink:
-    """A binary file for libsndfile that keeps its first error: libsndfile loses some.
-
-    What is written after an error is dropped.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.error: Exception | None = None
-
-    def write(self, data: bytes) -> int:
-        rest = memoryview(data)
-        while len(rest) and self.error is None:
-            n_written = self._try(self._file.write, rest)
-            if n_written == 0 and self.error is None:
-                self.error = OSError("the file that the waveform is written to takes no data")
-            # Raw files may take a part; some file-like objects do not say how much they took.
-            rest = rest[len(rest) if n_written is None else n_written :]
-        return len(data)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._try(self._file.seek, offset, whence)
-
-    def tell(self) -> int:
-        return self._try(self._file.tell)
-
-    def _try(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        if self.error is None:
-            try:
-                return function(*arguments)
-            except Exception as error:
-                self.error = error
-        return 0
+    if n_channels > MAX_CHANNELS:
+        raise ValueError(
+            f"{name} has shape {waveform.shape}, more than {MAX_CHANNELS} channels; give "
+            "(n_samples, n_channels)"
+        )

@@ -1,11 +1,14 @@
 """The command line: ``skunfold demo | train | enhance | evaluate | app``."""
 
+import io
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TextIO
 
+from skunfold._text import one_line
 from skunfold.cli.parser import parse
 
 FAILED = 1
@@ -32,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         With code 2 if the arguments make no sense, with code 0 after --help and --version.
     """
     options = parse(argv)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _any_name_printed():
         warnings.showwarning = _show_warning
         try:
             from skunfold.cli import commands
@@ -48,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except Exception as error:
             if options.traceback:
                 raise
-            sentence = " ".join(str(error).split()) or type(error).__name__
+            sentence = one_line(str(error)) or type(error).__name__
             print(f"skunfold: error: {sentence}", file=sys.stderr)
     return FAILED
 
@@ -63,4 +66,19 @@ def _show_warning(
 ) -> None:
     """Print a warning as one line on stderr."""
     if category.__name__ != "ConvergenceWarning":
-        print(f"skunfold: warning: {' '.join(str(message).split())}", file=sys.stderr)
+        print(f"skunfold: warning: {one_line(str(message))}", file=sys.stderr)
+
+
+@contextmanager
+def _any_name_printed() -> Iterator[None]:
+    """Let stdout and stderr escape what their encoding lacks, instead of failing."""
+    streams = [s for s in (sys.stdout, sys.stderr) if isinstance(s, io.TextIOWrapper)]
+    before = [stream.errors for stream in streams]
+    for stream in streams:
+        stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        for stream, errors in zip(streams, before):
+            if not stream.closed:
+                stream.reconfigure(errors=errors)

@@ -1,27 +1,29 @@
 """The commands of ``skunfold``: each checks everything first, and raises if it cannot go on."""
 
 import argparse
+import sys
 from collections.abc import Callable
-
-from sklearn.utils import Bunch
 
 from skunfold._fitting import was_interrupted
 from skunfold.audio._regressor import RegressorError
+from skunfold._text import printable
 from skunfold.cli import web_page
 from skunfold.cli.demo import N_STAGES, check_demo_folder, run_demo
 from skunfold.cli.enhance import enhance
 from skunfold.cli.files import check_new_model, load_enhancer
 from skunfold.cli.progress import open_progress
+from skunfold.cli.sources import Source, complaints, describe, files_named, load_source
 from skunfold.cli.workbench import (
     SNRS,
     enhance_all,
     fit_enhancer,
     format_table,
+    held_out_scores,
     make_enhancer,
     print_result,
     score_row,
 )
-from skunfold.datasets import load_recordings, make_mixtures
+from skunfold.datasets import make_mixtures
 from skunfold.model_files import save_model
 
 
@@ -49,6 +51,7 @@ def train(options: argparse.Namespace) -> int:
     check_new_model(options.output, options.overwrite)
     enhancer = make_enhancer(
         options.seed,
+        sample_rate=options.sample_rate,
         n_context=options.context,
         n_mixtures=options.mixtures,
         n_components=options.components,
@@ -59,25 +62,35 @@ def train(options: argparse.Namespace) -> int:
     )
     with open_progress(2) as progress:
         progress.stage("load the recordings")
-        data = _load_folders(options, enhancer.sample_rate)
+        speech, noise = _load_sources(options, enhancer.sample_rate)
+        print(describe(speech, noise), file=sys.stderr)
+        warnings = complaints(speech, noise)
+        for warning in warnings:
+            print(f"skunfold: warning: {warning}", file=sys.stderr)
         progress.stage("train", options.epochs)
-        seconds = fit_enhancer(
-            enhancer, data.speech, data.noise, progress, keep_interrupted=True
-        )
+        with files_named(speech, noise):
+            seconds = fit_enhancer(
+                enhancer, speech.recordings, noise.recordings, progress, keep_interrupted=True
+            )
     save_model(enhancer, options.output)
     regressor = enhancer.regressor_
+    scores, learned = held_out_scores(regressor)
     fitted = {
         "model": str(options.output),
         "n_parameters": regressor.n_parameters_,
         "n_frames": enhancer.n_frames_,
         "n_iter": int(regressor.n_iter_),
         "fit_seconds": seconds,
+        "speech": speech.summary(),
+        "noise": noise.summary(),
+        "validation_scores": scores,
+        "warnings": warnings,
     }
     text = (
-        f"Wrote {options.output}: {regressor.n_parameters_:,} parameters, fitted in "
+        f"Wrote {printable(options.output)}: {regressor.n_parameters_:,} parameters, fitted in "
         f"{seconds:.1f} s."
     )
-    print_result(fitted, text, as_json=options.json)
+    print_result(fitted, "\n".join([text, *learned]), as_json=options.json)
     if was_interrupted(regressor):
         raise KeyboardInterrupt  # once the model is written
     return 0
@@ -88,8 +101,11 @@ def evaluate(options: argparse.Namespace) -> int:
     enhancer = load_enhancer(options.model)
     with open_progress(2) as progress:
         progress.stage("load and mix the recordings")
-        data = _load_folders(options, enhancer.sample_rate)
-        mixtures = make_mixtures(data.speech, data.noise, snrs=SNRS, random_state=options.seed)
+        speech, noise = _load_sources(options, enhancer.sample_rate)
+        with files_named(speech, noise):
+            mixtures = make_mixtures(
+                speech.centered(), noise.centered(), snrs=SNRS, random_state=options.seed
+            )
         progress.stage("denoise", len(mixtures.noisy))
         estimates = enhance_all(enhancer, mixtures.noisy, progress)
     n_parameters = getattr(enhancer.regressor_, "n_parameters_", 0)
@@ -118,9 +134,9 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
 }
 
 
-def _load_folders(options: argparse.Namespace, sample_rate: int) -> Bunch:
+def _load_sources(options: argparse.Namespace, sample_rate: int) -> tuple[Source, Source]:
     """Read the recordings of speech and noise."""
-    return Bunch(
-        speech=load_recordings(options.speech, sample_rate=sample_rate).recordings,
-        noise=load_recordings(options.noise, sample_rate=sample_rate).recordings,
+    return (
+        load_source("speech", options.speech, sample_rate),
+        load_source("noise", options.noise, sample_rate),
     )

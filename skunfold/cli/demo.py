@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skunfold._storage import replacing
+from skunfold._text import printable
 from skunfold.audio import SpeechEnhancer, write_audio
 from skunfold.cli.files import make_folder
 from skunfold.cli.progress import Progress
@@ -48,8 +49,8 @@ def check_demo_folder(folder: Path, overwrite: bool) -> None:
         others = sorted({path.name for path in folder.iterdir()} - _RESULTS)
         if others:
             raise FileExistsError(
-                f"The folder {folder} holds {others[0]}, which is not of a demo; choose "
-                "another folder, or give --overwrite."
+                f"The folder {printable(folder)} holds {printable(others[0])}, which is not of "
+                "a demo; choose another folder, or give --overwrite."
             )
     make_folder(folder)
 
@@ -123,7 +124,7 @@ def run_demo(folder: Path, seed: int, progress: Progress) -> tuple[list[dict[str
     notes = [
         f"sparse NMF: {best.n_layers} iterations, the best of {tried} on these mixtures.",
         f"deep NMF: {N_LAYERS} layers, trained from the bases of sparse NMF (time included).",
-        f"Results, model and recordings are in {folder}.",
+        f"Results, model and recordings are in {printable(folder)}.",
     ]
     return rows, "\n".join([format_table(rows), *notes, *picture])
 

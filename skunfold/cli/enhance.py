@@ -1,28 +1,56 @@
 """``skunfold enhance``: recordings, folders of recordings, and pipes."""
 
 import argparse
-import io
+import math
+import shutil
 import sys
+import tempfile
 import warnings
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
+from skunfold._text import one_line, printable
 from skunfold.audio import SpeechEnhancer
 from skunfold.audio._regressor import RegressorError
+from skunfold.audio._recording import Recording
+from skunfold.audio.io import FloatArray
 from skunfold.cli.files import STREAM, Task, load_enhancer, plan_tasks
-from skunfold.cli.meter import Meter, measure
+from skunfold.cli.meter import Meter
 from skunfold.cli.pipes import enhance_pipe
-from skunfold.cli.progress import open_progress
+from skunfold.cli.progress import Progress, open_progress
 from skunfold.cli.workbench import print_result
 
+_IN_MEMORY = 1 << 24  # bytes from stdin that are kept there
 
-class _Stdin(io.BytesIO):
-    """What came from stdin."""
+
+class _Stdin(tempfile.SpooledTemporaryFile):
+    """What came from stdin: in memory, or if there is much of it in a temporary file."""
+
+    def __init__(self) -> None:
+        super().__init__(_IN_MEMORY, prefix="skunfold-")
+        shutil.copyfileobj(sys.stdin.buffer, self)
+        self.seek(0)
 
     def __repr__(self) -> str:
         return "stdin"
+
+
+class _Ear:
+    """Hears the blocks of a recording: measures them, and counts their seconds."""
+
+    meter: Meter | None = None
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def __call__(self, block: FloatArray, sample_rate: int) -> None:
+        if self.meter is None:
+            self.meter = Meter(sample_rate, block.shape[1])
+        self.meter.update(block)
+        self._progress.advance(len(block) / sample_rate)
 
 
 @dataclass
@@ -47,13 +75,14 @@ class Outcome:
         for name in ("sample_rate", "n_channels", "seconds", "clipped", "silent"):
             setattr(self, name, getattr(meter, name))
         for complaint in complaints:
-            print(f"skunfold: warning: {self.input}: {complaint}", file=sys.stderr)
+            name = printable(self.input)
+            print(f"skunfold: warning: {name}: {one_line(complaint)}", file=sys.stderr)
 
     def fail(self, error: Exception) -> None:
         """Note what went wrong, in one sentence that names the recording."""
-        sentence = " ".join(str(error).split()) or type(error).__name__
+        sentence, name = one_line(str(error)) or type(error).__name__, printable(self.input)
         self.status = "failed"
-        self.error = sentence if self.input in sentence else f"{self.input}: {sentence}"
+        self.error = sentence if name in sentence else f"{name}: {sentence}"
 
 
 def enhance(options: argparse.Namespace) -> int:
@@ -65,55 +94,76 @@ def enhance(options: argparse.Namespace) -> int:
         raise ValueError("stdout is a terminal; pipe it into a program, or name a file.")
     enhancer = load_enhancer(options.model)
     if from_stdin and to_stdout:
-        heard = enhance_pipe(enhancer, sys.stdin.buffer, sys.stdout.buffer)
+        heard = enhance_pipe(enhancer, sys.stdin.buffer, sys.stdout.buffer, options.subtype)
         Outcome("stdin", "stdout").succeed(*heard)
         return 0
     may_exist = options.overwrite or options.skip_existing
-    tasks = plan_tasks(options.inputs, options.output, may_exist)
+    tasks = plan_tasks(options.inputs, options.output, may_exist, options.subtype)
     outcomes = [
         Outcome("stdin" if from_stdin else str(task.source), str(task.target)) for task in tasks
     ]
     try:
         with open_progress(1) as progress:
-            progress.stage("denoise", len(tasks))
-            for task, outcome in zip(tasks, outcomes):
-                if options.skip_existing and task.target.exists():
+            skipped = [options.skip_existing and task.target.exists() for task in tasks]
+            sources = [
+                task.source for task, skip in zip(tasks, skipped) if not skip and not from_stdin
+            ]
+            progress.stage("denoise", _seconds(sources), "s")
+            for task, outcome, skip in zip(tasks, outcomes, skipped):
+                if skip:
                     outcome.status = "skipped"
                 else:
-                    _enhance_task(enhancer, task, outcome, options.traceback)
-                progress.advance()
+                    _enhance_task(enhancer, task, outcome, options, _Ear(progress))
     finally:
         _report(outcomes, options)
     return 1 if any(outcome.status == "failed" for outcome in outcomes) else 0
 
 
+def _seconds(sources: list[Path]) -> int | None:
+    """Return how long recordings are together as far as their headers say it; None: unknown."""
+    seconds = 0.0
+    for source in sources:
+        try:
+            with Recording(source) as recording:
+                seconds += (recording.n_announced or 0) / recording.sample_rate
+        except (OSError, ValueError):
+            continue  # it will be reported when its turn comes
+    return math.ceil(seconds) or None
+
+
 def _enhance_task(
-    enhancer: SpeechEnhancer, task: Task, outcome: Outcome, traceback: bool
+    enhancer: SpeechEnhancer,
+    task: Task,
+    outcome: Outcome,
+    options: argparse.Namespace,
+    ear: _Ear,
 ) -> None:
     """Denoise one recording, and note what became of it; a failure is noted, too."""
     source: Path | BinaryIO = task.source
     target: Path | BinaryIO = task.target
-    if task.source == STREAM:
-        source = _Stdin(sys.stdin.buffer.read())
-    if task.target == STREAM:
-        target = io.BytesIO()
     try:
-        with warnings.catch_warnings(record=True) as caught:
+        with ExitStack() as stack:
+            if task.source == STREAM:
+                source = cast(BinaryIO, stack.enter_context(_Stdin()))
+            if task.target == STREAM:
+                target = sys.stdout.buffer
+            else:
+                task.target.parent.mkdir(parents=True, exist_ok=True)
+            caught = stack.enter_context(warnings.catch_warnings(record=True))
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", UserWarning)
-            if isinstance(target, Path):
-                target.parent.mkdir(parents=True, exist_ok=True)
-            enhancer.enhance_file(source, target)
-        meter = measure(source)
+            enhancer.enhance_file(source, target, subtype=options.subtype, on_block=ear)
+    except BrokenPipeError:
+        raise
     except Exception as error:
-        if traceback or isinstance(error, RegressorError):
+        if options.traceback or isinstance(error, RegressorError):
             raise
         outcome.fail(error)
         return
-    if isinstance(target, io.BytesIO):
-        sys.stdout.buffer.write(target.getvalue())
+    if task.target == STREAM:
         sys.stdout.buffer.flush()
-    outcome.succeed(meter, meter.complaints() + [f"{w.message}" for w in caught])
+    assert ear.meter is not None
+    outcome.succeed(ear.meter, ear.meter.complaints() + [f"{w.message}" for w in caught])
 
 
 def _report(outcomes: list[Outcome], options: argparse.Namespace) -> None:
@@ -131,12 +181,12 @@ def _summary(outcomes: list[Outcome], output: str) -> str:
     if len(outcomes) == 1:
         only = outcomes[0]
         return {
-            "done": f"Wrote {only.output}.",
-            "skipped": f"Left out {only.input}: {only.output} exists.",
+            "done": f"Wrote {printable(only.output)}.",
+            "skipped": f"Left out {printable(only.input)}: {printable(only.output)} exists.",
         }.get(only.status, "")
     n = Counter(outcome.status for outcome in outcomes)
     others = [
         f"{n[status]} {status}" for status in ("failed", "skipped", "not done") if n[status]
     ]
-    text = f"Wrote {n['done']} of {len(outcomes)} recordings into {output}"
+    text = f"Wrote {n['done']} of {len(outcomes)} recordings into {printable(output)}"
     return f"{text}: {', '.join(others)}." if others else f"{text}."

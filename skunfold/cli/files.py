@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import soundfile
-
+from skunfold._text import printable
 from skunfold.audio import SpeechEnhancer
+from skunfold.audio.formats import can_be_read, can_be_written, choose_subtype
 from skunfold.model_files import check_model_target, load_model
 
 STREAM = Path("-")  # stdin or stdout
@@ -24,18 +24,22 @@ class Task:
 def load_enhancer(file: Path) -> SpeechEnhancer:
     """Read a model and check that it is a fitted enhancer."""
     if not file.exists():
-        raise FileNotFoundError(f"There is no model {file}; `skunfold train` makes one.")
+        raise FileNotFoundError(
+            f"There is no model {printable(file)}; `skunfold train` makes one."
+        )
     model = load_model(file)
     if not isinstance(model, SpeechEnhancer) or not hasattr(model, "regressor_"):
         raise ValueError(
-            f"The model in {file} is of class {type(model).__name__}, not a fitted "
+            f"The model in {printable(file)} is of class {type(model).__name__}, not a fitted "
             "SpeechEnhancer; "
             "`skunfold train` makes one."
         )
     return model
 
 
-def plan_tasks(inputs: list[str], output: str, may_exist: bool) -> list[Task]:
+def plan_tasks(
+    inputs: list[str], output: str, may_exist: bool, subtype: str | None = None
+) -> list[Task]:
     """Say what is denoised to where, or raise if an output may not be written.
 
     Parameters
@@ -46,6 +50,8 @@ def plan_tasks(inputs: list[str], output: str, may_exist: bool) -> list[Task]:
         A file or - for one recording; otherwise a folder.
     may_exist : bool
         Whether outputs may exist.  Inputs they may never be.
+    subtype : str or None, default=None
+        Encoding of the samples that was asked for, which all outputs must be able to hold.
 
     Returns
     -------
@@ -55,19 +61,25 @@ def plan_tasks(inputs: list[str], output: str, may_exist: bool) -> list[Task]:
     paths, folder = [Path(name) for name in inputs], Path(output)
     several = len(paths) > 1 or paths[0].is_dir()
     if several and (output == "-" or is_audio_name(folder)) and not folder.is_dir():
-        many = f"there are {len(paths)}" if len(paths) > 1 else f"{paths[0]} is a folder"
-        raise ValueError(f"{output} stands for one recording, but {many}; name a folder.")
+        many = (
+            f"there are {len(paths)}"
+            if len(paths) > 1
+            else f"{printable(paths[0])} is a folder"
+        )
+        raise ValueError(
+            f"{printable(output)} stands for one recording, but {many}; name a folder."
+        )
     if several or output.endswith(("/", os.sep)) or folder.is_dir():
         found = [pair for path in paths for pair in _find(path, folder)]
         tasks = [Task(source, folder / name) for source, name in found]
-        _check_targets(tasks, may_exist)
+        _check_targets(tasks, may_exist, subtype)
         make_folder(folder)
         return tasks
     if inputs != ["-"]:
         _check_recording(paths[0])
     tasks = [Task(paths[0], folder)]
     if output != "-":
-        _check_targets(tasks, may_exist)
+        _check_targets(tasks, may_exist, subtype)
         check_writable(folder.parent)
     return tasks
 
@@ -76,14 +88,16 @@ def check_new_model(file: Path, overwrite: bool) -> None:
     """Raise unless a model may be written there."""
     check_model_target(file)
     if file.exists() and not overwrite:
-        raise FileExistsError(f"{file} exists; choose another name, or give --overwrite.")
+        raise FileExistsError(
+            f"{printable(file)} exists; choose another name, or give --overwrite."
+        )
     check_writable(file.parent)
 
 
 def make_folder(folder: Path) -> None:
     """Make a folder, and check that files can be written into it."""
     if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is a file; name a folder.")
+        raise NotADirectoryError(f"{printable(folder)} is a file; name a folder.")
     folder.mkdir(parents=True, exist_ok=True)
     check_writable(folder)
 
@@ -91,20 +105,21 @@ def make_folder(folder: Path) -> None:
 def check_writable(folder: Path) -> None:
     """Raise unless files can be written into a folder."""
     if not folder.is_dir():
-        raise FileNotFoundError(f"There is no folder {folder}; make it first.")
+        raise FileNotFoundError(f"There is no folder {printable(folder)}; make it first.")
     if not os.access(folder, os.W_OK):
-        raise PermissionError(f"The folder {folder} cannot be written to; choose another.")
+        raise PermissionError(
+            f"The folder {printable(folder)} cannot be written to; choose another."
+        )
 
 
 def is_audio_name(file: Path) -> bool:
     """Return whether the suffix of a file names a format that can be read and written."""
-    format_ = file.suffix[1:].upper()
-    return format_ != "RAW" and format_ in soundfile.available_formats()
+    return can_be_written(file)
 
 
 def _check_recording(file: Path) -> None:
     if not file.is_file():
-        raise FileNotFoundError(f"There is no recording {file}; check the path.")
+        raise FileNotFoundError(f"There is no recording {printable(file)}; check the path.")
 
 
 def _find(path: Path, output: Path) -> Iterator[tuple[Path, Path]]:
@@ -113,7 +128,7 @@ def _find(path: Path, output: Path) -> Iterator[tuple[Path, Path]]:
         raise ValueError("What comes from stdin has no name; name a file as output.")
     if not path.is_dir():
         _check_recording(path)
-        yield path, Path(path.name)
+        yield path, _output_name(Path(path.name))
         return
     root, own = path.resolve(), output.resolve()
     n_found = 0
@@ -121,37 +136,43 @@ def _find(path: Path, output: Path) -> Iterator[tuple[Path, Path]]:
         name = file.relative_to(path)
         hidden = any(part.startswith(".") for part in name.parts)
         an_output = root in own.parents and own in (root / name).parents
-        if is_audio_name(file) and file.is_file() and not hidden and not an_output:
+        if can_be_read(file) and file.is_file() and not hidden and not an_output:
             n_found += 1
-            yield file, name
+            yield file, _output_name(name)
     if not n_found:
-        raise ValueError(f"The folder {path} holds no recording (.wav, .flac, .ogg, ...).")
+        raise ValueError(
+            f"The folder {printable(path)} holds no recording (.wav, .flac, .ogg, ...)."
+        )
 
 
-def _check_targets(tasks: list[Task], may_exist: bool) -> None:
-    """Raise if a target is an input or another's target, or may not be written."""
+def _output_name(name: Path) -> Path:
+    """Return a name below the output folder: that of the input if its format can be written."""
+    only_read = can_be_read(name) and not can_be_written(name)
+    return name.with_suffix(".wav") if only_read else name
+
+
+def _check_targets(tasks: list[Task], may_exist: bool, subtype: str | None) -> None:
+    """Raise if a target is an input or another's target, or may not or cannot be written."""
     sources = {task.source.resolve() for task in tasks}
     taken: set[Path] = set()
     for task in tasks:
         place = task.target.resolve()
         if place in sources:
-            raise ValueError(f"{task.target} is one of the inputs; choose another output.")
+            raise ValueError(
+                f"{printable(task.target)} is one of the inputs; choose another output."
+            )
         if place in taken:
             raise ValueError(
-                f"Two recordings would both become {task.target}; denoise them into different "
-                "folders."
+                f"Two recordings would both become {printable(task.target)}; denoise them into "
+                "different folders."
             )
         taken.add(place)
-        if not is_audio_name(task.target):
-            raise ValueError(
-                f"{task.target} has no suffix that names an audio format; use .wav, .flac or "
-                ".ogg."
-            )
+        choose_subtype(task.target, subtype)
     existing = [task.target for task in tasks if task.target.exists()]
     if existing and not may_exist:
         n_more = len(existing) - 1
         more = f", like {n_more} more of the outputs" if n_more else ""
         raise FileExistsError(
-            f"{existing[0]} exists{more}; choose another output, or give --overwrite or "
-            "--skip-existing."
+            f"{printable(existing[0])} exists{more}; choose another output, or give "
+            "--overwrite or --skip-existing."
         )

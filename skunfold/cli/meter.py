@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import soundfile
 
+from skunfold.audio._recording import Recording
 from skunfold.audio.io import FloatArray
 
 _FULL_SCALE = 1.0 - 2.0**-15  # the largest sample of 16 bits
@@ -16,7 +16,8 @@ _BLOCK = 65536  # samples looked at together
 class Meter:
     """Count clipped samples, and notice silence.
 
-    A sample counts as clipped if it and a neighbour in time are at full scale.
+    A sample counts as clipped if it and a neighbour in time are at full scale. Where samples
+    are beyond it, as those of floating-point files may be, nothing was cut off there.
     """
 
     def __init__(self, sample_rate: int, n_channels: int) -> None:
@@ -46,6 +47,8 @@ class Meter:
     @property
     def clipped(self) -> float:
         """The share of clipped samples, between 0 and 1."""
+        if self._peak > 1.0:
+            return 0.0
         return self._n_clipped / max(self.n_frames * self.n_channels, 1)
 
     @property
@@ -57,7 +60,7 @@ class Meter:
         """Return what is wrong with the recording, in sentences."""
         if self.silent:
             return ["the recording is silent: it stays 80 dB below full scale"]
-        if self._n_clipped:
+        if self.clipped:
             share = f"{100 * self.clipped:.2g} % of its samples are at full scale"
             return [f"the recording is clipped: {share}, and what was cut off is lost"]
         return []
@@ -67,8 +70,8 @@ def measure(source: Path | BinaryIO) -> Meter:
     """Look at a recording in a file, from its start."""
     if not isinstance(source, Path):
         source.seek(0)
-    with soundfile.SoundFile(source) as file:
-        meter = Meter(file.samplerate, file.channels)
-        for block in file.blocks(_BLOCK, dtype="float32", always_2d=True):
+    with Recording(source) as recording:
+        meter = Meter(recording.sample_rate, recording.n_channels)
+        for block in recording.blocks(_BLOCK):
             meter.update(block)
     return meter

@@ -49,7 +49,8 @@ unless --overwrite says otherwise; then, too, only the four names above are writ
 _TRAIN = """\
 Train a model on a folder of clean speech and a folder of noise.  Utterances and noise are mixed
 at -6 to 9 dB.  A few minutes of each will do for a start; the closer they are to what you want
-to denoise, the better.  Training ends early when held-out utterances gain no more.
+to denoise, the better.  Training ends early when held-out utterances gain no more.  A model
+hears up to half its sample rate: 8 kHz, unless --sample-rate is given.
 """
 
 _TRAIN_EPILOGUE = """\
@@ -82,8 +83,14 @@ the others are done all the same.
 An input is never overwritten.  Nor is anything else that exists, unless --overwrite is given:
 without it, nothing is done if one output exists.  Every file is written whole or not at all.
 
-From - to - goes WAV of any length, as it arrives and in little memory; what comes out is
-16-bit.  Where only one of IN and OUT is -, the recording is held in memory.
+The output keeps the sample rate, the channels and, unless --subtype is given, the sample format
+of the input.  WAV of more than 4 GiB becomes RF64.
+
+Of a recording at a higher sample rate than the model's, what is above half the model's rate
+(8 kHz by default) is kept, and made as quiet as the top of what the model hears.
+
+From - to - goes WAV of any length, as it arrives.  Where only one of IN and OUT is -, nothing
+comes out before the end.  Memory does not grow with the length.
 """
 
 _EVALUATE = """\
@@ -213,6 +220,11 @@ def _add_enhance(commands: Any) -> None:
         "--skip-existing", action="store_true",
         help="leave out recordings whose output exists: to go on after an interruption",
     )  # fmt: skip
+    enhance.add_argument(
+        "--subtype", type=str.upper, metavar="NAME",
+        help="encoding of the samples, such as PCM_16, PCM_24, FLOAT (default: as in IN, or as "
+        "near to it as the format of OUT can)",
+    )  # fmt: skip
     _add_json(enhance, "what became of each recording")
 
 
@@ -262,7 +274,7 @@ def _add_recordings(command: argparse.ArgumentParser) -> None:
     for what in ("speech", "noise"):
         command.add_argument(
             f"--{what}", type=Path, required=True, metavar="DIR",
-            help=f"folder with recordings of {what} (.wav, .flac, .ogg; subfolders too)",
+            help=f"folder with recordings of {what} (.wav, .flac, .mp3, ...; subfolders too)",
         )  # fmt: skip
 
 
@@ -291,6 +303,8 @@ def _add_model_options(command: argparse.ArgumentParser) -> None:
         ("--mixtures", positive, None, "N",
          "mixtures to train on (default: every utterance at every level)"),
         ("--epochs", positive, 30, "N", "passes over the training data, at most"),
+        ("--sample-rate", _integer_from(4000), 16000, "HZ",
+         "rate that the model hears at, up to half of it"),
     ):  # fmt: skip
         shown = "" if default is None else " (default: %(default)s)"
         command.add_argument(

@@ -10,7 +10,8 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 
-from skunfold.audio import SpeechEnhancer, resample
+from skunfold.audio import SpeechEnhancer
+from skunfold.audio.formats import UNBOUNDED, choose_subtype
 from skunfold.audio.io import ENDLESS, FloatArray, check_waveform
 from skunfold.cli.meter import Meter
 
@@ -18,10 +19,12 @@ _SUBTYPES = {  # by the format tag and the bits of a sample
     (1, 8): "PCM_U8", (1, 16): "PCM_16", (1, 24): "PCM_24", (1, 32): "PCM_32",
     (3, 32): "FLOAT", (3, 64): "DOUBLE", (6, 8): "ALAW", (7, 8): "ULAW",
 }  # fmt: skip
+_LAYOUTS = {  # format tag and bits of a sample, of what is written
+    name: layout for layout, name in _SUBTYPES.items() if name not in ("ALAW", "ULAW")
+}
 _EXTENSIBLE = 0xFFFE  # the tag stands further on
 _LARGEST = 0xFFFFFFFF  # what is written here
 _BLOCK = 1 << 16  # bytes read at once, at most
-_FILTER = 10  # length to either side of the filter of `resample`, at the lower rate
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,10 @@ class Wave:
 
 
 def enhance_pipe(
-    enhancer: SpeechEnhancer, source: BinaryIO, target: BinaryIO
+    enhancer: SpeechEnhancer,
+    source: BinaryIO,
+    target: BinaryIO,
+    subtype: str | None = None,
 ) -> tuple[Meter, list[str]]:
     """Denoise a WAV file while it arrives.
 
@@ -55,7 +61,10 @@ def enhance_pipe(
     source : binary file
         A WAV file; is read, never sought.
     target : binary file
-        Gets as many samples at the same rate, WAV with 16 bits.
+        Gets as many samples at the same rate as WAV.
+    subtype : str or None, default=None
+        Encoding of the samples of `target`, one of PCM or floating point.  None: as `source`
+        has it, or 16 bits where that is A-law or mu-law.
 
     Returns
     -------
@@ -67,18 +76,23 @@ def enhance_pipe(
     Raises
     ------
     ValueError
-        If `source` is no WAV file, holds no samples, NaN or infinity, or ends before its
-        header says; what came until then is denoised.
+        If WAV in a pipe cannot have the subtype, or `source` is no WAV file, holds no samples,
+        NaN or infinity, or ends before its header says; what came until then is denoised.
     """
+    if subtype is not None and subtype not in _LAYOUTS:
+        known = ", ".join(_LAYOUTS)
+        raise ValueError(f"Through a pipe, subtype must be one of {known}, got {subtype!r}.")
     wave = read_header(source)
+    subtype = choose_subtype(target, subtype, wave.subtype)
     meter = Meter(wave.sample_rate, wave.n_channels)
     output = _enhance_blocks(enhancer, _read_blocks(source, wave, meter), wave)
     n_clipped = 0
     for i, block in enumerate(output):
         if i == 0:
-            target.write(_header(wave))
-        n_clipped += int((np.abs(block) > 1.0).sum())
-        target.write(_encode(block, wave))
+            target.write(_header(wave, subtype))
+        if subtype not in UNBOUNDED:
+            n_clipped += int((np.abs(block) > 1.0).sum())
+        target.write(_encode(block, wave, subtype))
         target.flush()
     if not meter.n_frames:
         raise ValueError("stdin is a WAV file without samples; pipe a recording into it.")
@@ -159,60 +173,12 @@ def _enhance_blocks(
     enhancer: SpeechEnhancer, blocks: Iterable[FloatArray], wave: Wave
 ) -> Iterator[FloatArray]:
     """Yield what `SpeechEnhancer.enhance_file` would write, in blocks."""
-    rate, ours, n_channels = wave.sample_rate, enhancer.sample_rate, wave.n_channels
-    there = _StreamResampler(rate, ours, n_channels)
-    back = _StreamResampler(ours, rate, n_channels)
-    stream = enhancer.stream(n_channels)
-    n_left = 0
+    stream = enhancer.stream(wave.n_channels, sample_rate=wave.sample_rate)
     for block in blocks:
-        output = back.process(stream.process(there.process(block)))
-        n_left += len(block) - len(output)
-        if len(output):
+        if len(output := stream.process(block)):
             yield output
-    last = np.concatenate([stream.process(there.flush()), stream.flush()])
-    output = np.concatenate([back.process(last), back.flush()])[:n_left]
-    if len(output):
+    if len(output := stream.flush()):
         yield output
-
-
-class _StreamResampler:
-    """`skunfold.audio.resample` for blocks, held back by the length of its filter."""
-
-    def __init__(self, source_rate: int, target_rate: int, n_channels: int) -> None:
-        self._rates = source_rate, target_rate
-        divisor = math.gcd(source_rate, target_rate)
-        self._up, self._down = target_rate // divisor, source_rate // divisor
-        reach = _FILTER * max(self._up, self._down) / self._up
-        # A multiple, so that a sample of the output stands where each segment begins
-        self._margin = self._down * math.ceil(reach / self._down)
-        self._buffer = np.zeros((0, n_channels), dtype=np.float32)
-        self._n_done = 0  # samples at the buffer's start that only the filter needs
-
-    def process(self, block: FloatArray) -> FloatArray:
-        """Take shape (n_frames, n_channels), return what is final, of a like shape."""
-        if self._up == self._down:
-            return block
-        self._buffer = np.concatenate([self._buffer, block])
-        n_final = len(self._buffer) - self._margin
-        end = n_final - n_final % self._down
-        if end <= self._n_done:
-            return self._buffer[:0]
-        output = self._resampled(end + self._margin)
-        output = output[: (end - self._n_done) * self._up // self._down]
-        start = max(end - self._margin, 0)
-        self._buffer, self._n_done = self._buffer[start:], end - start
-        return output
-
-    def flush(self) -> FloatArray:
-        """Return the rest."""
-        if self._n_done == len(self._buffer):
-            return self._buffer[:0]
-        return self._resampled(len(self._buffer))
-
-    def _resampled(self, end: int) -> FloatArray:
-        """Return the output from `n_done` on of the buffer up to `end`."""
-        output = resample(self._buffer[:end], *self._rates)
-        return output[self._n_done * self._up // self._down :]
 
 
 def _decode(data: bytes, wave: Wave) -> FloatArray:
@@ -230,25 +196,28 @@ def _decode(data: bytes, wave: Wave) -> FloatArray:
     return samples
 
 
-def _encode(block: FloatArray, wave: Wave) -> bytes:
-    """Return samples of shape (n_frames, n_channels) as 16-bit integers."""
+def _encode(block: FloatArray, wave: Wave, subtype: str) -> bytes:
+    """Return the bytes of samples of shape (n_frames, n_channels)."""
     data = io.BytesIO()
-    soundfile.write(data, block, wave.sample_rate, "PCM_16", "LITTLE", "RAW")
+    soundfile.write(data, block, wave.sample_rate, subtype, "LITTLE", "RAW")
     return data.getvalue()
 
 
-def _header(wave: Wave) -> bytes:
-    """Return the header of a WAV file of 16 bits; without a known length, the largest."""
-    frame_size = 2 * wave.n_channels
+def _header(wave: Wave, subtype: str) -> bytes:
+    """Return the header of a WAV file; where the length is not known, the largest."""
+    tag, n_bits = _LAYOUTS[subtype]
+    frame_size = n_bits // 8 * wave.n_channels
     n_bytes = None if wave.n_frames is None else wave.n_frames * frame_size
+    if n_bytes is not None and n_bytes + 36 > _LARGEST:
+        n_bytes = None
     layout = struct.pack(
         "<HHIIHH",
-        1,
+        tag,
         wave.n_channels,
         wave.sample_rate,
         wave.sample_rate * frame_size,
         frame_size,
-        16,
+        n_bits,
     )
     riff_size, data_size = (_LARGEST, _LARGEST) if n_bytes is None else (n_bytes + 36, n_bytes)
     return (

@@ -3,15 +3,17 @@
 import sys
 from typing import Any, Protocol
 
+from skunfold._text import printable
+
 
 class Progress(Protocol):
     """What the commands use to say where they are."""
 
-    def stage(self, name: str, total: int | None = None) -> None:
+    def stage(self, name: str, total: float | None = None, unit: str = "") -> None:
         """Begin a stage of `total` steps (None: not known), which ends the one before."""
 
-    def advance(self) -> None:
-        """Count one step of the stage."""
+    def advance(self, n_steps: float = 1) -> None:
+        """Count steps of the stage, one or more or a part of one."""
 
     def __enter__(self) -> "Progress": ...
 
@@ -65,11 +67,13 @@ class _LineProgress:
     def __exit__(self, *exception: object) -> None:
         pass
 
-    def stage(self, name: str, total: int | None = None) -> None:
+    def stage(self, name: str, total: float | None = None, unit: str = "") -> None:
         self._stage += 1
-        print(f"[{self._stage}/{self._n_stages}] {name}", file=sys.stderr, flush=True)
+        print(
+            f"[{self._stage}/{self._n_stages}] {printable(name)}", file=sys.stderr, flush=True
+        )
 
-    def advance(self) -> None:
+    def advance(self, n_steps: float = 1) -> None:
         pass
 
 
@@ -84,6 +88,7 @@ class _BarProgress:
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]}"),
             TimeElapsedColumn(),
         )
         self._bars = Bars(*columns, console=console)
@@ -99,13 +104,15 @@ class _BarProgress:
             self._finish()
         self._bars.stop()
 
-    def stage(self, name: str, total: int | None = None) -> None:
+    def stage(self, name: str, total: float | None = None, unit: str = "") -> None:
         self._finish()
-        label = f"[{len(self._tasks) + 1}/{self._n_stages}] {name}".replace("[", r"\[")
-        self._tasks.append(self._bars.add_task(label, total=total))
+        label = f"[{len(self._tasks) + 1}/{self._n_stages}] {printable(name)}".replace(
+            "[", r"\["
+        )
+        self._tasks.append(self._bars.add_task(label, total=total, unit=unit))
 
-    def advance(self) -> None:
-        self._bars.advance(self._tasks[-1])
+    def advance(self, n_steps: float = 1) -> None:
+        self._bars.advance(self._tasks[-1], n_steps)
 
     def _finish(self) -> None:
         """Show the last stage as complete, also where it needed fewer steps than announced."""

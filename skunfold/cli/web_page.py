@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from skunfold._text import printable
 from skunfold._version import __version__
 from skunfold.audio import SpeechEnhancer, read_audio, write_audio
 from skunfold.cli.demo import train_demo_model
@@ -47,7 +48,8 @@ def load_models(files: list[Path]) -> dict[str, SpeechEnhancer]:
         return {"trained on the bundled recordings": _bundled_model()}
     models = {}
     for file in files:
-        name = str(file) if file.name in models else file.name
+        name = printable(file.name)
+        name = printable(file) if name in models else name
         models[name] = load_enhancer(file)
     return models
 

@@ -22,6 +22,7 @@ SPARSITY = 5.0
 def make_enhancer(
     seed: int,
     *,
+    sample_rate: int = 16000,
     n_context: int,
     n_mixtures: int | None = None,
     context_averages: Sequence[float] = (3.0,),
@@ -42,6 +43,7 @@ def make_enhancer(
     regressor = DeepNMFRegressor(**(settings | regressor_params))
     return SpeechEnhancer(
         regressor,
+        sample_rate=sample_rate,
         n_context=n_context,
         context_averages=context_averages,
         snrs=SNRS,
@@ -77,6 +79,22 @@ def fit_enhancer(
     if was_interrupted(enhancer.regressor_) and not keep_interrupted:
         raise KeyboardInterrupt
     return seconds
+
+
+def held_out_scores(regressor: Any) -> tuple[list[float] | None, list[str]]:
+    """Return the R^2 of held-out utterances after each epoch, and a sentence about them.
+
+    None, and no sentence, where nothing was held out, as of sparse NMF.
+    """
+    scores = regressor.validation_scores_
+    if not scores:
+        return None, []
+    best = int(np.argmin(regressor.validation_loss_curve_))
+    sentence = (
+        f"Held-out utterances: R^2 {scores[0]:.3f} after the first epoch, {scores[best]:.3f} "
+        f"after epoch {best + 1} of {len(scores)}, the best, which is kept."
+    )
+    return [float(score) for score in scores], [sentence]
 
 
 def enhance_all(

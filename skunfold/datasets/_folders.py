@@ -5,9 +5,8 @@ from pathlib import Path
 
 from sklearn.utils import Bunch
 
+from skunfold._text import printable
 from skunfold.audio.io import check_rate, read_audio
-
-_SUFFIXES = (".wav", ".flac", ".ogg")
 
 
 def load_recordings(folder: str | os.PathLike[str], *, sample_rate: int = 16000) -> Bunch:
@@ -16,8 +15,9 @@ def load_recordings(folder: str | os.PathLike[str], *, sample_rate: int = 16000)
     Parameters
     ----------
     folder : path
-        Searched with its subfolders for ``.wav``, ``.flac`` and ``.ogg`` files, whatever the
-        case of the suffix. What lies in hidden folders, or is hidden, is left out: its name
+        Searched with its subfolders for files with the suffix of a format that `read_audio`
+        reads (``.wav``, ``.flac``, ``.ogg``, ``.mp3``, ``.aif``, ...), in upper or lower case.
+        What lies in hidden folders, or is hidden, is left out: its name
         starts with a dot.
     sample_rate : int, default=16000
         Rate in Hz, above 0, that the recordings are resampled to.
@@ -59,22 +59,25 @@ def load_recordings(folder: str | os.PathLike[str], *, sample_rate: int = 16000)
     >>> data.names, data.recordings[0].shape
     (['hello.wav'], (16000,))
     """
+    from skunfold.audio.formats import can_be_read
+
     check_rate("sample_rate", sample_rate)
     root = Path(folder)
     if root.is_file():
-        raise NotADirectoryError(f"{root} is a file; name the folder that it is in")
+        raise NotADirectoryError(f"{printable(root)} is a file; name the folder that it is in")
     if not root.is_dir():
-        raise FileNotFoundError(f"there is no folder {root}; check the path")
+        raise FileNotFoundError(f"there is no folder {printable(root)}; check the path")
     files = {
         name.as_posix(): root / name
         for name in (path.relative_to(root) for path in root.rglob("*"))
-        if name.suffix.lower() in _SUFFIXES
+        if can_be_read(name)
         and not any(part.startswith(".") for part in name.parts)
         and (root / name).is_file()
     }
     if not files:
         raise ValueError(
-            f"folder {root} holds no .wav, .flac or .ogg file; convert other formats first"
+            f"folder {printable(root)} holds no recording (.wav, .flac, .ogg, .mp3, ...); "
+            "convert other formats first"
         )
     names = sorted(files)
     recordings = [read_audio(files[name], sample_rate, mono=True)[0] for name in names]

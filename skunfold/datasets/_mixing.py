@@ -64,14 +64,9 @@ def mix_at_snr(
     clean = check_waveform("speech", speech)
     interference = check_waveform("noise", noise)
     _check_snr("snr", snr)
-    speech_energy = _energy(clean)
-    if speech_energy == 0.0:
+    if not clean.any():
         raise ValueError("speech must not be silent, but is all zeros; leave it out")
-    rng = check_random_state(random_state)
-    cut = _cut(interference, len(clean), rng)
-    gain = math.sqrt(speech_energy / _energy(cut)) * 10.0 ** (-snr / 20.0)
-    scaled = (cut * gain).astype(clean.dtype)
-    return clean + scaled, scaled
+    return _mix(clean, interference, snr, check_random_state(random_state), "noise")
 
 
 def make_mixtures(
@@ -153,7 +148,7 @@ def make_mixtures(
     noise_index = rng.randint(len(noises), size=len(speech_index))
     clean = [utterances[i] for i in speech_index]
     mixed = [
-        mix_at_snr(s, noises[j], levels[k], random_state=rng)
+        _mix(s, noises[j], levels[k], rng, f"noise[{j}]")
         for s, j, k in zip(clean, noise_index, snr_index)
     ]
     return Bunch(
@@ -185,7 +180,19 @@ def _design(
     return speech_index[order], snr_index[order]
 
 
-def _cut(noise: FloatArray, n_samples: int, rng: np.random.RandomState) -> FloatArray:
+def _mix(
+    clean: FloatArray, noise: FloatArray, snr: float, rng: np.random.RandomState, name: str
+) -> tuple[FloatArray, FloatArray]:
+    """Return what `mix_at_snr` does; messages call the noise by its name."""
+    cut = _cut(noise, len(clean), rng, name)
+    gain = math.sqrt(_energy(clean) / _energy(cut)) * 10.0 ** (-snr / 20.0)
+    scaled = (cut * gain).astype(clean.dtype)
+    return clean + scaled, scaled
+
+
+def _cut(
+    noise: FloatArray, n_samples: int, rng: np.random.RandomState, name: str
+) -> FloatArray:
     """Take n_samples of noise from a random place on, going round if it is too short."""
     n_places = len(noise) - n_samples + 1 if len(noise) >= n_samples else len(noise)
     for _ in range(_MAX_CUTS):
@@ -194,7 +201,7 @@ def _cut(noise: FloatArray, n_samples: int, rng: np.random.RandomState) -> Float
         if _energy(cut) > 0.0:
             return cut
     raise ValueError(
-        f"noise must not be silent, but {_MAX_CUTS} random cuts of {n_samples} samples were "
+        f"{name} must not be silent, but {_MAX_CUTS} random cuts of {n_samples} samples were "
         "all zeros; cut its silence away or leave it out"
     )
 
@@ -209,6 +216,12 @@ def _check_recordings(name: str, recordings: Sequence[ArrayLike]) -> list[FloatA
     if len(recordings) == 0 or np.ndim(recordings[0]) == 0:
         raise ValueError(
             f"{name} must be a list of waveforms, at least one, each of shape (n_samples,)"
+        )
+    shape = np.shape(recordings) if isinstance(recordings, np.ndarray) else ()
+    if len(shape) == 2 and shape[0] > shape[1]:
+        raise ValueError(
+            f"{name} has shape {shape}, more recordings than samples; give a list of "
+            "waveforms, each of shape (n_samples,)"
         )
     arrays = [check_waveform(f"{name}[{i}]", x) for i, x in enumerate(recordings)]
     for i, array in enumerate(arrays):

@@ -15,7 +15,7 @@ from skunfold import DeepNMFRegressor
 from skunfold._training import loop
 from skunfold.audio import STFT, SpeechEnhancer, read_audio, write_audio
 from skunfold.audio.context import stack_context
-from skunfold.audio.features import recording_level
+from skunfold.audio.features import OffsetRemover, centered, recording_level, without_offset
 from skunfold.datasets import load_bundled_recordings, make_mixtures
 from skunfold.metrics import si_sdr
 
@@ -108,7 +108,34 @@ def test_mask_of_ones_gives_the_mixture_back(dtype):
     noisy = make_recordings(dtype=dtype)[0][0]
     noisy[1000:3000] = 0
     atol = 1e-6 if dtype == "float32" else 1e-12
-    np.testing.assert_allclose(enhancer.enhance(noisy), noisy, rtol=0, atol=atol)
+    expected = without_offset(noisy, 16000)
+    np.testing.assert_allclose(enhancer.enhance(noisy), expected, rtol=0, atol=atol)
+
+
+OFFSETS = np.array([0.3, -0.05])
+
+
+def test_a_constant_offset_changes_nothing(fitted):
+    noisy = np.stack([x[:6000] for x in make_recordings(2, "float64")[0]], axis=1)
+    expected = fitted.enhance(noisy)
+    np.testing.assert_allclose(fitted.enhance(noisy + OFFSETS), expected, rtol=0, atol=1e-12)
+    shifted = (noisy + OFFSETS).astype("float32")
+    np.testing.assert_allclose(fitted.enhance(shifted), expected, rtol=0, atol=1e-6)
+
+
+def test_offsets_change_nothing_in_training_and_scores():
+    noisy, clean = make_recordings(dtype="float64")
+    noise = [np.random.default_rng(0).standard_normal(9000)]
+    enhancer = SpeechEnhancer(WienerLike(), n_mixtures=4, random_state=0)
+    floors, scores = [], []
+    for offset in (0.0, 0.3):
+        x, s = [x + offset for x in noisy], [s - offset for s in clean]
+        floors.append([enhancer.fit(x, s).regressor_.floor_])
+        scores.append(enhancer.score(x, s))
+        enhancer.fit_sources(s, [n + offset for n in noise])
+        floors[-1].append(enhancer.regressor_.floor_)
+    np.testing.assert_allclose(floors[1], floors[0], rtol=1e-6)
+    assert scores[1] == pytest.approx(scores[0], abs=1e-4)
 
 
 @pytest.mark.parametrize("n_channels", [1, 2])
@@ -192,6 +219,7 @@ def test_fit_sources_mixes_as_make_mixtures():
     rng = np.random.default_rng(0)
     speech = make_recordings()[1]
     noise = [rng.standard_normal(9000).astype("float32")]
+    speech, noise = [centered(x) for x in speech], [centered(x) for x in noise]
     settings = {"snrs": (0, 5), "n_mixtures": 4, "random_state": 3}
     enhancer = SpeechEnhancer(WienerLike(), **settings).fit_sources(speech, noise)
     mixtures = make_mixtures(speech, noise, **settings)
@@ -210,7 +238,8 @@ def test_validation_recordings_decide_when_to_stop():
     fitted = enhancer.regressor_
     n_frames = sum(STFT().n_frames(len(x)) for x in noisy[:3])
     assert enhancer.n_frames_ == n_frames  # none is held out
-    magnitudes = [np.abs(STFT().analyze(x)) for x in (noisy[3], clean[3])]
+    centred = (without_offset(x, 16000) for x in (noisy[3], clean[3]))
+    magnitudes = [np.abs(STFT().analyze(x)) for x in centred]
     level = recording_level(magnitudes[0])
     y_hat = fitted.predict(stack_context(magnitudes[0], 2) / level)
     loss = 0.5 * np.sum((y_hat - magnitudes[1] / level) ** 2, axis=1).mean()
@@ -294,7 +323,7 @@ class FailsInTheSecondDraw(CountsFits):
 
 
 def test_a_failed_draw_leaves_the_former_fit():
-    speech, noise = make_recordings()[1], [np.ones(9000, "float32")]
+    speech, noise = make_recordings()[1], make_recordings()[0]
     regressor = FailsInTheSecondDraw()
     enhancer = SpeechEnhancer(regressor, n_mixtures=2, warm_start=True, random_state=0)
     enhancer.fit_sources(speech, noise)
@@ -320,7 +349,19 @@ def test_a_failed_draw_leaves_the_former_fit():
 def test_bad_draws_and_validation(regressor, validation, message):
     enhancer = SpeechEnhancer(regressor, n_draws=2, random_state=0)
     with pytest.raises(ValueError, match=message):
-        enhancer.fit_sources(make_recordings()[1], [np.ones(9000)], **validation)
+        enhancer.fit_sources(*reversed(make_recordings()), **validation)
+
+
+def test_sources_without_sound_are_named():
+    noisy, clean = make_recordings()
+    silent = np.full(6000, 0.2)
+    for speech, noise, name in (
+        ([*clean, silent], noisy, r"speech\[3\] must not be silent"),
+        (clean, [silent, *noisy], r"noise\[0\] must not be silent"),
+        (clean, [np.r_[np.zeros(10**7), 0.1, -0.1]], r"noise\[0\] .* 20 random cuts"),
+    ):
+        with pytest.raises(ValueError, match=name):
+            SpeechEnhancer(WienerLike(), random_state=0).fit_sources(speech, noise)
 
 
 def test_any_regressor_will_do():
@@ -407,7 +448,7 @@ def test_bad_blocks(fitted):
         fitted.stream(2).process(np.zeros(5))
     with pytest.raises(ValueError, match="block must be finite"):
         fitted.stream().process([np.inf])
-    with pytest.raises(ValueError, match="n_channels must be at least 1 or None, got 0"):
+    with pytest.raises(ValueError, match=r"n_channels must be at least 1 and .* None, got 0"):
         fitted.stream(0)
 
 
@@ -451,6 +492,14 @@ def test_deep_nmf_enhances_speech(network):
     before = np.mean([si_sdr(s, x) for x, s in zip(mixtures.noisy, mixtures.clean)])
     assert network.score(mixtures.noisy, mixtures.clean) > before + 1
     assert network.enhance(mixtures.noisy[0]).dtype == np.float32
+
+
+def test_the_offset_is_removed_at_no_cost(network, monkeypatch):
+    data = load_bundled_recordings("test")
+    mixtures = make_mixtures(data.speech, data.noise, snrs=(0, 9), random_state=0)
+    score = network.score(mixtures.noisy, mixtures.clean)
+    monkeypatch.setattr(OffsetRemover, "process", lambda self, samples: samples)
+    assert score > network.score(mixtures.noisy, mixtures.clean) - 0.05
 
 
 def test_deep_nmf_streams(network):

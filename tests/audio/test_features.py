@@ -3,7 +3,15 @@ import pytest
 
 from skunfold.audio import STFT, stack_context
 from skunfold.audio.context import Context
-from skunfold.audio.features import RunningLevel, recording_level, training_frames
+from skunfold.audio.features import (
+    OFFSET_SECONDS,
+    OffsetRemover,
+    RunningLevel,
+    centered,
+    recording_level,
+    training_frames,
+    without_offset,
+)
 
 RNG_SEED = 0
 
@@ -34,6 +42,40 @@ def test_level_is_the_rms_of_the_waveform():
         assert level == pytest.approx(np.sqrt(np.mean(waveform**2)), rel=0.02)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_offset_is_the_mean_of_what_was_heard(dtype):
+    samples = np.random.default_rng(RNG_SEED).normal(size=400).astype(dtype)
+    samples += 1
+    ages = np.arange(400)[:, None] - np.arange(400)
+    weights = np.where(ages < 0, 0, np.exp(-ages / (OFFSET_SECONDS * 1000)))
+    expected = samples - weights @ samples / weights.sum(axis=1)
+    remover = OffsetRemover(1000)
+    output = np.concatenate([remover.process(samples[a : a + 60]) for a in range(0, 420, 60)])
+    assert output.dtype == dtype
+    np.testing.assert_allclose(output, expected, rtol=0, atol=10 * np.finfo(dtype).eps)
+
+
+def test_an_offset_is_gone_from_the_start_and_soon_after_a_step():
+    offset = np.full(16000, 0.2)
+    np.testing.assert_allclose(without_offset(offset, 16000), 0, atol=1e-13)
+    late = without_offset(np.concatenate([np.zeros(16000), offset]), 16000)
+    assert not late[:16000].any()
+    assert abs(late[24000:]).max() < 0.01 * 0.2
+
+
+def test_voices_stay_as_they_are():
+    tone = np.sin(2 * np.pi * 100 * np.arange(16000) / 16000)
+    error = without_offset(tone, 16000)[4000:] - tone[4000:]
+    assert np.std(error) < 0.02 * np.std(tone)
+
+
+def test_centring_leaves_digital_silence():
+    waveform = np.r_[np.zeros(3), 0.5, 1.5, np.zeros(2)].astype("float32")
+    np.testing.assert_array_equal(centered(waveform), [0, 0, 0, -0.5, 0.5, 0, 0])
+    assert centered(waveform).dtype == np.float32
+    assert not centered(np.full(1000, 0.1, "float32")).any()
+
+
 def make_pairs(dtype="float32"):
     rng = np.random.default_rng(RNG_SEED)
     clean = [0.1 * rng.standard_normal(n).astype(dtype) for n in (3000, 4000)]
@@ -61,7 +103,7 @@ def test_training_frames(dtype):
     assert {array.dtype for array in (X, y, speech, noise)} == {np.dtype(dtype)}
     np.testing.assert_array_equal(np.bincount(recording), n_frames)
     np.testing.assert_array_equal(speech[:, -201:], y)
-    mixture = np.abs(stft.analyze(noisy[1]))
+    mixture = np.abs(stft.analyze(without_offset(noisy[1], 16000)))
     expected = stack_context(mixture / recording_level(mixture), 3)
     np.testing.assert_allclose(X[n_frames[0] :], expected, rtol=1e-5, atol=1e-6)
 

@@ -6,9 +6,11 @@ import shutil
 
 import numpy as np
 import pytest
+import soundfile
 
 from skunfold.audio import read_audio, write_audio
-from skunfold.cli import main
+from skunfold.cli import main, progress
+from skunfold.cli.meter import measure
 from skunfold.model_files import load_model, save_model
 from skunfold.sparse_nmf import SparseNMF
 
@@ -126,10 +128,10 @@ def test_interrupted_batch(recordings, tree, tmp_path, capsys, monkeypatch):
 
     enhance_file = SpeechEnhancer.enhance_file
 
-    def interrupted(self, source, target):
+    def interrupted(self, source, target, **options):
         if source.name == "b.WAV":
             raise KeyboardInterrupt
-        enhance_file(self, source, target)
+        enhance_file(self, source, target, **options)
 
     monkeypatch.setattr(SpeechEnhancer, "enhance_file", interrupted)
     output = tmp_path / "out"
@@ -201,7 +203,7 @@ def test_clipped_and_silent_recordings(
     assert outcome["silent"] == silent
     assert share[0] <= outcome["clipped"] <= share[1]
     if word is None:
-        assert outcome["warnings"] == []
+        assert not any("is clipped" in warning for warning in outcome["warnings"])
         return
     warning = outcome["warnings"][0]
     assert word in warning
@@ -209,6 +211,28 @@ def test_clipped_and_silent_recordings(
     if word == "clipped":
         assert f"{100 * outcome['clipped']:.2g} %" in warning
     assert np.isfinite(read_audio(target)[0]).all()
+
+
+def test_the_bar_counts_seconds_of_sound(recordings, tmp_path, monkeypatch):
+    stages, advanced = [], []
+
+    class Bar(progress._LineProgress):
+        def stage(self, name, total=None, unit=""):
+            stages.append((name, total, unit))
+
+        def advance(self, n_steps=1):
+            advanced.append(n_steps)
+
+    monkeypatch.setattr("skunfold.cli.enhance.open_progress", Bar)
+    (tmp_path / "in").mkdir()
+    for name in ("a.wav", "b.wav"):
+        write_audio(tmp_path / "in" / name, np.full((60000, 2), 0.1), 8000)
+    (tmp_path / "in" / "broken.wav").write_text("not audio")
+    command = ["enhance", recordings.model, str(tmp_path / "in"), "-o", str(tmp_path / "out")]
+    assert main(command) == 1
+    assert stages == [("denoise", 15, "s")]
+    assert len(advanced) > 2
+    assert sum(advanced) == pytest.approx(15)
 
 
 def test_a_warning_of_the_output_names_the_recording(recordings, waveforms, tmp_path, capsys):
@@ -219,3 +243,61 @@ def test_a_warning_of_the_output_names_the_recording(recordings, waveforms, tmp_
     assert stage == "[1/1] denoise"
     assert all(line.startswith(f"skunfold: warning: {source}: ") for line in warnings)
     assert any("beyond full scale" in line for line in warnings)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "subtype", "options", "written"),
+    [
+        ("wav", "FLOAT", [], "FLOAT"),
+        ("wav", "PCM_24", [], "PCM_24"),
+        ("wav", "PCM_U8", [], "PCM_U8"),
+        ("flac", "PCM_24", [], "PCM_24"),
+        ("aif", "FLOAT", [], "FLOAT"),
+        ("wav", "FLOAT", ["--subtype", "pcm_16"], "PCM_16"),
+        ("flac", "PCM_16", ["--subtype", "PCM_24"], "PCM_24"),
+    ],
+)
+def test_the_sample_format_stays(suffix, subtype, options, written, recordings, tmp_path):
+    waveform, rate = read_audio(recordings.speech / "speech0.wav")
+    (tmp_path / "in").mkdir()
+    write_audio(tmp_path / "in" / f"a.{suffix}", waveform, rate, subtype=subtype)
+    write_audio(tmp_path / "in" / f"b.{suffix}", waveform, rate)
+    command = ["enhance", recordings.model, str(tmp_path / "in"), "-o", str(tmp_path / "out")]
+    assert main([*command, *options]) == 0
+    assert soundfile.info(tmp_path / "out" / f"a.{suffix}").subtype == written
+    other = written if options else "PCM_16"
+    assert soundfile.info(tmp_path / "out" / f"b.{suffix}").subtype == other
+
+
+def test_a_sample_format_that_one_output_cannot_have(
+    recordings, tree, tmp_path, assert_one_sentence
+):
+    shutil.copy(tree / "a.wav", tree / "b.flac")
+    command = ["enhance", recordings.model, str(tree), "-o", str(tmp_path / "out")]
+    assert main([*command, "--subtype", "DOUBLE"]) == 1
+    assert_one_sentence("subtype must be one of", "for .flac, got 'DOUBLE'")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_many_formats(recordings, waveforms, tmp_path):
+    source, output = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    names = ["a.AIF", "b.oga", "c.opus", "d.snd", "e.wave", "f.mp3", "g.caf", "h.w64", "i.rf64"]
+    for name in names:
+        write_audio(source / name, waveforms.speech[0], 16000)
+    soundfile.write(source / "j.gsm", waveforms.speech[0], 8000, "GSM610", format="RAW")
+    (source / "k.txt").write_text("not audio")
+    assert main(["enhance", recordings.model, str(source), "-o", str(output)]) == 0
+    assert found(output) == [*names, "j.wav"]
+    for name in found(output):
+        assert len(read_audio(output / name)[0]) >= 8000
+    assert soundfile.info(output / "c.opus").subtype == "OPUS"
+
+
+def test_floating_point_samples_beyond_full_scale_are_not_clipped(tmp_path):
+    loud = 4 * np.sin(np.arange(16000) * 0.05)
+    for samples, share in ((loud, (0, 0)), (np.clip(loud, -1, 1), (0.8, 0.9))):
+        soundfile.write(tmp_path / "a.wav", samples, 16000, subtype="FLOAT")
+        meter = measure(tmp_path / "a.wav")
+        assert share[0] <= meter.clipped <= share[1]
+        assert bool(meter.complaints()) == bool(share[1])

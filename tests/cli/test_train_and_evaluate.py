@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from skunfold._training import loop
-from skunfold.cli import demo, main
+from skunfold.audio import write_audio
+from skunfold.cli import demo, main, sources
 from skunfold.cli.workbench import print_result
 from skunfold.model_files import load_model
 
@@ -37,11 +38,24 @@ def test_training_is_repeatable_and_told_as_json(recordings, tmp_path, capsys):
     for one, other in zip(first.regressor_.bases_, second.regressor_.bases_):
         np.testing.assert_array_equal(one, other)
     assert fitted.pop("fit_seconds") > 0
+    scores = second.regressor_.validation_scores_
+    best = np.argmin(second.regressor_.validation_loss_curve_)
+    assert f"{scores[best]:.3f} after epoch {best + 1} of {len(scores)}" in output.err
+    assert "Found 2 recordings of speech (0.0 minutes) and 2 recordings of noise" in output.err
+    warnings = fitted.pop("warnings")
+    assert [("only 1.0 s of speech" in w, "only 2.0 s of noise" in w) for w in warnings] == [
+        (True, False),
+        (False, True),
+    ]
+    assert all(f"skunfold: warning: {w}\n" in output.err for w in warnings)
     assert fitted == {
         "model": model,
         "n_parameters": second.regressor_.n_parameters_,
         "n_frames": second.n_frames_,
         "n_iter": second.regressor_.n_iter_,
+        "speech": {"n_recordings": 2, "seconds": 1.0},
+        "noise": {"n_recordings": 2, "seconds": 2.0},
+        "validation_scores": scores,
     }
 
 
@@ -75,6 +89,104 @@ def test_train_refuses_before_it_reads_anything(recordings, tmp_path, assert_one
         assert main(["train", *folders, "-o", str(output), "--overwrite"]) == 1
         assert_one_sentence(word)
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def train_on(recordings, speech, noise, model):
+    options = ["--speech", str(speech), "--noise", str(noise)]
+    return main(["train", *options, "-o", str(model), *recordings.small, "--mixtures", "2"])
+
+
+def test_recordings_that_are_speech_and_noise(recordings, waveforms, tmp_path, capsys):
+    outer, inner = tmp_path / "outer", tmp_path / "outer" / "inner"
+    inner.mkdir(parents=True)
+    for i, noise in enumerate(waveforms.noise):
+        write_audio(outer / f"{i}.wav", noise, 16000)
+    write_audio(inner / "voice.wav", waveforms.speech[0], 16000)
+    (tmp_path / "link").symlink_to(outer)
+    for speech, noise, named in (
+        (outer, outer, "0.wav, and 2 others"),
+        (outer, tmp_path / "link", "0.wav, and 2 others"),
+        (inner, outer, "voice.wav: in"),
+        (outer, inner, "voice.wav: in"),
+    ):
+        assert train_on(recordings, speech, noise, tmp_path / "model") == 0
+        error = capsys.readouterr().err
+        assert f"skunfold: warning: {speech}" in error
+        assert named in error
+        assert "in the folder of speech as well as in that of noise" in error
+        (tmp_path / "model").unlink()
+
+
+def test_enough_of_two_kinds_is_no_reason_to_warn(waveforms):
+    speech, noise = (
+        sources.Source(kind, [Path("a.wav"), Path("b.wav")], [w, w[:8000]], len(w) // 30)
+        for kind, w in (("speech", waveforms.speech[0]), ("noise", waveforms.noise[0]))
+    )
+    assert sources.complaints(speech, noise) == []
+    assert sources.describe(speech, noise) == (
+        "Found 2 recordings of speech (1.0 minutes) and 2 recordings of noise (0.8 minutes)."
+    )
+
+
+def test_sparse_nmf_holds_nothing_out(recordings, tmp_path, capsys):
+    command = ["train", *recordings.sources, "-o", str(tmp_path / "model"), *recordings.small]
+    assert main([*command, "--trained-layers", "0", "--json"]) == 0
+    output = capsys.readouterr()
+    assert json.loads(output.out)["validation_scores"] is None
+    assert "Held-out" not in output.err
+
+
+@pytest.mark.parametrize("kind", ["speech", "noise"])
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_a_silent_recording_is_named(command, kind, recordings, waveforms, tmp_path, capsys):
+    folders = {"speech": recordings.speech, "noise": recordings.noise, kind: tmp_path / kind}
+    folders[kind].mkdir()
+    for name in ("a.wav", "b.wav"):
+        write_audio(folders[kind] / name, waveforms.noise[0], 16000)
+    write_audio(folders[kind] / "culprit.wav", np.full(8000, 0.25), 16000)
+    options = ["--speech", str(folders["speech"]), "--noise", str(folders["noise"])]
+    arguments = {
+        "train": ["train", *options, "-o", str(tmp_path / "model"), *recordings.small],
+        "evaluate": ["evaluate", recordings.model, *options],
+    }
+    assert main(arguments[command]) == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    error = output.err.splitlines()[-1]
+    assert error.startswith(f"skunfold: error: {folders[kind] / 'culprit.wav'} must not be")
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_file_that_cannot_be_read_is_named(recordings, tmp_path, assert_one_sentence):
+    (tmp_path / "speech").mkdir()
+    (tmp_path / "speech" / "culprit.wav").write_text("not audio")
+    assert train_on(recordings, tmp_path / "speech", recordings.noise, tmp_path / "model") == 1
+    assert_one_sentence(tmp_path / "speech" / "culprit.wav", "cannot be read as audio")
+
+
+def test_a_model_for_another_rate(recordings, tmp_path):
+    model = tmp_path / "model"
+    command = ["train", *recordings.sources, "-o", str(model), *recordings.small]
+    assert main([*command, "--sample-rate", "8000"]) == 0
+    enhancer = load_model(model)
+    assert enhancer.sample_rate == 8000
+    assert enhancer.regressor_.n_outputs_ == 101
+
+
+def test_evaluation_does_not_hear_offsets(recordings, waveforms, tmp_path, capsys):
+    shifted = []
+    for name in ("speech", "noise"):
+        (tmp_path / name).mkdir()
+        for i, waveform in enumerate(getattr(waveforms, name)):
+            file = tmp_path / name / f"{name}{i}.wav"
+            write_audio(file, waveform + np.float32(0.2), 16000, subtype="FLOAT")
+        shifted += [f"--{name}", str(tmp_path / name)]
+    means = []
+    for folders in (recordings.sources, shifted):
+        assert main(["evaluate", recordings.model, *folders, "--json"]) == 0
+        rows = json.loads(capsys.readouterr().out)["rows"]
+        means.append([row["mean_si_sdr"] for row in rows])
+    np.testing.assert_allclose(means[1], means[0], atol=0.05)
 
 
 def test_evaluate(recordings, capsys):
