@@ -5,8 +5,8 @@ import sys
 from collections.abc import Callable
 
 from skunfold._fitting import was_interrupted
-from skunfold.audio._regressor import RegressorError
 from skunfold._text import printable
+from skunfold.audio._regressor import RegressorError
 from skunfold.cli import web_page
 from skunfold.cli.demo import N_STAGES, check_demo_folder, run_demo
 from skunfold.cli.enhance import enhance

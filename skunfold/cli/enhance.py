@@ -14,8 +14,8 @@ from typing import BinaryIO, cast
 
 from skunfold._text import one_line, printable
 from skunfold.audio import SpeechEnhancer
-from skunfold.audio._regressor import RegressorError
 from skunfold.audio._recording import Recording
+from skunfold.audio._regressor import RegressorError
 from skunfold.audio.io import FloatArray
 from skunfold.cli.files import STREAM, Task, load_enhancer, plan_tasks
 from skunfold.cli.meter import Meter
