@@ -1,9 +1,11 @@
 """What the `fit` methods of all estimators share."""
 
 import copy
+import operator
 import warnings
 from contextlib import contextmanager
 from dataclasses import replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -16,6 +18,10 @@ from skunfold._training import resuming
 from skunfold._training.loop import LoopSettings, TrainingState, copies
 
 
+# What estimators have prepared for inference; no attribute, which predictions must not set.
+_prepared: WeakKeyDictionary = WeakKeyDictionary()
+
+
 class TrainedEstimator(DocumentedEstimator, BaseEstimator):
     """Settings and state of the training loop, and the attributes that its results become.
 
@@ -26,6 +32,7 @@ class TrainedEstimator(DocumentedEstimator, BaseEstimator):
 
     _auto_batch_size: int  # what batch_size="auto" is, where there are as many samples
     _training_state: tuple | None = None  # what was trained, and the state that is left
+    _learned: frozenset[str] = frozenset()  # names of the fitted attributes that inference uses
 
     @property
     def _loss_unit(self):
@@ -57,6 +64,25 @@ class TrainedEstimator(DocumentedEstimator, BaseEstimator):
         parameters = copies(self._parameters_to_train())
         random_state = check_random_state(self.random_state)
         return TrainingState(parameters, self._update_rule(), random_state)
+
+    def _kept(self, key, prepare):
+        """Return prepare(), or what it returned last time if it would be the same.
+
+        It depends on the key, the parameters and what was learned. Arrays of the latter become
+        read-only, since a change inside them would not be noticed; assign others instead.
+        """
+        attributes = vars(self).items()
+        learned = [
+            v for name, value in attributes if name in self._learned for v in _leaves(value)
+        ]
+        parameters = [v for name, v in attributes if not (name.endswith("_") or name[0] == "_")]
+        made_of, kept = learned + parameters, _prepared.get(self)
+        if kept is None or kept[0] != key or not _same_objects(kept[1], made_of):
+            for value in learned:
+                if isinstance(value, np.ndarray):
+                    value.flags.writeable = False
+            kept = _prepared[self] = key, made_of, prepare()
+        return kept[2]
 
     def _set_results(self, state):
         """Set the attributes that training changes."""
@@ -111,6 +137,21 @@ class TrainedEstimator(DocumentedEstimator, BaseEstimator):
                 "increase max_iter or tol.",
                 ConvergenceWarning,
             )
+
+
+def _leaves(value):
+    """Yield what lists, tuples and dicts hold, however deep."""
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _leaves(item)
+    elif isinstance(value, dict):
+        yield from _leaves(list(value.values()))
+    else:
+        yield value
+
+
+def _same_objects(some, others):
+    return len(some) == len(others) and all(map(operator.is_, some, others))
 
 
 def was_interrupted(estimator):

@@ -301,7 +301,7 @@ default="random"
         check_range(data, self.data_scale_, "X")
         bases = self.components_.astype(data.dtype, copy=False)
         network = self._network(len(bases))
-        return network.activations(canonical(data), [bases] * self.max_iter)
+        return _inferred(network, canonical(data), bases, self.max_iter)
 
     def inverse_transform(self, X: ArrayLike) -> NDArray:
         """Return data from activations.
@@ -365,7 +365,7 @@ default="random"
         """Learn from checked data, and set the fitted attributes."""
         bases: NDArray = self.components_
         network, n_fixed = self._network(len(bases)), len(self._fixed(data, len(bases)))
-        activations = network.activations(data, [bases] * BATCH_UPDATES)
+        activations = _inferred(network, data, bases, BATCH_UPDATES)
         data, activations = network.scaled(data), network.scaled(activations)
         sums = tuple(getattr(self, name) for name in _SUMS if hasattr(self, name))
         if not sums:
@@ -470,3 +470,8 @@ default="random"
         tags.input_tags.sparse = takes_sparse(self.beta_loss)
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _inferred(network, data, bases, n_updates):
+    """Return the activations of data after so many updates."""
+    return network.activations(data, network.layers([bases] * n_updates, data.shape[0]))

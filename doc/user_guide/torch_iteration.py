@@ -9,8 +9,8 @@ class TorchIteration(Iteration):
     """Write ``torch_step(theta, X, h)`` with tensors; `parameters` and `initial` with NumPy."""
 
     def step(self, theta, drive, h, k):
-        arrays = [torch.from_numpy(a) for a in (*theta, h)]
-        X = torch.from_numpy(drive)
+        arrays = [torch.tensor(a) for a in (*theta, h)]
+        X = torch.tensor(drive)
 
         def step(*arguments):
             return self.torch_step(arguments[:-1], X, arguments[-1])
@@ -19,5 +19,5 @@ class TorchIteration(Iteration):
         return after.numpy(), vjp
 
     def adjoint(self, theta, tape, g, k):
-        *of_theta, of_h = tape(torch.from_numpy(g))
+        *of_theta, of_h = tape(torch.tensor(g))
         return of_h.numpy(), None, tuple(gradient.numpy() for gradient in of_theta)

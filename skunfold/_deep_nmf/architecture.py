@@ -64,7 +64,8 @@ class Architecture:
         """
         return (1.0,) + (self.relaxation,) * (self.n_layers - 1)
 
-    def _layers(self, bases, n_samples):
+    def layers(self, bases, n_samples):
+        """Return the layers of these bases, ready for inference of so many samples."""
         return layers_of(bases, self.beta, self.scaled_sparsity, n_samples)
 
     def _start(self, n_components, dtype, factors, work=FRESH):
@@ -77,9 +78,8 @@ class Architecture:
             return constant
         return np.multiply(factors, constant, out=work.array("start", factors.shape, dtype))
 
-    def before_a_sequence(self, bases):
+    def before_a_sequence(self, n_components):
         """Return what is known of earlier samples before the first: nothing."""
-        n_components = bases[0].shape[-2]
         return EarlierActivations(self.recurrence, self.recurrence_length, n_components)
 
     @property
@@ -87,14 +87,13 @@ class Architecture:
         """The penalty in the units of the computation."""
         return self.sparsity * self.scale ** (1 - self.beta)
 
-    def activations(self, X, bases, out=None, factors=None):
+    def activations(self, X, layers, out=None, factors=None):
         """Return the activations (n, R) after the given layers, in the units of the data.
 
         They are written to `out` where it is given. `factors` (n, R) are those of the first
         activations, which are constant without.
         """
-        n_components = bases[0].shape[-2]
-        layers = self._layers(bases, X.shape[0])
+        n_components = len(layers[0].W)
 
         def fill(out, work, X, factors=None):
             start = self._start(n_components, X.dtype, factors, work)
@@ -103,12 +102,11 @@ class Architecture:
 
         if out is None:
             out = np.empty((X.shape[0], n_components), X.dtype)
-        return _map(fill, out, bases, X, *_given(factors))
+        return _map(fill, out, layers, X, *_given(factors))
 
-    def relative_activations(self, X, bases):
+    def relative_activations(self, X, layers):
         """Return the activations (n, R), begun with the constant, over their mean."""
-        n_components = bases[0].shape[-2]
-        layers = self._layers(bases, X.shape[0])
+        n_components = len(layers[0].W)
         start = self._start(n_components, X.dtype, None)
 
         def fill(out, work, X):
@@ -116,11 +114,10 @@ class Architecture:
             np.divide(h, h.mean(axis=1, keepdims=True, dtype=np.float64), out=out)
 
         out = np.empty((X.shape[0], n_components), X.dtype)
-        return _map(fill, out, bases, X)
+        return _map(fill, out, layers, X)
 
-    def predictions(self, X, bases, U, out, factors=None):
+    def predictions(self, X, layers, U, out, factors=None):
         """Return the outputs (n, n_outputs) of the network of the given layers, in `out`."""
-        layers = self._layers(bases, X.shape[0])
 
         def fill(out, work, X, factors=None):
             start = self._start(len(U), X.dtype, factors, work)
@@ -128,13 +125,13 @@ class Architecture:
             *_, h = infer(X, layers, start, work, self.exponents)
             self._write_output(out, X, h, U, work)
 
-        return _map(fill, out, bases, X, *_given(factors))
+        return _map(fill, out, layers, X, *_given(factors))
 
-    def staged_predictions(self, X, bases, U, n_outputs, factors=None):
+    def staged_predictions(self, X, layers, U, n_outputs, factors=None):
         """Yield the outputs after each layer."""
         H = np.empty((X.shape[0], len(U)), X.dtype)
         H[:] = self._start(len(U), X.dtype, factors)
-        for layer, exponent in zip(self._layers(bases, X.shape[0]), self.exponents):
+        for layer, exponent in zip(layers, self.exponents):
 
             def fill(out, work, X, h, layer=layer, exponent=exponent):
                 X = self.scaled(X, work)
@@ -143,7 +140,7 @@ class Architecture:
                 self._write_output(out, X, h, U, work)
 
             out = np.empty((X.shape[0], n_outputs), X.dtype)
-            yield _map(fill, out, bases, X, H)
+            yield _map(fill, out, layers, X, H)
 
     def _write_output(self, out, X, h, U, work):
         y_hat, _ = self.output.forward(X, h, U, work.scope("output"))
@@ -173,28 +170,29 @@ class Architecture:
             return Samples((X,), y, weight, units=units)
         h = large_array((X.shape[0], bases[0].shape[-2]), X.dtype)
         if not self.recurrence:
-            self.activations(X, bases[: self.n_frozen], out=h)
+            self.activations(X, self.layers(bases[: self.n_frozen], X.shape[0]), out=h)
         if self.n_trained_layers == 1 and isinstance(self.output, MaskOutput):
             X = X[:, -(y.shape[1] // self.output.n_targets) :]
         return Samples((X, h), y, weight, units=(1 / self.scale, *units))
 
-    def factors(self, X, bases, lengths):
+    def factors(self, X, layers, lengths):
         """Return the factors (n, R) of the samples' first activations; None if there are none.
 
         The lengths are those of the sequences that X consists of.
         """
         if not self.recurrence:
             return None
-        return np.concatenate([factors for _, factors in in_order(self, X, bases, lengths)])
+        return np.concatenate([factors for _, factors in in_order(self, X, layers, lengths)])
 
     def restart(self, X, lengths, bases, out, **options):
         """Write what the trained layers begin with, in sequences of these lengths, to `out`.
 
         The options are those of `EarlierActivations.factors`.
         """
-        for rows, factors in in_order(self, X, bases, lengths, **options):
+        layers = self.layers(bases, X.shape[0])
+        for rows, factors in in_order(self, X, layers, lengths, **options):
             if self.n_frozen:
-                frozen = bases[: self.n_frozen]
+                frozen = layers[: self.n_frozen]
                 self.activations(X[rows], frozen, out=out[rows], factors=factors)
             else:
                 np.multiply(factors, X.dtype.type(self.start), out=out[rows])
@@ -230,9 +228,10 @@ def parted(arrays):
     return [[parts[id(array)][i] for array in arrays] for i in (0, 1)]
 
 
-def _map(fill, out, bases, X, *inputs):
+def _map(fill, out, layers, X, *inputs):
     """Fill `out` and return it, by blocks of X and other inputs; see `map_samples`."""
-    return map_samples(fill, out, bases[0].size, X, *inputs, block_size=sparse_block_size(X))
+    n_weights = layers[0].n_weights
+    return map_samples(fill, out, n_weights, X, *inputs, block_size=sparse_block_size(X))
 
 
 def _given(factors):

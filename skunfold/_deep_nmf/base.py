@@ -33,6 +33,7 @@ from skunfold._deep_nmf.validation import (
     check_validation_data,
 )
 from skunfold._fitting import restored_on_failure, rows_of
+from skunfold._kernels.divergences import beta_of
 from skunfold._kernels.sparse_rows import canonical
 from skunfold._scaling import check_range
 from skunfold._sparse_input import sparse_format, takes_sparse
@@ -51,6 +52,10 @@ class DeepNMFBase(
     DeepNMFTraining,
 ):
     """All of `DeepNMFRegressor` but its parameters."""
+
+    _learned = frozenset(
+        {"bases_", "projections_", "output_bases_", "initial_activation_", "data_scale_"}
+    )
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
@@ -223,7 +228,8 @@ class DeepNMFBase(
             would for all of them at once. Without `recurrence` they are independent.
         """
         check_is_fitted(self)
-        return SequencePredictor(self, self._architecture().before_a_sequence(self.bases_))
+        n_components = len(self.output_bases_)
+        return SequencePredictor(self, self._architecture().before_a_sequence(n_components))
 
     def staged_predict(
         self, X: ArrayLike, lengths: ArrayLike | None = None
@@ -303,27 +309,24 @@ class DeepNMFBase(
 
     def _predictions(self, X, lengths, earlier=None):
         """Return the outputs (n_samples, n_outputs) of checked data."""
-        bases, U = self._bases_like(X)
-        architecture = self._architecture()
+        architecture, layers, U = self._inference(X)
         y = np.empty((X.shape[0], self.n_outputs_), X.dtype)
-        for rows, factors in in_order(architecture, X, bases, lengths, earlier):
-            architecture.predictions(X[rows], bases, U, y[rows], factors)
+        for rows, factors in in_order(architecture, X, layers, lengths, earlier):
+            architecture.predictions(X[rows], layers, U, y[rows], factors)
         return y
 
     def _staged_predictions(self, X, lengths):
         """Yield the outputs (n_samples, n_outputs) of checked data after each layer."""
-        bases, U = self._bases_like(X)
-        architecture = self._architecture()
-        factors = architecture.factors(X, bases, lengths)
-        yield from architecture.staged_predictions(X, bases, U, self.n_outputs_, factors)
+        architecture, layers, U = self._inference(X)
+        factors = architecture.factors(X, layers, lengths)
+        yield from architecture.staged_predictions(X, layers, U, self.n_outputs_, factors)
 
     def _activations(self, X, lengths):
         """Return the activations (n_samples, n_components) of checked data."""
-        bases, U = self._bases_like(X)
-        architecture = self._architecture()
+        architecture, layers, U = self._inference(X)
         h = np.empty((X.shape[0], len(U)), X.dtype)
-        for rows, factors in in_order(architecture, X, bases, lengths):
-            architecture.activations(X[rows], bases, h[rows], factors)
+        for rows, factors in in_order(architecture, X, layers, lengths):
+            architecture.activations(X[rows], layers, h[rows], factors)
         return h
 
     def _validated(self, X, y, sample_weight, groups, lengths, going_on):
@@ -436,10 +439,21 @@ class DeepNMFBase(
         check_range(X, self.data_scale_, "X")
         return canonical(X), check_lengths(lengths, X.shape[0])
 
-    def _bases_like(self, X):
-        """Return (list of bases, output bases) in the dtype of X."""
-        bases = [W.astype(X.dtype, copy=False) for W in self._layer_arrays()]
-        return bases, self.output_bases_.astype(X.dtype, copy=False)
+    def _inference(self, X):
+        """Return (architecture, layers, output bases) for samples like X.
+
+        Layers are prepared once; those of the Frobenius norm for a number of samples.
+        """
+        dtype, n_samples = X.dtype, X.shape[0]
+
+        def prepare():
+            architecture, arrays = self._architecture(), self._layer_arrays()
+            like_X = {id(W): W.astype(dtype, copy=False) for W in arrays}
+            layers = architecture.layers([like_X[id(W)] for W in arrays], n_samples)
+            return architecture, layers, self.output_bases_.astype(dtype, copy=False)
+
+        key = (dtype, n_samples if beta_of(self.beta_loss) == 2 else None)
+        return self._kept(key, prepare)
 
     def _shaped(self, y):
         """Return outputs as users know them: flat if there is only one."""

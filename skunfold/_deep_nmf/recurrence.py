@@ -55,7 +55,7 @@ class EarlierActivations:
         return factors
 
 
-def in_order(architecture, X, bases, lengths, earlier=None, **options):
+def in_order(architecture, X, layers, lengths, earlier=None, **options):
     """Yield blocks of samples, in order, and the factors of their first activations.
 
     Parameters
@@ -64,8 +64,8 @@ def in_order(architecture, X, bases, lengths, earlier=None, **options):
         Of the network, recurrent or not.
     X : ndarray of shape (n, F)
         The samples.
-    bases : list of ndarray
-        The arrays of all layers.
+    layers : list
+        Those of the network.
     lengths : ndarray of int
         Numbers of samples of the sequences that X consists of.
     earlier : EarlierActivations, optional
@@ -84,14 +84,15 @@ def in_order(architecture, X, bases, lengths, earlier=None, **options):
         yield slice(0, X.shape[0]), None
         return
     ends = np.unique(np.cumsum(lengths))
-    before = earlier or architecture.before_a_sequence(bases)
+    n_components = len(layers[0].W)
+    before = earlier or architecture.before_a_sequence(n_components)
     for start in range(0, X.shape[0], BLOCK):
         stop = min(start + BLOCK, X.shape[0])
-        factors = architecture.relative_activations(X[start:stop], bases)
+        factors = architecture.relative_activations(X[start:stop], layers)
         inner_ends = ends[(start < ends) & (ends < stop)]
         for a, b in pairwise([start, *inner_ends, stop]):
             if a in ends:
-                before = architecture.before_a_sequence(bases)
+                before = architecture.before_a_sequence(n_components)
             part = slice(a - start, b - start)
             factors[part] = before.factors(factors[part], **options)
         yield slice(start, stop), factors

@@ -277,12 +277,13 @@ class DeepNMFTraining(TrainedEstimator):
         architecture, beta = self._architecture(), beta_of(self.training_loss)
         losses, unit = np.empty(X.shape[0]), y.dtype.type(1 / self.target_scale_)
         arrays, projections = self._layer_arrays(), getattr(self, "projections_", [])
-        for block, factors in in_order(architecture, X, arrays, lengths):
+        layers = architecture.layers(arrays, X.shape[0])
+        for block, factors in in_order(architecture, X, layers, lengths):
             for part in gen_batches(block.stop - block.start, UNTRAINED_BATCH):
                 rows = slice(block.start + part.start, block.start + part.stop)
                 y_hat = architecture.predictions(
                     X[rows],
-                    arrays,
+                    layers,
                     self.output_bases_,
                     np.empty_like(y[rows]),
                     None if factors is None else factors[part],

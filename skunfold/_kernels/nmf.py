@@ -221,6 +221,11 @@ class _Layer:
         return Parts(rise_h, fall_h), dW
 
     @property
+    def n_weights(self):
+        """How many elements the bases have, and projections that are not the bases."""
+        return self.W.size * (2 if self._has_projections else 1)
+
+    @property
     def _has_projections(self):
         return self.V is not self.W
 

@@ -117,40 +117,43 @@ class Architecture:
         ]
         return sets * self.n_sweeps if self.tied else sets
 
-    def logits(self, X, parameters):
+    def prepared(self, parameters):
+        """Return what inference takes, for any number of samples."""
+        return self.network.prepare(parameters, None)
+
+    def logits(self, X, prepared):
         """Return the logits after the last sweep, (n, n_outputs)."""
 
-        def fill(out, X, prepared):
+        def fill(out, X):
             *_, totals = self.network.sweeps(prepared, X)
             out[:] = totals[-1]
 
-        return self._filled(fill, self.n_outputs, X, parameters)
+        return self._filled(fill, self.n_outputs, X, prepared)
 
-    def staged_logits(self, X, parameters):
+    def staged_logits(self, X, prepared):
         """Return the logits after each sweep, (n, n_sweeps, n_outputs)."""
 
-        def fill(out, X, prepared):
+        def fill(out, X):
             for sweep, totals in enumerate(self.network.sweeps(prepared, X)):
                 out[:, sweep] = totals[-1]
 
-        return self._filled(fill, (self.n_sweeps, self.n_outputs), X, parameters)
+        return self._filled(fill, (self.n_sweeps, self.n_outputs), X, prepared)
 
-    def beliefs(self, X, parameters):
+    def beliefs(self, X, prepared):
         """Return the beliefs of all hidden units after the last sweep."""
 
-        def fill(out, X, prepared):
+        def fill(out, X):
             *_, totals = self.network.sweeps(prepared, X)
             np.concatenate([out[:, :0], *map(sigmoid, totals[:-1])], axis=1, out=out)
 
-        return self._filled(fill, sum(self.hidden_sizes), X, parameters)
+        return self._filled(fill, sum(self.hidden_sizes), X, prepared)
 
-    def _filled(self, fill, shape, X, parameters):
+    def _filled(self, fill, shape, X, prepared):
         """Return an array of as many rows as X and that shape, filled block by block."""
         out = np.empty((X.shape[0], *np.atleast_1d(shape)), X.dtype)
-        prepared = self.network.prepare(parameters, X.shape[0])
 
         def fill_block(out, work, X):
-            fill(out, X, prepared)
+            fill(out, X)
 
-        block_size = self.network.block_size(parameters)
+        block_size = self.network.block_size(prepared.parameters)
         return map_samples(fill_block, out, 0, X, block_size=block_size)

@@ -59,6 +59,7 @@ class UnfoldedMRFClassifier(
     """An unfolded field with hidden layers; a subclass says what its units send."""
 
     _parameter_constraints: dict = CONSTRAINTS
+    _learned = frozenset({"potentials_", "classes_"})
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
@@ -244,7 +245,8 @@ class UnfoldedMRFClassifier(
             Probabilities of being on; first layer first. Without hidden layers no columns.
         """
         X = self._validated_data(X)
-        return self._fitted_architecture().beliefs(X, self._parameters_like(X))
+        architecture, prepared = self._inference(X)
+        return architecture.beliefs(X, prepared)
 
     def _validated(self, X, y, sample_weight, reset):
         """Check and return X, y and the weights, which are None if all are one."""
@@ -283,17 +285,28 @@ class UnfoldedMRFClassifier(
         check_same_network(self.potentials_, architecture)
         return architecture
 
-    def _parameters_like(self, X):
-        parameters = self._architecture().parameters(self.potentials_)
-        return [p.astype(X.dtype, copy=False) for p in parameters]
+    def _inference(self, X):
+        """Return (architecture, prepared parameters) for samples like X; prepared once."""
+        dtype = X.dtype
+
+        def prepare():
+            architecture = self._fitted_architecture()
+            parameters = architecture.parameters(self.potentials_)
+            return architecture, architecture.prepared(
+                [p.astype(dtype, copy=False) for p in parameters]
+            )
+
+        return self._kept(dtype, prepare)
 
     def _logits(self, X):
         X = self._validated_data(X)
-        return self._fitted_architecture().logits(X, self._parameters_like(X))
+        architecture, prepared = self._inference(X)
+        return architecture.logits(X, prepared)
 
     def _staged_logits(self, X):
         X = self._validated_data(X)
-        stages = self._fitted_architecture().staged_logits(X, self._parameters_like(X))
+        architecture, prepared = self._inference(X)
+        stages = architecture.staged_logits(X, prepared)
         return [stages[:, k] for k in range(self.n_layers)]
 
     @property

@@ -75,6 +75,7 @@ class UnfoldedEstimator(
 
     _parameter_constraints: dict = CONSTRAINTS
     _auto_batch_size = 200
+    _learned = frozenset({"iteration_", "readout_", "theta_", "readout_parameters_"})
 
     def __init__(
         self,
@@ -399,11 +400,15 @@ class UnfoldedEstimator(
         }
 
     def _fitted_network(self, dtype):
-        """Return the network of all layers and its parameters in a dtype."""
-        parameters, sets = _flat(self.theta_)
-        parameters = [*parameters, *self.readout_parameters_]
-        network = Unfolding(self.iteration_, self.readout_, self._criterion(), sets)
-        return network, [p.astype(dtype, copy=False) for p in parameters]
+        """Return the network of all layers and its parameters in a dtype; prepared once."""
+
+        def prepare():
+            parameters, sets = _flat(self.theta_)
+            parameters = [*parameters, *self.readout_parameters_]
+            network = Unfolding(self.iteration_, self.readout_, self._criterion(), sets)
+            return network, [p.astype(dtype, copy=False) for p in parameters]
+
+        return self._kept(dtype, prepare)
 
     def _states(self, X, n_layers=None):
         """Return the state (n_samples, n_states) after the first layers, all by default."""
