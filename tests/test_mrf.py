@@ -547,8 +547,6 @@ def test_bad_data_is_named(iris, cls):
     X, y = iris
     with pytest.raises(ValueError, match=r"one class only, .*'setosa'.*two or more"):
         cls().fit(X[y == "setosa"], y[y == "setosa"])
-    with pytest.raises(TypeError, match=r"[Ss]parse"):
-        cls().fit(sparse.csr_array(X), y)
     with pytest.raises(ValueError, match=r"zero for all samples|at least one non-zero"):
         cls().fit(X, y, sample_weight=np.zeros(len(X)))
     mlp = MLPClassifier(5, max_iter=2).fit(X, y)
