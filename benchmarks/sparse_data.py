@@ -78,7 +78,7 @@ def measure(name, density, form, runs):
     X, y = make_data(density)
     if form == "dense":
         X = X.toarray()
-    row: dict = {"model": name, "density": density, "X": form}
+    row: dict = {"model": name, "density": f"{density:g}", "X": form}
 
     def run(task, function):
         tracemalloc.start()

@@ -17,7 +17,6 @@ from skunfold._documentation import DocumentedEstimator
 from skunfold._training import resuming
 from skunfold._training.loop import LoopSettings, TrainingState, copies
 
-
 # What estimators have prepared for inference; no attribute, which predictions must not set.
 _prepared: WeakKeyDictionary = WeakKeyDictionary()
 

@@ -386,7 +386,7 @@ default="random"
         loss *= network.scale**network.beta
         loss /= data.shape[0] if weight is None else weight.sum(dtype=np.float64)
         self.n_iter_ += 1
-        self.loss_curve_ = [*self.loss_curve_, loss]
+        self.loss_curve_ = [*self.loss_curve_, float(loss)]
         self._set_reconstruction_err(data, activations, weight, network)
         if self.verbose:
             print(f"Batch {self.n_iter_}: objective {loss:.6g} per sample")

@@ -14,16 +14,23 @@ from skunfold._kernels.mean_field import MeanField
 X = np.random.default_rng(0).uniform(0.1, 1, size=(40, 6))
 Y = (X[:, :3] > 0.5).astype(int)
 GRAPH = np.ones((3, 3)) - np.eye(3)
+SETTINGS = {"max_iter": 2, "random_state": 0}
 MODELS = {
-    "linear": DeepNMFRegressor(3, n_layers=3, max_iter=2, random_state=0),
+    "linear": DeepNMFRegressor(3, n_layers=3, **SETTINGS),
     "mask, projections": DeepNMFRegressor(
-        3, n_layers=3, output="mask", tied=True, fit_projections=True, max_iter=2, random_state=0
+        3,
+        n_layers=3,
+        output="mask",
+        tied=True,
+        fit_projections=True,
+        max_iter=2,
+        random_state=0,
     ),
     "frobenius, recurrence": DeepNMFRegressor(
-        3, n_layers=3, beta_loss=2.0, recurrence=0.5, max_iter=2, random_state=0
+        3, n_layers=3, beta_loss=2.0, recurrence=0.5, **SETTINGS
     ),
-    "mean field": UnfoldedMeanFieldClassifier((), label_graph=GRAPH, max_iter=2, random_state=0),
-    "BP": UnfoldedBPClassifier((4, 3), max_iter=2, random_state=0),
+    "mean field": UnfoldedMeanFieldClassifier((), label_graph=GRAPH, **SETTINGS),
+    "BP": UnfoldedBPClassifier((4, 3), **SETTINGS),
 }
 
 

@@ -89,7 +89,7 @@ def fit(
             check = iteration % CHECK_EVERY == 0
             loss, N, P = sums.update(W, check)
             if check:
-                losses.append(loss / total_weight)
+                losses.append(float(loss / total_weight))
                 if report is not None:
                     report(iteration, losses[-1])
                 if len(losses) > 1 and losses[-2] - losses[-1] < tol * losses[0]:
