@@ -298,10 +298,11 @@ default="random"
             dtype=_DTYPES,
             ensure_non_negative=True,
         )
+        data = canonical(data)
         check_range(data, self.data_scale_, "X")
         bases = self.components_.astype(data.dtype, copy=False)
         network = self._network(len(bases))
-        return _inferred(network, canonical(data), bases, self.max_iter)
+        return _inferred(network, data, bases, self.max_iter)
 
     def inverse_transform(self, X: ArrayLike) -> NDArray:
         """Return data from activations.

@@ -436,8 +436,9 @@ class DeepNMFBase(
             dtype=[np.float64, np.float32],
             ensure_non_negative=True,
         )
+        X = canonical(X)
         check_range(X, self.data_scale_, "X")
-        return canonical(X), check_lengths(lengths, X.shape[0])
+        return X, check_lengths(lengths, X.shape[0])
 
     def _inference(self, X):
         """Return (architecture, layers, output bases) for samples like X.
