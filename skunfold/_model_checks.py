@@ -205,6 +205,32 @@ def _check_couplings(model, last):
         require(edges.shape[1] == n * (n - 1) // 2, "its label_edges_ do not fit its graph")
 
 
+def _check_unfolded(model):
+    check_present(model, "iteration_", "readout_", "theta_", "readout_parameters_")
+    check_present(model, "n_states_", "n_outputs_", "n_features_in_")
+    _check_depth(model.n_layers)
+    require(isinstance(model.theta_, list), "its theta_ is no list")
+    for name, thetas in (
+        ("theta_", model.theta_),
+        ("readout_parameters_", [model.readout_parameters_]),
+    ):
+        for theta in {id(theta): theta for theta in thetas}.values():
+            require(isinstance(theta, tuple), f"its {name} holds something else than tuples")
+            for array in theta:
+                floats = isinstance(array, np.ndarray) and array.dtype.kind == "f"
+                require(
+                    floats and np.isfinite(array).all(), f"its {name} are not finite arrays"
+                )
+    model._check_structure()
+    if is_classifier(model):
+        check_present(model, "classes_", "out_activation_")
+        check_classes(model.classes_, model.n_outputs_, model.out_activation_)
+    dtype = next((array.dtype for array in model.theta_[0]), np.dtype(np.float64))
+    sample = np.ones((1, model.n_features_in_), dtype)
+    method = "decision_function" if is_classifier(model) else "predict"
+    _check_prediction(_shortened(model, "theta_"), method, sample)
+
+
 def _check_enhancer(model):
     context = model._context()
     if "regressor_" not in vars(model):
@@ -269,5 +295,7 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     "SpeechEnhancer": _check_enhancer,
     "UnfoldedBPClassifier": _check_classifier,
     "UnfoldedMeanFieldClassifier": _check_classifier,
+    "UnfoldedClassifier": _check_unfolded,
+    "UnfoldedRegressor": _check_unfolded,
 }
 _ALSO_UNFITTED = ("FrozenEstimator", "Pipeline", "SpeechEnhancer")

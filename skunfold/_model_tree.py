@@ -14,7 +14,7 @@ import importlib
 import inspect
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,19 @@ CLASSES = {
     "SpeechEnhancer": "skunfold.audio",
     "UnfoldedBPClassifier": "skunfold.mrf",
     "UnfoldedMeanFieldClassifier": "skunfold.mrf",
+    **dict.fromkeys(
+        (
+            "BetaDivergence",
+            "IdentityReadout",
+            "LinearReadout",
+            "LogitReadout",
+            "MaskReadout",
+            "SquaredError",
+            "UnfoldedClassifier",
+            "UnfoldedRegressor",
+        ),
+        "skunfold.unfolding",
+    ),
 }
 
 # What estimators did when files were written that do not name a parameter, where that is not
@@ -90,7 +103,7 @@ class TreeWriter:
                 f"{path} is one estimator more than the {_MAX_ESTIMATORS} of a model file."
             )
         name = type(estimator).__name__
-        if type(estimator) is not _find_class(name):
+        if type(estimator) is not _find_class(name) and not _is_part(type(estimator)):
             raise TypeError(
                 f"{path} is of class {name}, which a model file cannot hold; "
                 f"{_advice(estimator)}."
@@ -237,11 +250,18 @@ class TreeReader:
         The arrays of strings, as JSON.
     n_bytes : int
         The size of the file, which bounds that of sparse matrices.
+    classes : sequence of type
+        Classes of the caller that the tree may hold besides.
     """
 
     def __init__(
-        self, read_array: Callable[[int], np.ndarray], strings: list, n_bytes: int
+        self,
+        read_array: Callable[[int], np.ndarray],
+        strings: list,
+        n_bytes: int,
+        classes: Sequence[type] = (),
     ) -> None:
+        self._classes = {cls.__name__: cls for cls in classes}
         self._read_array = read_array
         self._strings = strings
         self._n_bytes = n_bytes
@@ -256,9 +276,12 @@ class TreeReader:
         if self._n_estimators > _MAX_ESTIMATORS:
             raise ValueError(f"it holds more than {_MAX_ESTIMATORS} estimators")
         name = _checked(_checked(node, dict)["class"], str)
-        cls = _find_class(name)
+        cls = _find_class(name) or self._classes.get(name)
         if cls is None:
-            raise ValueError(f"it holds a {shown(name)}, which this skunfold does not know")
+            raise ValueError(
+                f"it holds a {shown(name)}, which this skunfold does not know; if it is an "
+                "iteration or a readout of yours, give its class to load_model, as classes"
+            )
         params = self._decode_items(node["params"], depth)
         attributes = self._decode_items(node["attributes"], depth)
         if unknown := sorted(set(params) - set(inspect.signature(cls).parameters)):
@@ -375,6 +398,28 @@ def _find_class(name: str) -> Any:
     """Import a class that a tree may hold, or return None where it may not."""
     module = CLASSES.get(name) or _scikit_learn_models.MODULE_OF.get(name)
     return module and getattr(importlib.import_module(module), name)
+
+
+def _is_part(cls: type) -> bool:
+    """Return whether a class is one of a user's own that a tree may hold."""
+    from skunfold.unfolding import Iteration, Readout  # which only such models need
+
+    return issubclass(cls, Iteration | Readout)
+
+
+def check_classes_of_user(classes: Sequence[type]) -> None:
+    """Raise a TypeError unless all classes are such that a tree may hold their objects."""
+    for cls in classes:
+        if not (isinstance(cls, type) and _is_part(cls)):
+            raise TypeError(
+                f"classes holds {shown(cls)}; give subclasses of skunfold.unfolding.Iteration "
+                "and Readout."
+            )
+        if _find_class(cls.__name__):
+            raise ValueError(
+                f"classes holds a {cls.__name__}, a name that model files use already; rename "
+                "the class."
+            )
 
 
 def _is_stored(class_name: str, key: str) -> bool:

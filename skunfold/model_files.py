@@ -18,13 +18,20 @@ import os
 import re
 import warnings
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from skunfold._model_tree import FITTED_NAME, NUMERIC_TYPE, TreeReader, TreeWriter
+from skunfold._model_tree import (
+    FITTED_NAME,
+    NUMERIC_TYPE,
+    TreeReader,
+    TreeWriter,
+    check_classes_of_user,
+)
 from skunfold._model_values import check_sparse_size, shown
 from skunfold._storage import replacing
 from skunfold._version import __version__
@@ -112,7 +119,7 @@ def save_model(
         _write_archive(stream, text, arrays)
 
 
-def load_model(file: str | os.PathLike) -> Any:
+def load_model(file: str | os.PathLike, *, classes: Sequence[type] = ()) -> Any:
     """Read an estimator from a model file.
 
     A model file is only data: whatever it holds, reading it runs no code of its own, and takes
@@ -124,6 +131,10 @@ def load_model(file: str | os.PathLike) -> Any:
     ----------
     file : str or path-like
         A file that `save_model` wrote.
+    classes : sequence of type, default=()
+        Iterations and readouts of your own (`skunfold.unfolding`) that the file may hold. Their
+        constructors are called with parameters from the file; no other class is ever looked
+        up by a name from it.
 
     Returns
     -------
@@ -136,6 +147,8 @@ def load_model(file: str | os.PathLike) -> Any:
         If the file is damaged, is not a model file or no file at all (a pipe, a device), holds
         numbers that make no sense, or was written in a format newer than this version of
         skunfold reads.
+    TypeError
+        If `classes` holds something else than iterations and readouts.
     OSError
         If the file does not exist or may not be read.
 
@@ -154,6 +167,7 @@ def load_model(file: str | os.PathLike) -> Any:
         ...
     ValueError: ...notes.txt is damaged or is not a skunfold model file: File is not a zip file.
     """
+    check_classes_of_user(classes)
     if not os.path.exists(file):
         raise FileNotFoundError(f"There is no file {os.fspath(file)}; check the path.")
     if os.path.isdir(file):
@@ -162,7 +176,7 @@ def load_model(file: str | os.PathLike) -> Any:
         raise ValueError(f"{os.fspath(file)} is a pipe or a device; name the model's file.")
     with _ModelStream(file) as stream:
         try:
-            return _read_archive(stream, os.fstat(stream.fileno()).st_size)
+            return _read_archive(stream, os.fstat(stream.fileno()).st_size, classes)
         except _NewerFormatError as error:
             raise ValueError(f"{os.fspath(file)} {error}") from None
         # Damage shows itself in many ways inside zipfile, json and NumPy; to the caller all of
@@ -350,7 +364,7 @@ def _count_values(text: bytes) -> int:
     return sum(text.count(mark) for mark in (b",", b"[", b"{"))
 
 
-def _read_archive(stream: _ModelStream, size: int) -> Any:
+def _read_archive(stream: _ModelStream, size: int, classes: Sequence[type]) -> Any:
     """Check the archive's declared sizes against the file's, then read its tree."""
     with zipfile.ZipFile(stream) as archive:
         stream.unchecked = False
@@ -380,6 +394,7 @@ def _read_archive(stream: _ModelStream, size: int) -> Any:
             lambda index: _decode_array(archive.read(f"array_{index}.npy"), index),
             document["strings"],
             size,
+            classes,
         )
         return reader.decode_estimator(document["model"], 0)
 

@@ -1,15 +1,13 @@
 """What training minimises: losses of outputs, and their derivatives."""
 
-from dataclasses import dataclass
-
 import numpy as np
+from sklearn.base import BaseEstimator
 
 from skunfold._kernels.divergences import divergence, divergence_gradient
 from skunfold._kernels.layered_mrf import log_softmax, sigmoid, softmax, softplus
 
 
-@dataclass(frozen=True)
-class SquaredError:
+class SquaredError(BaseEstimator):
     """Half the squared error, summed over the outputs of a sample."""
 
     def loss(self, output, y):
@@ -22,8 +20,7 @@ class SquaredError:
         return output - y
 
 
-@dataclass(frozen=True)
-class BetaDivergence:
+class BetaDivergence(BaseEstimator):
     """The beta divergence of non-negative targets from non-negative outputs.
 
     Parameters
@@ -33,7 +30,8 @@ class BetaDivergence:
         and Idier, Neural Computation 23 (2011), section 2.
     """
 
-    beta: float = 1.0
+    def __init__(self, beta: float = 1.0) -> None:
+        self.beta = beta
 
     def loss(self, output, y):
         """Return the loss of each sample, (n_samples,)."""
@@ -44,8 +42,7 @@ class BetaDivergence:
         return divergence_gradient(y, output, self.beta)
 
 
-@dataclass(frozen=True)
-class CrossEntropy:
+class CrossEntropy(BaseEstimator):
     """The cross-entropy of indicators from logits.
 
     Parameters
@@ -55,7 +52,8 @@ class CrossEntropy:
         may be on by itself (sigmoid).
     """
 
-    exclusive: bool = True
+    def __init__(self, exclusive: bool = True) -> None:
+        self.exclusive = exclusive
 
     def loss(self, output, y):
         """Return the loss of each sample, (n_samples,)."""

@@ -16,9 +16,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, scale
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from skunfold.model_files import load_model, save_model
 from skunfold.unfolding import (
     BetaDivergence,
     IdentityReadout,
+    LinearReadout,
     MaskReadout,
     UnfoldedClassifier,
     UnfoldedRegressor,
@@ -255,3 +257,48 @@ def test_a_model_that_still_improves_says_so(regressor, codes):
     X, _, z = codes
     with pytest.warns(ConvergenceWarning, match="max_iter=2"):
         clone(regressor).set_params(max_iter=2).fit(X, z)
+
+
+class Reversed(LinearReadout):
+    """A readout of one's own: the states in reverse."""
+
+    def read(self, parameters, X, h):
+        return super().read(parameters, X, h[:, ::-1])
+
+    def adjoint(self, parameters, tape, g):
+        g_h, gradients = super().adjoint(parameters, tape, g)
+        return g_h[:, ::-1], gradients
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_model_files(tmp_path, codes, tied):
+    X, _, z = codes
+    settings = {"n_layers": 3, "tied": tied, "max_iter": 3, "tol": 0, "random_state": 0}
+    model = UnfoldedRegressor(RandomISTA(), readout=Reversed(), warm_start=True, **settings)
+    model.fit(X, z)
+    file = tmp_path / "model"
+    save_model(model, file, training_state=True)
+    loaded = load_model(file, classes=[RandomISTA, Reversed])
+    assert_array_equal(loaded.predict(X), model.predict(X))
+    assert loaded.n_parameters_ == model.n_parameters_
+    assert_array_equal(loaded.fit(X, z).predict(X), model.fit(X, z).predict(X))
+    for classes in ((), (RandomISTA,), (Reversed,)):
+        with pytest.raises(ValueError, match="give its class to load_model, as classes"):
+            load_model(file, classes=classes)
+    with pytest.raises(TypeError, match=r"classes holds .*subclasses of skunfold.unfolding"):
+        load_model(file, classes=[dict])
+    named = type("MaskReadout", (Reversed,), {})
+    with pytest.raises(ValueError, match="classes holds a MaskReadout, a name that"):
+        load_model(file, classes=[named])
+    y = np.array(["a", "b"])[(z[:, 0] > 0).astype(int)]
+    classifier = UnfoldedClassifier(RandomISTA(), **settings).fit(X, y)
+    save_model(classifier, file)
+    loaded = load_model(file, classes=[RandomISTA])
+    assert_array_equal(loaded.predict(X), classifier.predict(X))
+    divergence = UnfoldedRegressor(KL_NMF(3), loss=BetaDivergence(0.5), max_iter=2)
+    save_model(divergence, file)
+    assert load_model(file, classes=[KL_NMF]).loss.beta == 0.5
+    classifier.theta_[0][0].flags.writeable = True
+    classifier.theta_[0][0][0] = np.nan
+    with pytest.raises(ValueError, match="cannot be saved: its theta_ are not finite"):
+        save_model(classifier, file)
