@@ -1,5 +1,7 @@
 """Deep NMF whose inference begins with what was active in earlier samples of a sequence."""
 
+import pickle
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -105,6 +107,14 @@ def test_samples_that_arrive_in_blocks(mixtures):
         sequence = model.sequence()
         blocks = [sequence.predict(X[a:b]) for a, b in ((0, 1), (1, 30), (30, 80))]
         assert_allclose(np.concatenate(blocks), model.predict(X), rtol=1e-9)
+
+
+def test_a_sequence_can_be_pickled_between_its_samples(mixtures):
+    X, y = mixtures
+    sequence = make_model().fit(X, y).sequence()
+    sequence.predict(X[:30])
+    twin = pickle.loads(pickle.dumps(sequence))
+    assert_array_equal(twin.predict(X[30:]), sequence.predict(X[30:]))
 
 
 def test_later_samples_do_not_matter(mixtures):

@@ -184,6 +184,16 @@ def test_stream_of_channels_can_be_used_again(fitted):
     assert stream.flush().shape == (0, 2)
 
 
+def test_a_stream_can_be_pickled_between_its_blocks(fitted):
+    waveform = np.random.default_rng(0).normal(scale=0.1, size=(8000, 2))
+    stream = fitted.stream(2, sample_rate=44100)
+    stream.process(waveform[:3000])
+    twin = pickle.loads(pickle.dumps(stream))
+    np.testing.assert_array_equal(
+        twin.process(waveform[3000:]), stream.process(waveform[3000:])
+    )
+
+
 def test_stream_does_not_look_ahead(fitted):
     noisy = make_recordings(1)[0][0]
     other = noisy.copy()

@@ -1,6 +1,7 @@
 """A training state as data: what comes back goes on, and what is not sound is refused."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -109,3 +110,22 @@ def test_arrays_lie_as_the_update_rules_need_them(data):
         data[name] = [np.asfortranarray(W) for W in data[name]]
     with pytest.raises(ValueError, match="in C order"):
         from_data(data)
+
+
+def test_a_pickle_holds_plain_data():
+    model = DeepNMFRegressor(2, n_layers=2, max_iter=2, random_state=0).fit(X, X)
+    held = model.__getstate__()["_training_state"]
+    assert isinstance(held, dict)
+    plain = (dict, list, tuple, str, int, float, bool, type(None), np.ndarray, np.generic)
+
+    def parts(value):
+        yield value
+        inside = value.values() if isinstance(value, dict) else value
+        if isinstance(value, dict | list | tuple):
+            for item in inside:
+                yield from parts(item)
+
+    assert all(isinstance(part, plain) for part in parts(held))
+    loaded = pickle.loads(pickle.dumps(model))
+    _, state = loaded._training_state
+    assert state.update.learning_rate == model._training_state[1].update.learning_rate
