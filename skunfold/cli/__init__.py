@@ -1,11 +1,11 @@
 """The command line: ``skunfold demo | train | enhance | evaluate | app``."""
 
-import os
 import sys
 import warnings
 from collections.abc import Sequence
 from typing import TextIO
 
+from skunfold.cli.output import discard, tell
 from skunfold.cli.parser import parse
 
 FAILED = 1
@@ -31,25 +31,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     SystemExit
         With code 2 if the arguments make no sense, with code 0 after --help and --version.
     """
-    options = parse(argv)
+    traceback = False
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
+            options = parse(argv)
+            traceback = options.traceback
             from skunfold.cli import commands
 
-            code = commands.run(options)
-            sys.stdout.flush()
-            return code
+            return commands.run(options)
         except KeyboardInterrupt:
-            print("skunfold: interrupted", file=sys.stderr)
+            tell("skunfold: interrupted")
             return INTERRUPTED
         except BrokenPipeError:  # who read stdout has left, as `head` does: no more to say
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            discard(sys.stdout)
         except Exception as error:
-            if options.traceback:
+            if traceback:
                 raise
             sentence = " ".join(str(error).split()) or type(error).__name__
-            print(f"skunfold: error: {sentence}", file=sys.stderr)
+            tell(f"skunfold: error: {sentence}")
     return FAILED
 
 
@@ -63,4 +63,4 @@ def _show_warning(
 ) -> None:
     """Print a warning as one line on stderr."""
     if category.__name__ != "ConvergenceWarning":
-        print(f"skunfold: warning: {' '.join(str(message).split())}", file=sys.stderr)
+        tell(f"skunfold: warning: {' '.join(str(message).split())}")

@@ -12,6 +12,7 @@ from typing import BinaryIO
 from skunfold.audio import SpeechEnhancer
 from skunfold.cli.files import STREAM, Task, load_enhancer, plan_tasks
 from skunfold.cli.meter import Meter, measure
+from skunfold.cli.output import Stdout, tell
 from skunfold.cli.pipes import enhance_pipe
 from skunfold.cli.progress import open_progress
 from skunfold.cli.workbench import print_result
@@ -46,7 +47,7 @@ class Outcome:
         for name in ("sample_rate", "n_channels", "seconds", "clipped", "silent"):
             setattr(self, name, getattr(meter, name))
         for complaint in complaints:
-            print(f"skunfold: warning: {self.input}: {complaint}", file=sys.stderr)
+            tell(f"skunfold: warning: {self.input}: {complaint}")
 
     def fail(self, error: Exception) -> None:
         """Note what went wrong, in one sentence that names the recording."""
@@ -58,13 +59,10 @@ class Outcome:
 def enhance(options: argparse.Namespace) -> int:
     """Denoise recordings; return the exit code."""
     from_stdin, to_stdout = options.inputs == ["-"], options.output == "-"
-    if from_stdin and sys.stdin.isatty():
-        raise ValueError("stdin is a terminal; pipe a recording into it, or name a file.")
-    if to_stdout and sys.stdout.isatty():
-        raise ValueError("stdout is a terminal; pipe it into a program, or name a file.")
+    _check_streams(from_stdin, to_stdout)
     enhancer = load_enhancer(options.model)
     if from_stdin and to_stdout:
-        heard = enhance_pipe(enhancer, sys.stdin.buffer, sys.stdout.buffer)
+        heard = enhance_pipe(enhancer, sys.stdin.buffer, Stdout())
         Outcome("stdin", "stdout").succeed(*heard)
         return 0
     may_exist = options.overwrite or options.skip_existing
@@ -84,6 +82,18 @@ def enhance(options: argparse.Namespace) -> int:
     finally:
         _report(outcomes, options)
     return 1 if any(outcome.status == "failed" for outcome in outcomes) else 0
+
+
+def _check_streams(from_stdin: bool, to_stdout: bool) -> None:
+    """Raise if what stands for a recording is closed, or a terminal."""
+    for name, used, advice in (
+        ("stdin", from_stdin, "pipe a recording into it, or name a file."),
+        ("stdout", to_stdout, "pipe it into a program, or name a file."),
+    ):
+        stream = getattr(sys, name)
+        if used and (stream is None or stream.isatty()):
+            state = "closed" if stream is None else "a terminal"
+            raise ValueError(f"{name} is {state}; {advice}")
 
 
 def _enhance_task(
@@ -110,8 +120,9 @@ def _enhance_task(
         outcome.fail(error)
         return
     if isinstance(target, io.BytesIO):
-        sys.stdout.buffer.write(target.getvalue())
-        sys.stdout.buffer.flush()
+        stdout = Stdout()
+        stdout.write(target.getvalue())
+        stdout.flush()
     outcome.succeed(meter, meter.complaints() + [f"{w.message}" for w in caught])
 
 
@@ -119,7 +130,7 @@ def _report(outcomes: list[Outcome], options: argparse.Namespace) -> None:
     """Say which recordings failed, and how many were done."""
     for outcome in outcomes:
         if outcome.error is not None:
-            print(f"skunfold: error: {outcome.error}", file=sys.stderr)
+            tell(f"skunfold: error: {outcome.error}")
     data = {"recordings": [asdict(outcome) for outcome in outcomes]}
     if options.output != "-":
         print_result(data, _summary(outcomes, options.output), as_json=options.json)

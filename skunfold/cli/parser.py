@@ -1,11 +1,13 @@
 """What can be typed after ``skunfold``, and what ``--help`` says about it."""
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from skunfold._version import __version__
+from skunfold.cli.output import print_text
 
 _DESCRIPTION = """\
 Take noise out of recordings of speech with deep NMF: a network whose layers are the iterations
@@ -115,9 +117,19 @@ needs no network.  Ctrl-C ends it, with exit code 0.
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose help is printed whole or not without an error: argparse's passes over it."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if message and file is sys.stdout:
+            print_text(message.removesuffix("\n"))
+        else:
+            super()._print_message(message, file)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="skunfold",
         description=_DESCRIPTION,
         epilog=_EPILOGUE,

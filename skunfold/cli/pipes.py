@@ -13,6 +13,7 @@ import soundfile
 from skunfold.audio import SpeechEnhancer, resample
 from skunfold.audio.io import ENDLESS, FloatArray, check_waveform
 from skunfold.cli.meter import Meter
+from skunfold.cli.output import Stdout
 
 _SUBTYPES = {  # by the format tag and the bits of a sample
     (1, 8): "PCM_U8", (1, 16): "PCM_16", (1, 24): "PCM_24", (1, 32): "PCM_32",
@@ -44,7 +45,7 @@ class Wave:
 
 
 def enhance_pipe(
-    enhancer: SpeechEnhancer, source: BinaryIO, target: BinaryIO
+    enhancer: SpeechEnhancer, source: BinaryIO, target: Stdout
 ) -> tuple[Meter, list[str]]:
     """Denoise a WAV file while it arrives.
 
@@ -54,7 +55,7 @@ def enhance_pipe(
         A fitted one.
     source : binary file
         A WAV file; is read, never sought.
-    target : binary file
+    target : Stdout
         Gets as many samples at the same rate, WAV with 16 bits.
 
     Returns

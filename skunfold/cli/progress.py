@@ -1,7 +1,8 @@
 """How far a command has come: a bar on a terminal, short lines elsewhere."""
 
-import sys
 from typing import Any, Protocol
+
+from skunfold.cli.output import tell
 
 
 class Progress(Protocol):
@@ -67,7 +68,7 @@ class _LineProgress:
 
     def stage(self, name: str, total: int | None = None) -> None:
         self._stage += 1
-        print(f"[{self._stage}/{self._n_stages}] {name}", file=sys.stderr, flush=True)
+        tell(f"[{self._stage}/{self._n_stages}] {name}")
 
     def advance(self) -> None:
         pass

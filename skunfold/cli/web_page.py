@@ -16,6 +16,7 @@ from skunfold.audio import SpeechEnhancer, read_audio, write_audio
 from skunfold.cli.demo import train_demo_model
 from skunfold.cli.files import load_enhancer
 from skunfold.cli.meter import measure
+from skunfold.cli.output import print_text
 from skunfold.cli.progress import open_progress
 from skunfold.datasets import load_bundled_recordings, mix_at_snr
 from skunfold.model_files import save_model
@@ -92,7 +93,7 @@ def serve(
             )
         except OSError as error:
             raise OSError(f"The page cannot listen on {host}, port {port}: {error}") from error
-        print(f"The page is at {page.local_url} until you press Ctrl-C.", flush=True)
+        print_text(f"The page is at {page.local_url} until you press Ctrl-C.")
         try:
             threading.Event().wait()
         except KeyboardInterrupt:
