@@ -1,5 +1,6 @@
 """Files: arrays that may be larger than memory, and outputs that appear whole or not at all."""
 
+import errno
 import math
 import os
 import secrets
@@ -11,6 +12,9 @@ from pathlib import Path
 
 import numpy as np
 from sklearn import get_config
+
+
+_NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}  # only writing raises these
 
 
 def working_memory():
@@ -35,16 +39,21 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[Path]:
 
     It does so once the block ends and all is on the disk. If the block fails, what was written
     is removed, and a file that stood there before stays as it was. Links are followed, and who
-    may read the file stays as it was.
+    may read the file stays as it was. An error for want of room, or of the new file, names the
+    target.
     """
-    target = Path(os.path.realpath(target))
-    temporary = target.with_name(f".skunfold-{secrets.token_hex(8)}.tmp")
+    place = Path(os.path.realpath(target))
+    temporary = place.with_name(f".skunfold-{secrets.token_hex(8)}.tmp")
     try:
         yield temporary
-        if target.exists():
-            shutil.copymode(target, temporary)
+        if place.exists():
+            shutil.copymode(place, temporary)
         _flush_to_disk(temporary)
-        os.replace(temporary, target)
+        os.replace(temporary, place)
+    except OSError as error:
+        if error.errno in _NO_ROOM or str(error.filename) == str(temporary):
+            raise OSError(error.errno, error.strerror, os.fspath(target)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -54,5 +63,7 @@ def _flush_to_disk(file: Path) -> None:
     descriptor = os.open(file, os.O_RDWR)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(file)) from error
     finally:
         os.close(descriptor)

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Sequence
 from typing import TextIO
 
-from skunfold.cli.output import discard, tell
+from skunfold.cli.output import discard, sentence_of, tell
 from skunfold.cli.parser import parse
 
 FAILED = 1
@@ -48,8 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except Exception as error:
             if traceback:
                 raise
-            sentence = " ".join(str(error).split()) or type(error).__name__
-            tell(f"skunfold: error: {sentence}")
+            tell(f"skunfold: error: {sentence_of(error)}")
     return FAILED
 
 

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from skunfold.audio import SpeechEnhancer
 from skunfold.cli.files import STREAM, Task, load_enhancer, plan_tasks
 from skunfold.cli.meter import Meter, measure
-from skunfold.cli.output import Stdout, tell
+from skunfold.cli.output import Stdout, sentence_of, tell
 from skunfold.cli.pipes import enhance_pipe
 from skunfold.cli.progress import open_progress
 from skunfold.cli.workbench import print_result
@@ -50,10 +50,14 @@ class Outcome:
             tell(f"skunfold: warning: {self.input}: {complaint}")
 
     def fail(self, error: Exception) -> None:
-        """Note what went wrong, in one sentence that names the recording."""
-        sentence = " ".join(str(error).split()) or type(error).__name__
+        """Note what went wrong, in one sentence that names the recording, or the file at fault."""
+        sentence = sentence_of(error)
+        system = isinstance(error, OSError) and error.errno is not None
+        # libsndfile reads, with errors of another class; what the system reports is of writing.
+        subject = self.output if system else self.input
+        named = subject in sentence or getattr(error, "filename", None) is not None
         self.status = "failed"
-        self.error = sentence if self.input in sentence else f"{self.input}: {sentence}"
+        self.error = sentence if named else f"{subject}: {sentence}"
 
 
 def enhance(options: argparse.Namespace) -> int:

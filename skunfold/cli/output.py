@@ -53,6 +53,14 @@ def print_text(text: str) -> None:
     stdout.flush()
 
 
+def sentence_of(error: Exception) -> str:
+    """Return what to say about an error, in one line."""
+    text = str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        text = f"{error.filename}: {error.strerror}"
+    return " ".join(text.split()) or type(error).__name__
+
+
 def tell(sentence: str) -> None:
     """Print a line on stderr; if that is closed or full, go on without."""
     try:
