@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from sklearn import get_config
 
-
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}  # only writing raises these
 
 
