@@ -50,7 +50,7 @@ class Outcome:
             tell(f"skunfold: warning: {self.input}: {complaint}")
 
     def fail(self, error: Exception) -> None:
-        """Note what went wrong, in one sentence that names the recording, or the file at fault."""
+        """Note what went wrong, in one sentence that names the file at fault."""
         sentence = sentence_of(error)
         system = isinstance(error, OSError) and error.errno is not None
         # libsndfile reads, with errors of another class; what the system reports is of writing.

@@ -118,7 +118,7 @@ needs no network.  Ctrl-C ends it, with exit code 0.
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose help is printed whole or not without an error: argparse's passes over it."""
+    """A parser whose help is printed whole: argparse passes over errors."""
 
     def _print_message(self, message: str, file: Any = None) -> None:
         if message and file is sys.stdout:

@@ -168,7 +168,9 @@ def _results(target: Path | None, picture: Path | None) -> tuple[str | None, Any
     return (
         file,
         gradio.DownloadButton(value=file, interactive=file is not None),
-        gradio.Image(value=picture and str(picture), visible=picture is not None),
+        gradio.Image(
+            value=None if picture is None else str(picture), visible=picture is not None
+        ),
     )
 
 

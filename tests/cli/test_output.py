@@ -132,7 +132,7 @@ class Pipe(io.RawIOBase):
 def test_streams_that_take_a_part(room, monkeypatch):
     pipe = Pipe(room)
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(pipe, write_through=True))
-    fails = pytest.raises(OSError, match="stdout .* takes no data")
+    fails = pytest.raises(OSError, match=r"stdout .* takes no data")
     with fails if room < 10 else contextlib.nullcontext():
         output.print_text("a line that is longer than that")
     assert pipe.data == b"a line that is longer than that\n"[:room]
