@@ -24,7 +24,14 @@ from skunfold.audio._checks import (
 from skunfold.audio._regressor import default_regressor, fit_to_draws
 from skunfold.audio.context import Context
 from skunfold.audio.features import training_frames
-from skunfold.audio.io import FloatArray, check_waveform, read_audio, resample, write_audio
+from skunfold.audio.io import (
+    FloatArray,
+    check_resampling,
+    check_waveform,
+    read_audio,
+    resample,
+    write_audio,
+)
 from skunfold.audio.stft import STFT
 from skunfold.audio.streaming import EnhancementStream
 from skunfold.metrics import si_sdr
@@ -400,6 +407,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         """
         check_is_fitted(self)
         waveform, rate = read_audio(source)
+        check_resampling(self.sample_rate, rate)  # back, before any work
         enhanced = self.enhance(resample(waveform, rate, self.sample_rate))
         output = resample(enhanced, self.sample_rate, rate)[: len(waveform)]
         write_audio(destination, output, rate)
