@@ -32,8 +32,7 @@ _MAX_FACTOR = 100_000  # of a resampling's two; its filter has twenty times as m
 _MAX_RATIO = 1000  # of the target rate to the source rate
 _MAX_UPSAMPLING = 16  # the same, from a rate below those of speech
 _LOW_RATE = 8000  # Hz
-# Samples whose squares are finite
-_LOUDEST = {name: float(np.sqrt(np.finfo(name).max)) for name in ("float32", "float64")}
+_LOUDEST = {"float32": 1e18, "float64": 1e150}  # sums of squares of such samples are finite
 MAX_CHANNELS = 64  # of a recording that is read
 
 
@@ -71,8 +70,7 @@ def read_audio(
         If there is no such file.
     ValueError
         If the file is no audio, is empty, has more than 64 channels, or holds NaN, infinity
-        or samples beyond the root of the largest float (1.8e19 in float32), or if a parameter
-        is out of its range.
+        or samples beyond 1e18 (1e150 in float64), or if a parameter is out of its range.
 
     Warns
     -----
@@ -296,7 +294,7 @@ def check_waveform(
     name : str
         What the waveform is called in the message.
     waveform : array-like
-        Finite float32 or float64 samples, at least one, whose squares are finite, too.
+        Finite samples, at least one: float32 up to 1e18, or float64 up to 1e150.
     n_dims : tuple of int, default=(1,)
         Allowed numbers of dimensions: 1 for (n_samples,), 2 for (n_samples, n_channels).
 
@@ -325,8 +323,8 @@ def check_waveform(
     largest = max(float(array.max()), -float(array.min()))
     if largest > _LOUDEST[array.dtype.name]:
         raise ValueError(
-            f"{name} holds a sample of {largest:.3g}, too large to compute with; full scale is "
-            "+-1, so scale it down"
+            f"{name} holds a sample of size {largest:.3g}, too large to compute with; full "
+            "scale is +-1, so scale it down"
         )
     return array
 

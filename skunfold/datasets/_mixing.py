@@ -46,7 +46,7 @@ def mix_at_snr(
     ------
     ValueError
         If a waveform is empty, silent, not one-dimensional, not floating point or not finite,
-        or `snr` is out of its range.
+        `snr` is out of its range, or the noise is too quiet to be scaled to it.
 
     See Also
     --------
@@ -70,8 +70,15 @@ def mix_at_snr(
     rng = check_random_state(random_state)
     cut = _cut(interference, len(clean), rng)
     gain = math.sqrt(speech_energy / _energy(cut)) * 10.0 ** (-snr / 20.0)
-    scaled = (cut * gain).astype(clean.dtype)
-    return clean + scaled, scaled
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = (cut * gain).astype(clean.dtype)
+        mixture = clean + scaled
+    if not np.isfinite(mixture).all():
+        raise ValueError(
+            f"noise is so quiet beside speech that {gain:.3g} times as much overflows; scale "
+            "one of them"
+        )
+    return mixture, scaled
 
 
 def make_mixtures(
