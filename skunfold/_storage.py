@@ -1,12 +1,13 @@
-"""Files: arrays that may be larger than memory, and outputs that appear whole or not at all."""
+"""Files: found in folders, larger than memory, written whole or not at all."""
 
 import errno
 import math
 import os
 import secrets
 import shutil
+import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,6 +31,56 @@ def large_array(shape, dtype):
         return np.empty(shape, dtype)
     with tempfile.TemporaryFile(prefix="skunfold-") as file:
         return np.memmap(file, dtype, "w+", shape=shape)
+
+
+def find_files(
+    root: Path, wanted: Callable[[Path], bool], *, but: Path | None = None
+) -> tuple[list[Path], list[str]]:
+    """Look for files below a folder. What is hidden, by a dot, is left out.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+    wanted : callable
+        Takes the path of a file, says by its name whether to look for it.
+    but : Path or None
+        A resolved folder that is not searched.
+
+    Returns
+    -------
+    names : list of Path
+        Paths below the folder, sorted.
+    left_out : list of str
+        Sentences about folders that could not be searched, links to folders, which are not
+        followed, and wanted files that cannot be reached, such as links to nothing.
+    """
+    names: list[Path] = []
+    left_out: list[str] = []
+
+    def note(error: OSError) -> None:
+        left_out.append(f"{error.filename} is left out: {error.strerror}.")
+
+    for place, folders, files in os.walk(root, onerror=note):
+        here = Path(place)
+        folders[:] = [
+            name
+            for name in sorted(folders)
+            if not name.startswith(".") and (here / name).resolve() != but
+        ]
+        left_out.extend(
+            f"{here / name} is left out: it is a link to a folder; name that as well."
+            for name in folders
+            if (here / name).is_symlink()
+        )
+        for file in (here / name for name in sorted(files) if not name.startswith(".")):
+            if wanted(file):
+                try:
+                    if stat.S_ISREG(file.stat().st_mode):
+                        names.append(file.relative_to(root))
+                except OSError as error:
+                    note(error)
+    return sorted(names), left_out
 
 
 @contextmanager

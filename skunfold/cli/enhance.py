@@ -70,7 +70,7 @@ def enhance(options: argparse.Namespace) -> int:
         Outcome("stdin", "stdout").succeed(*heard)
         return 0
     may_exist = options.overwrite or options.skip_existing
-    tasks = plan_tasks(options.inputs, options.output, may_exist)
+    tasks, left_out = plan_tasks(options.inputs, options.output, may_exist)
     outcomes = [
         Outcome("stdin" if from_stdin else str(task.source), str(task.target)) for task in tasks
     ]
@@ -84,8 +84,8 @@ def enhance(options: argparse.Namespace) -> int:
                     _enhance_task(enhancer, task, outcome, options.traceback)
                 progress.advance()
     finally:
-        _report(outcomes, options)
-    return 1 if any(outcome.status == "failed" for outcome in outcomes) else 0
+        _report(outcomes, left_out, options)
+    return 1 if left_out or any(outcome.status == "failed" for outcome in outcomes) else 0
 
 
 def _check_streams(from_stdin: bool, to_stdout: bool) -> None:
@@ -130,12 +130,13 @@ def _enhance_task(
     outcome.succeed(meter, meter.complaints() + [f"{w.message}" for w in caught])
 
 
-def _report(outcomes: list[Outcome], options: argparse.Namespace) -> None:
-    """Say which recordings failed, and how many were done."""
-    for outcome in outcomes:
-        if outcome.error is not None:
-            tell(f"skunfold: error: {outcome.error}")
-    data = {"recordings": [asdict(outcome) for outcome in outcomes]}
+def _report(outcomes: list[Outcome], left_out: list[str], options: argparse.Namespace) -> None:
+    """Say what was left out, which recordings failed, and how many were done."""
+    failures = [outcome.error for outcome in outcomes if outcome.error is not None]
+    for sentence in left_out + failures:
+        tell(f"skunfold: error: {sentence}")
+    recordings = [asdict(outcome) for outcome in outcomes]
+    data = {"recordings": recordings, "left_out": left_out}
     if options.output != "-":
         print_result(data, _summary(outcomes, options.output), as_json=options.json)
 
