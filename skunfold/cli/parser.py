@@ -78,8 +78,8 @@ examples:
   arecord -f S16_LE -r 16000 | skunfold enhance street.model - -o - | aplay
 
 A folder is searched with its subfolders, which OUT gets too; names that begin with a dot, and
-what lies in OUT, are left out.  A recording that cannot be denoised is reported at the end, and
-the others are done all the same.
+what lies in OUT, are left out.  A recording that cannot be denoised, a subfolder that cannot be
+read and a link to a folder are reported at the end, and the others are done all the same.
 
 An input is never overwritten.  Nor is anything else that exists, unless --overwrite is given:
 without it, nothing is done if one output exists.  Every file is written whole or not at all.
