@@ -19,6 +19,7 @@ from skunfold.audio._regressor import RegressorError
 from skunfold.audio.io import FloatArray
 from skunfold.cli.files import STREAM, Task, load_enhancer, plan_tasks
 from skunfold.cli.meter import Meter
+from skunfold.cli.output import Stdout, StdoutError, sentence_of, tell
 from skunfold.cli.pipes import enhance_pipe
 from skunfold.cli.progress import Progress, open_progress
 from skunfold.cli.workbench import print_result
@@ -31,8 +32,12 @@ class _Stdin(tempfile.SpooledTemporaryFile):
 
     def __init__(self) -> None:
         super().__init__(_IN_MEMORY, prefix="skunfold-")
-        shutil.copyfileobj(sys.stdin.buffer, self)
-        self.seek(0)
+        try:
+            shutil.copyfileobj(sys.stdin.buffer, self)
+            self.seek(0)
+        except OSError as error:
+            reason = f"read, or kept in {tempfile.gettempdir()}: {error.strerror}"
+            raise ValueError(f"stdin cannot be {reason}.") from error
 
     def __repr__(self) -> str:
         return "stdin"
@@ -75,32 +80,32 @@ class Outcome:
         for name in ("sample_rate", "n_channels", "seconds", "clipped", "silent"):
             setattr(self, name, getattr(meter, name))
         for complaint in complaints:
-            name = printable(self.input)
-            print(f"skunfold: warning: {name}: {one_line(complaint)}", file=sys.stderr)
+            tell(f"skunfold: warning: {printable(self.input)}: {one_line(complaint)}")
 
     def fail(self, error: Exception) -> None:
-        """Note what went wrong, in one sentence that names the recording."""
-        sentence, name = one_line(str(error)) or type(error).__name__, printable(self.input)
+        """Note what went wrong, in one sentence that names the file at fault."""
+        sentence = sentence_of(error)
+        system = isinstance(error, OSError) and error.errno is not None
+        # libsndfile reads, with errors of another class; what the system reports is of writing.
+        subject = printable(self.output if system else self.input)
+        named = subject in sentence or getattr(error, "filename", None) is not None
         self.status = "failed"
-        self.error = sentence if name in sentence else f"{name}: {sentence}"
+        self.error = sentence if named else f"{subject}: {sentence}"
 
 
 def enhance(options: argparse.Namespace) -> int:
     """Denoise recordings; return the exit code."""
     from_stdin, to_stdout = options.inputs == ["-"], options.output == "-"
-    if from_stdin and sys.stdin.isatty():
-        raise ValueError("stdin is a terminal; pipe a recording into it, or name a file.")
-    if to_stdout and sys.stdout.isatty():
-        raise ValueError("stdout is a terminal; pipe it into a program, or name a file.")
+    _check_streams(from_stdin, to_stdout)
     enhancer = load_enhancer(options.model)
     if from_stdin and to_stdout:
-        heard = enhance_pipe(enhancer, sys.stdin.buffer, sys.stdout.buffer, options.subtype)
+        heard = enhance_pipe(enhancer, sys.stdin.buffer, Stdout(), options.subtype)
         Outcome("stdin", "stdout").succeed(*heard)
         return 0
     may_exist = options.overwrite or options.skip_existing
-    tasks = plan_tasks(options.inputs, options.output, may_exist, options.subtype)
+    tasks, left_out = plan_tasks(options.inputs, options.output, may_exist, options.subtype)
     outcomes = [
-        Outcome("stdin" if from_stdin else str(task.source), str(task.target)) for task in tasks
+        Outcome(_name(task.source, "stdin"), _name(task.target, "stdout")) for task in tasks
     ]
     try:
         with open_progress(1) as progress:
@@ -115,8 +120,25 @@ def enhance(options: argparse.Namespace) -> int:
                 else:
                     _enhance_task(enhancer, task, outcome, options, _Ear(progress))
     finally:
-        _report(outcomes, options)
-    return 1 if any(outcome.status == "failed" for outcome in outcomes) else 0
+        _report(outcomes, left_out, options)
+    return 1 if left_out or any(outcome.status == "failed" for outcome in outcomes) else 0
+
+
+def _name(path: Path, stream: str) -> str:
+    """Return what to call an input or output; the stream is what - stands for."""
+    return stream if path == STREAM else str(path)
+
+
+def _check_streams(from_stdin: bool, to_stdout: bool) -> None:
+    """Raise if what stands for a recording is closed, or a terminal."""
+    for name, used, advice in (
+        ("stdin", from_stdin, "pipe a recording into it, or name a file."),
+        ("stdout", to_stdout, "pipe it into a program, or name a file."),
+    ):
+        stream = getattr(sys, name)
+        if used and (stream is None or stream.isatty()):
+            state = "closed" if stream is None else "a terminal"
+            raise ValueError(f"{name} is {state}; {advice}")
 
 
 def _seconds(sources: list[Path]) -> int | None:
@@ -146,32 +168,33 @@ def _enhance_task(
             if task.source == STREAM:
                 source = cast(BinaryIO, stack.enter_context(_Stdin()))
             if task.target == STREAM:
-                target = sys.stdout.buffer
+                target = cast(BinaryIO, Stdout())
             else:
                 task.target.parent.mkdir(parents=True, exist_ok=True)
             caught = stack.enter_context(warnings.catch_warnings(record=True))
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", UserWarning)
             enhancer.enhance_file(source, target, subtype=options.subtype, on_block=ear)
-    except BrokenPipeError:
+            if task.target == STREAM:
+                Stdout().flush()
+    except (BrokenPipeError, StdoutError):
         raise
     except Exception as error:
         if options.traceback or isinstance(error, RegressorError):
             raise
         outcome.fail(error)
         return
-    if task.target == STREAM:
-        sys.stdout.buffer.flush()
     assert ear.meter is not None
     outcome.succeed(ear.meter, ear.meter.complaints() + [f"{w.message}" for w in caught])
 
 
-def _report(outcomes: list[Outcome], options: argparse.Namespace) -> None:
-    """Say which recordings failed, and how many were done."""
-    for outcome in outcomes:
-        if outcome.error is not None:
-            print(f"skunfold: error: {outcome.error}", file=sys.stderr)
-    data = {"recordings": [asdict(outcome) for outcome in outcomes]}
+def _report(outcomes: list[Outcome], left_out: list[str], options: argparse.Namespace) -> None:
+    """Say what was left out, which recordings failed, and how many were done."""
+    failures = [outcome.error for outcome in outcomes if outcome.error is not None]
+    for sentence in left_out + failures:
+        tell(f"skunfold: error: {sentence}")
+    recordings = [asdict(outcome) for outcome in outcomes]
+    data = {"recordings": recordings, "left_out": left_out}
     if options.output != "-":
         print_result(data, _summary(outcomes, options.output), as_json=options.json)
 

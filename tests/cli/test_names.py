@@ -86,11 +86,3 @@ def test_what_stdout_cannot_print(encoding, source, target, folder, tmp_path):
     assert (done.returncode, (tmp_path / target).exists()) == (0, True)
     assert done.stdout.startswith(b"Wrote ")
     assert done.stderr == b"[1/1] denoise\n"
-
-
-def test_stdout_stays_as_it_was(capsys):
-    before = sys.stdout.errors
-    with pytest.raises(SystemExit):
-        main(["--version"])
-    assert main(["enhance", "nothing", "a.wav", "-o", "b.wav"]) == 1
-    assert sys.stdout.errors == before
