@@ -1,6 +1,7 @@
 """What the commands may read and write: checks that come before any work."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from skunfold._storage import find_files
 from skunfold._text import printable
 from skunfold.audio import SpeechEnhancer
 from skunfold.audio.formats import can_be_read, can_be_written, choose_subtype
+from skunfold.cli.output import tell
 from skunfold.model_files import check_model_target, load_model
 
 STREAM = Path("-")  # stdin or stdout
@@ -62,7 +64,7 @@ def plan_tasks(
     """
     paths, folder = [Path(name) for name in inputs], Path(output)
     several = len(paths) > 1 or paths[0].is_dir()
-    if several and (output == "-" or can_be_written(folder)) and not folder.is_dir():
+    if several and (output == "-" or is_audio_name(folder)) and not folder.is_dir():
         many = (
             f"there are {len(paths)}"
             if len(paths) > 1
@@ -73,7 +75,7 @@ def plan_tasks(
         )
     if several or output.endswith(("/", os.sep)) or folder.is_dir():
         left_out: list[str] = []
-        found = [pair for path in paths for pair in _find(path, folder, left_out)]
+        found = [pair for path in paths for pair in _find(path, folder, left_out.append)]
         tasks = [Task(source, folder / name) for source, name in found]
         _check_targets(tasks, may_exist, subtype)
         make_folder(folder)
@@ -115,20 +117,31 @@ def check_writable(folder: Path) -> None:
         )
 
 
+def is_audio_name(file: Path) -> bool:
+    """Return whether the suffix of a file names a format that can be read and written."""
+    return can_be_written(file)
+
+
 def _check_recording(file: Path) -> None:
     if not file.is_file():
         raise FileNotFoundError(f"There is no recording {printable(file)}; check the path.")
 
 
-def _find(path: Path, output: Path, left_out: list[str]) -> list[tuple[Path, Path]]:
-    """Return recordings, and what to call them below the output folder."""
+def _find(
+    path: Path, output: Path, note: Callable[[str], object] = tell
+) -> list[tuple[Path, Path]]:
+    """Return recordings, and what to call them below the output folder.
+
+    Sentences about what could not be searched are noted.
+    """
     if path == STREAM:
         raise ValueError("What comes from stdin has no name; name a file as output.")
     if not path.is_dir():
         _check_recording(path)
         return [(path, _output_name(Path(path.name)))]
     names, sentences = find_files(path, can_be_read, but=output.resolve())
-    left_out += sentences
+    for sentence in sentences:
+        note(sentence)
     if not names:
         why = sentences[0] if sentences else "use .wav, .flac, .ogg, ..."
         raise ValueError(f"The folder {printable(path)} holds no recording: {why}")

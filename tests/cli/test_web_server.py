@@ -22,6 +22,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from skunfold.cli import main
 sys.exit(main(sys.argv[1:]))"""
 WAIT = 60  # seconds
+PASSWORD = "naïve: word"
+
+
+def credentials(password):
+    return "Basic " + base64.b64encode(f"me:{password}".encode()).decode()
 
 
 class Server:
@@ -43,6 +48,8 @@ class Server:
 
     def ask(self, method="GET", path="/", body=None, **headers):
         """Return status and body of the answer; an underscore is a hyphen in a header."""
+        headers = {"Authorization": credentials(PASSWORD)} | headers
+        headers = {k: value for k, value in headers.items() if value is not None}
         connection = http.client.HTTPConnection(self.address, timeout=WAIT)
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         with contextlib.closing(connection):
@@ -73,14 +80,30 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(recordings, tmp_path_factory):
+    """One for all tests, since it takes seconds to begin: open to others, with a password."""
     folder = tmp_path_factory.mktemp("page")
     options = ("--max-upload", "2", "--allow-host", "proxy.example", "--allow-host", "a.b:81")
-    server = Server(recordings.model, folder, *options)
+    options += ("--host", "0.0.0.0")
+    server = Server(recordings.model, folder, *options, SKUNFOLD_PASSWORD=PASSWORD)
     yield server
     assert server.upload(b"voice" * 1000)[0] == 200
     assert len(server.uploaded()) > 0
-    assert server.end(signal.SIGTERM) == (0, "")
-    assert list(folder.iterdir()) == []
+    code, said = server.end(signal.SIGHUP)
+    assert (code, list(folder.iterdir())) == (0, [])
+    (line,) = said.splitlines()
+    assert line.startswith("skunfold: warning: --host 0.0.0.0 lets other computers in")
+
+
+def test_the_password(server):
+    paths = ("/", "/config", "/gradio_api/info", "/gradio_api/file=x/startup-events")
+    for path in paths:
+        assert server.ask("GET", path, Authorization=None)[0] == 401
+    for wrong in ("", "Basic", "Basic ???", "Basic bWU=", credentials("word"), "Bearer x"):
+        assert server.upload(b"voice", Authorization=wrong)[0] == 401
+    assert server.uploaded() == []
+    assert server.ask("GET", "/")[0] == 200
+    assert server.upload(b"voice")[0] == 200
+    assert len(server.uploaded()) == 1
 
 
 def test_size_of_uploads(server):
@@ -136,24 +159,3 @@ def test_other_names_of_the_host(server):
     ):
         assert server.ask("GET", "/", Host=host)[0] == status, host
         assert server.upload(b"voice", Host=host)[0] == status, host
-
-
-def credentials(password):
-    return "Basic " + base64.b64encode(f"me:{password}".encode()).decode()
-
-
-def test_other_computers_and_a_password(recordings, tmp_path):
-    environment = {"SKUNFOLD_PASSWORD": "naïve: word"}
-    server = Server(recordings.model, tmp_path, "--host", "0.0.0.0", **environment)
-    for path in ("/", "/config", "/gradio_api/info", "/gradio_api/file=x/startup-events"):
-        assert server.ask("GET", path)[0] == 401
-    for wrong in ("", "Basic", "Basic ???", "Basic bWU=", credentials("word"), "Bearer x"):
-        assert server.upload(b"voice", Authorization=wrong)[0] == 401
-    right = credentials("naïve: word")
-    assert server.ask("GET", "/", Authorization=right)[0] == 200
-    assert server.upload(b"voice", Authorization=right)[0] == 200
-    assert server.upload(b"voice", Authorization=right, Origin="http://evil.example")[0] == 403
-    assert len(server.uploaded()) == 1
-    code, said = server.end(signal.SIGHUP)
-    assert (code, list(tmp_path.iterdir())) == (0, [])
-    assert said.startswith("skunfold: warning: --host 0.0.0.0 lets other computers in")
