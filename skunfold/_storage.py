@@ -8,7 +8,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,8 @@ from sklearn import get_config
 
 from skunfold._text import printable
 
-_NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}  # only writing raises these
+NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}  # only writing raises these
+_IN_MEMORY = 1 << 24  # bytes of a recording that are kept there
 
 
 def working_memory():
@@ -103,11 +104,45 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[Path]:
         _flush_to_disk(temporary)
         os.replace(temporary, place)
     except OSError as error:
-        if error.errno in _NO_ROOM or str(error.filename) == str(temporary):
+        if error.errno in NO_ROOM or str(error.filename) == str(temporary):
             raise OSError(error.errno, error.strerror, os.fspath(target)) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+class Spool(tempfile.SpooledTemporaryFile):
+    """A binary file in memory, or if much is written in a temporary file.
+
+    Parameters
+    ----------
+    name : str
+        What messages call it.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(_IN_MEMORY, prefix="skunfold-")
+        self._label = name
+
+    def __repr__(self) -> str:
+        return self._label
+
+    @contextmanager
+    def filling(self) -> Iterator[None]:
+        """Go to the start once the block has written all; an error closes the file.
+
+        An error for want of room names the temporary folder.
+        """
+        try:
+            yield
+            self.seek(0)
+        except BaseException as error:
+            with suppress(OSError):  # there is still no room
+                self.close()
+            if isinstance(error, OSError) and error.errno in NO_ROOM and not error.filename:
+                folder = tempfile.gettempdir()
+                raise OSError(error.errno, error.strerror, folder) from error
+            raise
 
 
 def _flush_to_disk(file: Path) -> None:

@@ -2,13 +2,16 @@
 
 import contextlib
 import errno
+import io
 import os
+import sys
+import tempfile
 
 import numpy as np
 import pytest
 import soundfile
 
-from skunfold import DeepNMFRegressor
+from skunfold import DeepNMFRegressor, _storage
 from skunfold.audio import SpeechEnhancer, read_audio, write_audio
 from skunfold.cli import main
 from skunfold.model_files import load_model, save_model
@@ -109,6 +112,23 @@ def test_the_command_line(enhancer, tmp_path, capsys):
         assert said == f"skunfold: error: {tmp_path / 'out.wav'}: File too large"
     assert read_audio(tmp_path / "out.wav")[0].shape == (999,)
     assert sorted(os.listdir(tmp_path)) == names
+
+
+@pytest.mark.parametrize(("source", "target"), [("-", "out.wav"), ("in.wav", "-")])
+def test_a_full_temporary_folder(source, target, enhancer, tmp_path, monkeypatch, capsys):
+    save_model(enhancer, tmp_path / "model")
+    write_audio(tmp_path / "in.wav", SAMPLES, 16000)
+    monkeypatch.chdir(tmp_path)
+    stdin = io.TextIOWrapper(io.BytesIO((tmp_path / "in.wav").read_bytes()))
+    stdout = io.TextIOWrapper(io.BytesIO())
+    monkeypatch.setattr(sys, "stdin", stdin)
+    monkeypatch.setattr(sys, "stdout", stdout)
+    monkeypatch.setattr(_storage, "_IN_MEMORY", 1000)
+    with disk_of(5000):
+        assert main(["enhance", "model", source, "-o", target]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == f"skunfold: error: {tempfile.gettempdir()}: File too large"
+    assert (sorted(os.listdir()), stdout.buffer.getvalue()) == (["in.wav", "model"], b"")
 
 
 def test_who_may_read_a_file_stays_as_it_was(tmp_path):

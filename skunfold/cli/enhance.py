@@ -4,7 +4,6 @@ import argparse
 import math
 import shutil
 import sys
-import tempfile
 import warnings
 from collections import Counter
 from contextlib import ExitStack
@@ -12,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from skunfold._storage import NO_ROOM, Spool
 from skunfold._text import one_line, printable
 from skunfold.audio import SpeechEnhancer
 from skunfold.audio._recording import Recording
@@ -23,24 +23,6 @@ from skunfold.cli.output import Stdout, StdoutError, sentence_of, tell
 from skunfold.cli.pipes import enhance_pipe
 from skunfold.cli.progress import Progress, open_progress
 from skunfold.cli.workbench import print_result
-
-_IN_MEMORY = 1 << 24  # bytes from stdin that are kept there
-
-
-class _Stdin(tempfile.SpooledTemporaryFile):
-    """What came from stdin: in memory, or if there is much of it in a temporary file."""
-
-    def __init__(self) -> None:
-        super().__init__(_IN_MEMORY, prefix="skunfold-")
-        try:
-            shutil.copyfileobj(sys.stdin.buffer, self)
-            self.seek(0)
-        except OSError as error:
-            reason = f"read, or kept in {tempfile.gettempdir()}: {error.strerror}"
-            raise ValueError(f"stdin cannot be {reason}.") from error
-
-    def __repr__(self) -> str:
-        return "stdin"
 
 
 class _Ear:
@@ -85,9 +67,8 @@ class Outcome:
     def fail(self, error: Exception) -> None:
         """Note what went wrong, in one sentence that names the file at fault."""
         sentence = sentence_of(error)
-        system = isinstance(error, OSError) and error.errno is not None
-        # libsndfile reads, with errors of another class; what the system reports is of writing.
-        subject = printable(self.output if system else self.input)
+        no_room = isinstance(error, OSError) and error.errno in NO_ROOM
+        subject = printable(self.output if no_room else self.input)
         named = subject in sentence or getattr(error, "filename", None) is not None
         self.status = "failed"
         self.error = sentence if named else f"{subject}: {sentence}"
@@ -166,7 +147,10 @@ def _enhance_task(
     try:
         with ExitStack() as stack:
             if task.source == STREAM:
-                source = cast(BinaryIO, stack.enter_context(_Stdin()))
+                spool = stack.enter_context(Spool("stdin"))
+                with spool.filling():
+                    shutil.copyfileobj(sys.stdin.buffer, spool)
+                source = cast(BinaryIO, spool)
             if task.target == STREAM:
                 target = cast(BinaryIO, Stdout())
             else:

@@ -61,8 +61,9 @@ def print_text(text: str) -> None:
 
 def sentence_of(error: Exception) -> str:
     """Return what to say about an error, in one line."""
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{printable(str(error.filename))}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror is not None:
+        name = "" if error.filename is None else f"{printable(str(error.filename))}: "
+        return name + one_line(error.strerror)
     return one_line(str(error)) or type(error).__name__
 
 

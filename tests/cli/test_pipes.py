@@ -147,7 +147,7 @@ def test_what_files_may_begin_with(kind, pipe, recordings, waveforms):
 def test_the_header_of_sound_beyond_4_gib(tmp_path):
     largest = (0xFFFFFFFF - 36) // 4
     for n_frames, magic in ((largest, b"RIFF"), (largest + 1, b"RF64"), (2**34, b"RF64")):
-        header = pipes._header(pipes.Wave(16000, 2, "PCM_16", 4, 4 * n_frames), "PCM_16")
+        header = pipes._header(pipes.Wave(16000, 2, "PCM_U8", 2, 2 * n_frames), "PCM_16")
         assert header[:4] == magic
         file = tmp_path / "long.wav"
         with open(file, "wb") as stream:
