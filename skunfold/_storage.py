@@ -1,16 +1,23 @@
-"""Files: arrays that may be larger than memory, and outputs that appear whole or not at all."""
+"""Files: found in folders, larger than memory, written whole or not at all."""
 
+import errno
 import math
 import os
 import secrets
 import shutil
+import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 from sklearn import get_config
+
+from skunfold._text import printable
+
+NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}  # only writing raises these
+_IN_MEMORY = 1 << 24  # bytes of a recording that are kept there
 
 
 def working_memory():
@@ -29,24 +36,113 @@ def large_array(shape, dtype):
         return np.memmap(file, dtype, "w+", shape=shape)
 
 
+def find_files(
+    root: Path, wanted: Callable[[Path], bool], *, but: Path | None = None
+) -> tuple[list[Path], list[str]]:
+    """Look for files below a folder. What is hidden, by a dot, is left out.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+    wanted : callable
+        Takes the path of a file, says by its name whether to look for it.
+    but : Path or None
+        A resolved folder that is not searched.
+
+    Returns
+    -------
+    names : list of Path
+        Paths below the folder, sorted.
+    left_out : list of str
+        Sentences about folders that could not be searched, links to folders, which are not
+        followed, and wanted files that cannot be reached, such as links to nothing.
+    """
+    names: list[Path] = []
+    left_out: list[str] = []
+
+    def note(error: OSError) -> None:
+        left_out.append(f"{printable(error.filename)} is left out: {error.strerror}.")
+
+    for place, folders, files in os.walk(root, onerror=note):
+        here = Path(place)
+        folders[:] = [
+            name
+            for name in sorted(folders)
+            if not name.startswith(".") and (here / name).resolve() != but
+        ]
+        left_out.extend(
+            f"{printable(here / name)} is left out: it is a link to a folder; name that too."
+            for name in folders
+            if (here / name).is_symlink()
+        )
+        for file in (here / name for name in sorted(files) if not name.startswith(".")):
+            if wanted(file):
+                try:
+                    if stat.S_ISREG(file.stat().st_mode):
+                        names.append(file.relative_to(root))
+                except OSError as error:
+                    note(error)
+    return sorted(names), left_out
+
+
 @contextmanager
 def replacing(target: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield the path of a new file in the same folder, which takes the place of the target.
 
     It does so once the block ends and all is on the disk. If the block fails, what was written
     is removed, and a file that stood there before stays as it was. Links are followed, and who
-    may read the file stays as it was.
+    may read the file stays as it was. An error for want of room, or of the new file, names the
+    target.
     """
-    target = Path(os.path.realpath(target))
-    temporary = target.with_name(f".skunfold-{secrets.token_hex(8)}.tmp")
+    place = Path(os.path.realpath(target))
+    temporary = place.with_name(f".skunfold-{secrets.token_hex(8)}.tmp")
     try:
         yield temporary
-        if target.exists():
-            shutil.copymode(target, temporary)
+        if place.exists():
+            shutil.copymode(place, temporary)
         _flush_to_disk(temporary)
-        os.replace(temporary, target)
+        os.replace(temporary, place)
+    except OSError as error:
+        if error.errno in NO_ROOM or str(error.filename) == str(temporary):
+            raise OSError(error.errno, error.strerror, os.fspath(target)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+class Spool(tempfile.SpooledTemporaryFile):
+    """A binary file in memory, or if much is written in a temporary file.
+
+    Parameters
+    ----------
+    name : str
+        What messages call it.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(_IN_MEMORY, prefix="skunfold-")
+        self._label = name
+
+    def __repr__(self) -> str:
+        return self._label
+
+    @contextmanager
+    def filling(self) -> Iterator[None]:
+        """Go to the start once the block has written all; an error closes the file.
+
+        An error for want of room names the temporary folder.
+        """
+        try:
+            yield
+            self.seek(0)
+        except BaseException as error:
+            with suppress(OSError):  # there is still no room
+                self.close()
+            if isinstance(error, OSError) and error.errno in NO_ROOM and not error.filename:
+                folder = tempfile.gettempdir()
+                raise OSError(error.errno, error.strerror, folder) from error
+            raise
 
 
 def _flush_to_disk(file: Path) -> None:
@@ -54,5 +150,7 @@ def _flush_to_disk(file: Path) -> None:
     descriptor = os.open(file, os.O_RDWR)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(file)) from error
     finally:
         os.close(descriptor)

@@ -1,13 +1,17 @@
 """Where there is no room for a new file, the old one stays whole, and an error says so."""
 
 import contextlib
+import errno
+import io
 import os
+import sys
+import tempfile
 
 import numpy as np
 import pytest
 import soundfile
 
-from skunfold import DeepNMFRegressor
+from skunfold import DeepNMFRegressor, _storage
 from skunfold.audio import SpeechEnhancer, read_audio, write_audio
 from skunfold.cli import main
 from skunfold.model_files import load_model, save_model
@@ -69,6 +73,18 @@ def test_streams_that_fail(tmp_path):
         write_audio(stream, SAMPLES, 16000)
 
 
+def test_new_files_name_the_target(tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match=r"Input/output error: .*[/\\]sound.wav'$"):
+        write_audio(tmp_path / "sound.wav", SAMPLES, 16000)
+    with pytest.raises(OSError, match=r"Input/output error: .*[/\\]model'$"):
+        save_model(DeepNMFRegressor(), tmp_path / "model")
+    assert os.listdir(tmp_path) == []
+
+
 @pytest.mark.parametrize("missing", [1, 5000, "all"])
 def test_models(missing, enhancer, tmp_path):
     save_model(enhancer, tmp_path / "model")
@@ -89,11 +105,30 @@ def test_the_command_line(enhancer, tmp_path, capsys):
     write_audio(tmp_path / "out.wav", SAMPLES[:999], 16000)
     names = sorted(os.listdir(tmp_path))
     arguments = ["enhance", "-f", *(str(tmp_path / name) for name in ("model", "in.wav"))]
-    with disk_of(5000):
-        assert main([*arguments, "-o", str(tmp_path / "out.wav")]) != 0
-    assert "too large" in capsys.readouterr().err
+    for room in (0, 5000):
+        with disk_of(room):
+            assert main([*arguments, "-o", str(tmp_path / "out.wav")]) == 1
+        said = capsys.readouterr().err.splitlines()[-1]
+        assert said == f"skunfold: error: {tmp_path / 'out.wav'}: File too large"
     assert read_audio(tmp_path / "out.wav")[0].shape == (999,)
     assert sorted(os.listdir(tmp_path)) == names
+
+
+@pytest.mark.parametrize(("source", "target"), [("-", "out.wav"), ("in.wav", "-")])
+def test_a_full_temporary_folder(source, target, enhancer, tmp_path, monkeypatch, capsys):
+    save_model(enhancer, tmp_path / "model")
+    write_audio(tmp_path / "in.wav", SAMPLES, 16000)
+    monkeypatch.chdir(tmp_path)
+    stdin = io.TextIOWrapper(io.BytesIO((tmp_path / "in.wav").read_bytes()))
+    stdout = io.TextIOWrapper(io.BytesIO())
+    monkeypatch.setattr(sys, "stdin", stdin)
+    monkeypatch.setattr(sys, "stdout", stdout)
+    monkeypatch.setattr(_storage, "_IN_MEMORY", 1000)
+    with disk_of(5000):
+        assert main(["enhance", "model", source, "-o", target]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == f"skunfold: error: {tempfile.gettempdir()}: File too large"
+    assert (sorted(os.listdir()), stdout.buffer.getvalue()) == (["in.wav", "model"], b"")
 
 
 def test_who_may_read_a_file_stays_as_it_was(tmp_path):

@@ -10,7 +10,7 @@ import soundfile
 
 from skunfold._text import printable
 from skunfold.audio._headers import Sound, find_sound, lacks_end
-from skunfold.audio.io import MAX_CHANNELS, FloatArray
+from skunfold.audio.io import FloatArray, check_channels
 
 _MAX_AT_ONCE = 1 << 26  # numbers that a file's header is trusted to hold
 _UNKNOWN = (1 << 63) - 1  # libsndfile's number of samples where a FLAC file does not say it
@@ -42,11 +42,7 @@ class Recording:
                 self._source = stack.enter_context(self._open(file, stack))
             except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: .raw
                 raise self._unreadable(error) from error
-            if self._source.channels > MAX_CHANNELS:
-                raise ValueError(
-                    f"{self.name} has {self._source.channels} channels; recordings of up to "
-                    f"{MAX_CHANNELS} can be read"
-                )
+            check_channels(self.name, self._source.channels)
             self._stack = stack.pop_all()
         self.sample_rate: int = self._source.samplerate
         self.n_channels: int = self._source.channels

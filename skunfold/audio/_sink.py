@@ -3,7 +3,6 @@
 import math
 import os
 import shutil
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,13 +11,12 @@ from typing import Any, BinaryIO, cast
 
 from numpy.typing import NDArray
 
-from skunfold._storage import replacing
+from skunfold._storage import Spool, replacing
 from skunfold._text import printable
 
 _PEAK = 0.99  # what a recording that would clip is scaled to
 # Samples written at once: libsndfile's Vorbis encoder keeps a block on the stack.
 _BLOCK = 65536
-_IN_MEMORY = 1 << 24  # bytes of a recording that are kept there before they are passed on
 
 
 @contextmanager
@@ -83,9 +81,9 @@ def staged(file: str | os.PathLike[str] | BinaryIO) -> Iterator[BinaryIO]:
         with replacing(path) as temporary, open(temporary, "xb") as stream:
             yield stream
         return
-    with tempfile.SpooledTemporaryFile(_IN_MEMORY, prefix="skunfold-") as spool:
-        yield cast(BinaryIO, spool)
-        spool.seek(0)
+    with Spool("the temporary file") as spool:
+        with spool.filling():
+            yield cast(BinaryIO, spool)
         sink = _Sink(file)
         shutil.copyfileobj(spool, sink)
         if sink.error is not None:

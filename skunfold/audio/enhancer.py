@@ -418,7 +418,8 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         FileNotFoundError
             If there is no such file, or no such folder to write to.
         ValueError
-            If the file is no audio, is empty or not finite, or cannot be written so.
+            If the file is no audio, is empty or not finite, has more than 64 channels or a rate
+            that `skunfold.audio.resample` does not take, or cannot be written so.
         OSError
             If ``destination`` cannot be written, for want of disk space perhaps. After any
             error, what was there is left as it was.
@@ -469,7 +470,8 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         Raises
         ------
         ValueError
-            If ``n_channels`` is not from 1 to 64, or ``sample_rate`` is not a positive integer.
+            If ``n_channels`` is not from 1 to 64, or ``sample_rate`` is not a positive integer, or
+            one that `skunfold.audio.resample` does not take.
         """
         check_is_fitted(self)
         return EnhancementStream(

@@ -8,6 +8,7 @@ import math
 import os
 import warnings
 from contextlib import nullcontext
+from functools import lru_cache
 from typing import BinaryIO, Literal
 
 import numpy as np
@@ -22,7 +23,10 @@ FloatArray = NDArray[np.floating]
 ENDLESS = 0x7FFFF000  # what sox, arecord and ffmpeg write where they know no size, or more
 MAX_CHANNELS = 64  # of a recording
 _MAX_FACTOR = 100_000  # of a resampling's two; its filter has twenty times as many taps
-_MAX_UPSAMPLING = 1000
+_MAX_RATIO = 1000  # of the target rate to the source rate
+_MAX_UPSAMPLING = 16  # the same, from a rate below those of speech
+_LOW_RATE = 8000  # Hz
+_LOUDEST = {"float32": 1e18, "float64": 1e150}  # sums of squares of such samples are finite
 
 
 def read_audio(
@@ -60,8 +64,8 @@ def read_audio(
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is no audio, is empty or holds NaN or infinity, or if a parameter is out
-        of its range.
+        If the file is no audio, is empty, has more than 64 channels, or holds NaN, infinity
+        or samples beyond 1e18 (1e150 in float64), or if a parameter is out of its range.
 
     Warns
     -----
@@ -211,7 +215,8 @@ def resample(waveform: ArrayLike, source_rate: int, target_rate: int) -> FloatAr
     ValueError
         If the waveform is empty, not floating point or not finite, or has its axes swapped, or
         a rate is no positive integer; if the rates are so odd that it would take gigabytes:
-        where their ratio in lowest terms has a number above 100000, or is above 1000.
+        where their ratio in lowest terms has a number above 100000, or is above 1000, or above
+        16 from a rate below 8000 Hz.
 
     Examples
     --------
@@ -234,21 +239,40 @@ def polyphase(samples: FloatArray, source_rate: int, target_rate: int) -> FloatA
     if source_rate == target_rate:
         return samples.copy()
     up, down = check_resampling(source_rate, target_rate)
-    resampled = resample_poly(samples, up, down, axis=0)
+    window = _low_pass(max(up, down)).astype(samples.dtype)
+    resampled = resample_poly(samples, up, down, axis=0, window=window)
     return resampled.astype(samples.dtype, copy=False)
+
+
+@lru_cache(maxsize=2)
+def _low_pass(factor: int) -> FloatArray:
+    """Return the filter of `resample_poly`: that of a large factor takes long to design."""
+    from scipy.signal import firwin
+
+    return firwin(20 * factor + 1, 1.0 / factor, window=("kaiser", 5.0))
 
 
 def check_resampling(source_rate: int, target_rate: int) -> tuple[int, int]:
     """Return the ratio of two rates in lowest terms, target first, if `resample` takes them."""
     divisor = math.gcd(source_rate, target_rate)
     up, down = target_rate // divisor, source_rate // divisor
-    if max(up, down) > _MAX_FACTOR or up > _MAX_UPSAMPLING * down:
+    largest = _MAX_UPSAMPLING if source_rate < _LOW_RATE else _MAX_RATIO
+    if max(up, down) > _MAX_FACTOR or up > largest * down:
         raise ValueError(
             f"cannot resample from {source_rate} to {target_rate} Hz, a ratio of {up}:{down}; "
-            f"give rates with a ratio of numbers up to {_MAX_FACTOR}, and at most "
-            f"{_MAX_UPSAMPLING}"
+            f"give rates with a ratio of numbers up to {_MAX_FACTOR}, and at most {largest} "
+            f"from {source_rate} Hz"
         )
     return up, down
+
+
+def check_channels(name: str, n_channels: int) -> None:
+    """Raise a ValueError that names the recording if it has more channels than a recording."""
+    if n_channels > MAX_CHANNELS:
+        raise ValueError(
+            f"{name} has {n_channels} channels, more than the {MAX_CHANNELS} that a recording "
+            "may have; split it"
+        )
 
 
 def check_rate(name: str, rate: int) -> None:
@@ -267,7 +291,7 @@ def check_waveform(
     name : str
         What the waveform is called in the message.
     waveform : array-like
-        Finite float32 or float64 samples, at least one.
+        Finite samples, at least one: float32 up to 1e18, or float64 up to 1e150.
     n_dims : tuple of int, default=(1,)
         Allowed numbers of dimensions: 1 for (n_samples,), 2 for (n_samples, n_channels).
 
@@ -293,6 +317,12 @@ def check_waveform(
         raise ValueError(f"{name} holds no samples; give a recording that is not empty")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite, but holds NaN or infinity; remove them")
+    largest = max(float(array.max()), -float(array.min()))
+    if largest > _LOUDEST[array.dtype.name]:
+        raise ValueError(
+            f"{name} holds a sample of size {largest:.3g}, too large to compute with; full "
+            "scale is +-1, so scale it down"
+        )
     return array
 
 

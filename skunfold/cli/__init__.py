@@ -1,14 +1,12 @@
 """The command line: ``skunfold demo | train | enhance | evaluate | app``."""
 
-import io
-import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TextIO
 
 from skunfold._text import one_line
+from skunfold.cli.output import discard, sentence_of, tell
 from skunfold.cli.parser import parse
 
 FAILED = 1
@@ -34,25 +32,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     SystemExit
         With code 2 if the arguments make no sense, with code 0 after --help and --version.
     """
-    options = parse(argv)
-    with warnings.catch_warnings(), _any_name_printed():
+    traceback = False
+    with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
+            options = parse(argv)
+            traceback = options.traceback
             from skunfold.cli import commands
 
-            code = commands.run(options)
-            sys.stdout.flush()
-            return code
+            return commands.run(options)
         except KeyboardInterrupt:
-            print("skunfold: interrupted", file=sys.stderr)
+            tell("skunfold: interrupted")
             return INTERRUPTED
         except BrokenPipeError:  # who read stdout has left, as `head` does: no more to say
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            discard(sys.stdout)
         except Exception as error:
-            if options.traceback:
+            if traceback:
                 raise
-            sentence = one_line(str(error)) or type(error).__name__
-            print(f"skunfold: error: {sentence}", file=sys.stderr)
+            tell(f"skunfold: error: {sentence_of(error)}")
     return FAILED
 
 
@@ -66,19 +63,4 @@ def _show_warning(
 ) -> None:
     """Print a warning as one line on stderr."""
     if category.__name__ != "ConvergenceWarning":
-        print(f"skunfold: warning: {one_line(str(message))}", file=sys.stderr)
-
-
-@contextmanager
-def _any_name_printed() -> Iterator[None]:
-    """Let stdout and stderr escape what their encoding lacks, instead of failing."""
-    streams = [s for s in (sys.stdout, sys.stderr) if isinstance(s, io.TextIOWrapper)]
-    before = [stream.errors for stream in streams]
-    for stream in streams:
-        stream.reconfigure(errors="backslashreplace")
-    try:
-        yield
-    finally:
-        for stream, errors in zip(streams, before):
-            if not stream.closed:
-                stream.reconfigure(errors=errors)
+        tell(f"skunfold: warning: {one_line(str(message))}")

@@ -1,7 +1,6 @@
 """The commands of ``skunfold``: each checks everything first, and raises if it cannot go on."""
 
 import argparse
-import sys
 from collections.abc import Callable
 
 from skunfold._fitting import was_interrupted
@@ -11,8 +10,10 @@ from skunfold.cli import web_page
 from skunfold.cli.demo import N_STAGES, check_demo_folder, run_demo
 from skunfold.cli.enhance import enhance
 from skunfold.cli.files import check_new_model, load_enhancer
+from skunfold.cli.output import tell
 from skunfold.cli.progress import open_progress
 from skunfold.cli.sources import Source, complaints, describe, files_named, load_source
+from skunfold.cli.web_guard import Policy, reaches_other_computers
 from skunfold.cli.workbench import (
     SNRS,
     enhance_all,
@@ -63,10 +64,10 @@ def train(options: argparse.Namespace) -> int:
     with open_progress(2) as progress:
         progress.stage("load the recordings")
         speech, noise = _load_sources(options, enhancer.sample_rate)
-        print(describe(speech, noise), file=sys.stderr)
+        tell(describe(speech, noise))
         warnings = complaints(speech, noise)
         for warning in warnings:
-            print(f"skunfold: warning: {warning}", file=sys.stderr)
+            tell(f"skunfold: warning: {warning}")
         progress.stage("train", options.epochs)
         with files_named(speech, noise):
             seconds = fit_enhancer(
@@ -120,9 +121,30 @@ def evaluate(options: argparse.Namespace) -> int:
 def app(options: argparse.Namespace) -> int:
     """Show the web page until interrupted."""
     web_page.check_extra()
+    policy = Policy(
+        options.host,
+        tuple(options.allow_host),
+        options.max_upload * 1_000_000,
+        web_page.read_password(options.password),
+    )
+    if reaches_other_computers(options.host):
+        tell(f"skunfold: warning: {_open_to_others(options.host, policy)}")
     models = web_page.load_models(options.models)
-    web_page.serve(models, options.host, options.port, not options.no_browser)
+    web_page.serve(models, options.host, options.port, policy, not options.no_browser)
     return 0
+
+
+def _open_to_others(host: str, policy: Policy) -> str:
+    """Return what to warn of where other computers can use the page."""
+    if policy.password is None:
+        return (
+            f"--host {host} lets everybody use the page who reaches this computer; --password "
+            "asks them for one"
+        )
+    return (
+        f"--host {host} lets other computers in; recordings and the password reach it "
+        "unencrypted"
+    )
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {

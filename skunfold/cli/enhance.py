@@ -4,7 +4,6 @@ import argparse
 import math
 import shutil
 import sys
-import tempfile
 import warnings
 from collections import Counter
 from contextlib import ExitStack
@@ -12,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from skunfold._storage import NO_ROOM, Spool
 from skunfold._text import one_line, printable
 from skunfold.audio import SpeechEnhancer
 from skunfold.audio._recording import Recording
@@ -19,23 +19,10 @@ from skunfold.audio._regressor import RegressorError
 from skunfold.audio.io import FloatArray
 from skunfold.cli.files import STREAM, Task, load_enhancer, plan_tasks
 from skunfold.cli.meter import Meter
+from skunfold.cli.output import Stdout, StdoutError, sentence_of, tell
 from skunfold.cli.pipes import enhance_pipe
 from skunfold.cli.progress import Progress, open_progress
 from skunfold.cli.workbench import print_result
-
-_IN_MEMORY = 1 << 24  # bytes from stdin that are kept there
-
-
-class _Stdin(tempfile.SpooledTemporaryFile):
-    """What came from stdin: in memory, or if there is much of it in a temporary file."""
-
-    def __init__(self) -> None:
-        super().__init__(_IN_MEMORY, prefix="skunfold-")
-        shutil.copyfileobj(sys.stdin.buffer, self)
-        self.seek(0)
-
-    def __repr__(self) -> str:
-        return "stdin"
 
 
 class _Ear:
@@ -75,32 +62,31 @@ class Outcome:
         for name in ("sample_rate", "n_channels", "seconds", "clipped", "silent"):
             setattr(self, name, getattr(meter, name))
         for complaint in complaints:
-            name = printable(self.input)
-            print(f"skunfold: warning: {name}: {one_line(complaint)}", file=sys.stderr)
+            tell(f"skunfold: warning: {printable(self.input)}: {one_line(complaint)}")
 
     def fail(self, error: Exception) -> None:
-        """Note what went wrong, in one sentence that names the recording."""
-        sentence, name = one_line(str(error)) or type(error).__name__, printable(self.input)
+        """Note what went wrong, in one sentence that names the file at fault."""
+        sentence = sentence_of(error)
+        no_room = isinstance(error, OSError) and error.errno in NO_ROOM
+        subject = printable(self.output if no_room else self.input)
+        named = subject in sentence or getattr(error, "filename", None) is not None
         self.status = "failed"
-        self.error = sentence if name in sentence else f"{name}: {sentence}"
+        self.error = sentence if named else f"{subject}: {sentence}"
 
 
 def enhance(options: argparse.Namespace) -> int:
     """Denoise recordings; return the exit code."""
     from_stdin, to_stdout = options.inputs == ["-"], options.output == "-"
-    if from_stdin and sys.stdin.isatty():
-        raise ValueError("stdin is a terminal; pipe a recording into it, or name a file.")
-    if to_stdout and sys.stdout.isatty():
-        raise ValueError("stdout is a terminal; pipe it into a program, or name a file.")
+    _check_streams(from_stdin, to_stdout)
     enhancer = load_enhancer(options.model)
     if from_stdin and to_stdout:
-        heard = enhance_pipe(enhancer, sys.stdin.buffer, sys.stdout.buffer, options.subtype)
+        heard = enhance_pipe(enhancer, sys.stdin.buffer, Stdout(), options.subtype)
         Outcome("stdin", "stdout").succeed(*heard)
         return 0
     may_exist = options.overwrite or options.skip_existing
-    tasks = plan_tasks(options.inputs, options.output, may_exist, options.subtype)
+    tasks, left_out = plan_tasks(options.inputs, options.output, may_exist, options.subtype)
     outcomes = [
-        Outcome("stdin" if from_stdin else str(task.source), str(task.target)) for task in tasks
+        Outcome(_name(task.source, "stdin"), _name(task.target, "stdout")) for task in tasks
     ]
     try:
         with open_progress(1) as progress:
@@ -115,8 +101,25 @@ def enhance(options: argparse.Namespace) -> int:
                 else:
                     _enhance_task(enhancer, task, outcome, options, _Ear(progress))
     finally:
-        _report(outcomes, options)
-    return 1 if any(outcome.status == "failed" for outcome in outcomes) else 0
+        _report(outcomes, left_out, options)
+    return 1 if left_out or any(outcome.status == "failed" for outcome in outcomes) else 0
+
+
+def _name(path: Path, stream: str) -> str:
+    """Return what to call an input or output; the stream is what - stands for."""
+    return stream if path == STREAM else str(path)
+
+
+def _check_streams(from_stdin: bool, to_stdout: bool) -> None:
+    """Raise if what stands for a recording is closed, or a terminal."""
+    for name, used, advice in (
+        ("stdin", from_stdin, "pipe a recording into it, or name a file."),
+        ("stdout", to_stdout, "pipe it into a program, or name a file."),
+    ):
+        stream = getattr(sys, name)
+        if used and (stream is None or stream.isatty()):
+            state = "closed" if stream is None else "a terminal"
+            raise ValueError(f"{name} is {state}; {advice}")
 
 
 def _seconds(sources: list[Path]) -> int | None:
@@ -144,34 +147,38 @@ def _enhance_task(
     try:
         with ExitStack() as stack:
             if task.source == STREAM:
-                source = cast(BinaryIO, stack.enter_context(_Stdin()))
+                spool = stack.enter_context(Spool("stdin"))
+                with spool.filling():
+                    shutil.copyfileobj(sys.stdin.buffer, spool)
+                source = cast(BinaryIO, spool)
             if task.target == STREAM:
-                target = sys.stdout.buffer
+                target = cast(BinaryIO, Stdout())
             else:
                 task.target.parent.mkdir(parents=True, exist_ok=True)
             caught = stack.enter_context(warnings.catch_warnings(record=True))
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", UserWarning)
             enhancer.enhance_file(source, target, subtype=options.subtype, on_block=ear)
-    except BrokenPipeError:
+            if task.target == STREAM:
+                Stdout().flush()
+    except (BrokenPipeError, StdoutError):
         raise
     except Exception as error:
         if options.traceback or isinstance(error, RegressorError):
             raise
         outcome.fail(error)
         return
-    if task.target == STREAM:
-        sys.stdout.buffer.flush()
     assert ear.meter is not None
     outcome.succeed(ear.meter, ear.meter.complaints() + [f"{w.message}" for w in caught])
 
 
-def _report(outcomes: list[Outcome], options: argparse.Namespace) -> None:
-    """Say which recordings failed, and how many were done."""
-    for outcome in outcomes:
-        if outcome.error is not None:
-            print(f"skunfold: error: {outcome.error}", file=sys.stderr)
-    data = {"recordings": [asdict(outcome) for outcome in outcomes]}
+def _report(outcomes: list[Outcome], left_out: list[str], options: argparse.Namespace) -> None:
+    """Say what was left out, which recordings failed, and how many were done."""
+    failures = [outcome.error for outcome in outcomes if outcome.error is not None]
+    for sentence in left_out + failures:
+        tell(f"skunfold: error: {sentence}")
+    recordings = [asdict(outcome) for outcome in outcomes]
+    data = {"recordings": recordings, "left_out": left_out}
     if options.output != "-":
         print_result(data, _summary(outcomes, options.output), as_json=options.json)
 

@@ -1,13 +1,15 @@
 """What the commands may read and write: checks that come before any work."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from skunfold._storage import find_files
 from skunfold._text import printable
 from skunfold.audio import SpeechEnhancer
 from skunfold.audio.formats import can_be_read, can_be_written, choose_subtype
+from skunfold.cli.output import tell
 from skunfold.model_files import check_model_target, load_model
 
 STREAM = Path("-")  # stdin or stdout
@@ -39,7 +41,7 @@ def load_enhancer(file: Path) -> SpeechEnhancer:
 
 def plan_tasks(
     inputs: list[str], output: str, may_exist: bool, subtype: str | None = None
-) -> list[Task]:
+) -> tuple[list[Task], list[str]]:
     """Say what is denoised to where, or raise if an output may not be written.
 
     Parameters
@@ -55,8 +57,10 @@ def plan_tasks(
 
     Returns
     -------
-    list of Task
+    tasks : list of Task
         At least one, each with a target of its own.
+    left_out : list of str
+        Sentences about what could not be searched for recordings.
     """
     paths, folder = [Path(name) for name in inputs], Path(output)
     several = len(paths) > 1 or paths[0].is_dir()
@@ -70,18 +74,19 @@ def plan_tasks(
             f"{printable(output)} stands for one recording, but {many}; name a folder."
         )
     if several or output.endswith(("/", os.sep)) or folder.is_dir():
-        found = [pair for path in paths for pair in _find(path, folder)]
+        left_out: list[str] = []
+        found = [pair for path in paths for pair in _find(path, folder, left_out.append)]
         tasks = [Task(source, folder / name) for source, name in found]
         _check_targets(tasks, may_exist, subtype)
         make_folder(folder)
-        return tasks
+        return tasks, left_out
     if inputs != ["-"]:
         _check_recording(paths[0])
     tasks = [Task(paths[0], folder)]
     if output != "-":
         _check_targets(tasks, may_exist, subtype)
         check_writable(folder.parent)
-    return tasks
+    return tasks, []
 
 
 def check_new_model(file: Path, overwrite: bool) -> None:
@@ -122,27 +127,25 @@ def _check_recording(file: Path) -> None:
         raise FileNotFoundError(f"There is no recording {printable(file)}; check the path.")
 
 
-def _find(path: Path, output: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield recordings, and what to call them below the output folder."""
+def _find(
+    path: Path, output: Path, note: Callable[[str], object] = tell
+) -> list[tuple[Path, Path]]:
+    """Return recordings, and what to call them below the output folder.
+
+    Sentences about what could not be searched are noted.
+    """
     if path == STREAM:
         raise ValueError("What comes from stdin has no name; name a file as output.")
     if not path.is_dir():
         _check_recording(path)
-        yield path, _output_name(Path(path.name))
-        return
-    root, own = path.resolve(), output.resolve()
-    n_found = 0
-    for file in sorted(path.rglob("*")):
-        name = file.relative_to(path)
-        hidden = any(part.startswith(".") for part in name.parts)
-        an_output = root in own.parents and own in (root / name).parents
-        if can_be_read(file) and file.is_file() and not hidden and not an_output:
-            n_found += 1
-            yield file, _output_name(name)
-    if not n_found:
-        raise ValueError(
-            f"The folder {printable(path)} holds no recording (.wav, .flac, .ogg, ...)."
-        )
+        return [(path, _output_name(Path(path.name)))]
+    names, sentences = find_files(path, can_be_read, but=output.resolve())
+    for sentence in sentences:
+        note(sentence)
+    if not names:
+        why = sentences[0] if sentences else "use .wav, .flac, .ogg, ..."
+        raise ValueError(f"The folder {printable(path)} holds no recording: {why}")
+    return [(path / name, _output_name(name)) for name in names]
 
 
 def _output_name(name: Path) -> Path:

@@ -1,11 +1,13 @@
 """What can be typed after ``skunfold``, and what ``--help`` says about it."""
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from skunfold._version import __version__
+from skunfold.cli.output import print_text
 
 _DESCRIPTION = """\
 Take noise out of recordings of speech with deep NMF: a network whose layers are the iterations
@@ -77,8 +79,8 @@ examples:
   arecord -f S16_LE -r 16000 | skunfold enhance street.model - -o - | aplay
 
 A folder is searched with its subfolders, which OUT gets too; names that begin with a dot, and
-what lies in OUT, are left out.  A recording that cannot be denoised is reported at the end, and
-the others are done all the same.
+what lies in OUT, are left out.  A recording that cannot be denoised, a subfolder that cannot be
+read and a link to a folder are reported at the end, and the others are done all the same.
 
 An input is never overwritten.  Nor is anything else that exists, unless --overwrite is given:
 without it, nothing is done if one output exists.  Every file is written whole or not at all.
@@ -118,13 +120,30 @@ examples:
 
 Without a model, one is trained on the recordings that come with the package at the first
 start, in about a minute, and kept in ~/.cache/skunfold (or below $XDG_CACHE_HOME).  The page
-needs no network.  Ctrl-C ends it, with exit code 0.
+needs no network.  Ctrl-C ends it, with exit code 0, and so do SIGTERM and SIGHUP; all that was
+uploaded is then deleted.
+
+Other web sites that you visit cannot use the page: requests are refused if they come from
+another page, or ask for another host than localhost, --host, the address that they reach and
+the names given by --allow-host.  Where --host lets other computers in, anybody who reaches this
+one can use the page unless there is a password, which $SKUNFOLD_PASSWORD alone asks for, too;
+recordings and password are sent without encryption.
 """
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose help is printed whole: argparse passes over errors."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if message and file is sys.stdout:
+            print_text(message.removesuffix("\n"))
+        else:
+            super()._print_message(message, file)
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="skunfold",
         description=_DESCRIPTION,
         epilog=_EPILOGUE,
@@ -244,12 +263,26 @@ def _add_app(commands: Any) -> None:
         "models", type=Path, nargs="*", metavar="MODEL", help="model files to choose from"
     )
     app.add_argument(
-        "--host", default="127.0.0.1", metavar="NAME",
+        "--host", type=_host, default="127.0.0.1", metavar="NAME",
         help="address to listen on; 0.0.0.0 lets other computers in (default: %(default)s)",
     )  # fmt: skip
     app.add_argument(
-        "--port", type=_integer_from(1), default=None, metavar="N",
-        help="port to listen on (default: the first free one from 7860 on)",
+        "--port", type=_integer(1, 65535), default=None, metavar="N",
+        help="port to listen on, 1 to 65535 (default: the first free one from 7860 on)",
+    )  # fmt: skip
+    app.add_argument(
+        "--allow-host", type=_host, action="append", default=[], metavar="NAME",
+        help="another name, or NAME:PORT, by which browsers know the page, such as that of a "
+        "proxy; can be given several times",
+    )  # fmt: skip
+    app.add_argument(
+        "--password", action="store_true",
+        help="let in only who knows a password: that of $SKUNFOLD_PASSWORD, otherwise one that "
+        "you type",
+    )  # fmt: skip
+    app.add_argument(
+        "--max-upload", type=_integer(1, 100_000), default=200, metavar="MB",
+        help="largest recording that can be uploaded (default: %(default)s)",
     )  # fmt: skip
     app.add_argument(
         "--no-browser", action="store_true", help="print the address, and open no browser"
@@ -280,7 +313,7 @@ def _add_recordings(command: argparse.ArgumentParser) -> None:
 
 def _add_seed(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--seed", type=_integer_from(0), default=0, metavar="N",
+        "--seed", type=_integer(0, 2**32 - 1), default=0, metavar="N",
         help="the same seed gives the same result (default: %(default)s)",
     )  # fmt: skip
 
@@ -293,17 +326,18 @@ def _add_json(command: argparse.ArgumentParser, what: str) -> None:
 
 
 def _add_model_options(command: argparse.ArgumentParser) -> None:
-    positive = _integer_from(1)
     for flag, kind, default, metavar, text in (
-        ("--layers", positive, 8, "K", "layers: iterations of the factorization"),
-        ("--components", positive, 50, "R", "bases for speech, and as many for noise"),
+        ("--layers", _integer(1, 1000), 8, "K", "layers: iterations of the factorization"),
+        ("--components", _integer(1, 10_000), 50, "R",
+         "bases for speech, and as many for noise"),
         ("--trained-layers", _layers, "all", "C",
          "layers trained, counted from the output: 0 (sparse NMF) to K + 1, or all"),
-        ("--context", positive, 9, "T", "frames the model looks at, the current one last"),
-        ("--mixtures", positive, None, "N",
+        ("--context", _integer(1, 1000), 9, "T",
+         "frames the model looks at, the current one last"),
+        ("--mixtures", _integer(1, 1_000_000), None, "N",
          "mixtures to train on (default: every utterance at every level)"),
-        ("--epochs", positive, 30, "N", "passes over the training data, at most"),
-        ("--sample-rate", _integer_from(4000), 16000, "HZ",
+        ("--epochs", _integer(1, 1_000_000), 30, "N", "passes over the training data, at most"),
+        ("--sample-rate", _integer(4000, 192_000), 16000, "HZ",
          "rate that the model hears at, up to half of it"),
     ):  # fmt: skip
         shown = "" if default is None else " (default: %(default)s)"
@@ -315,19 +349,30 @@ def _add_model_options(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _integer_from(minimum: int) -> Callable[[str], int]:
-    """Return an argument type: integers not below a minimum."""
+def _integer(smallest: int, largest: int) -> Callable[[str], int]:
+    """Return an argument type: integers of a range, both ends included."""
 
     def convert(text: str) -> int:
-        if not text.isdecimal() or int(text) < minimum:
+        digits = text.lstrip("0") or "0"
+        fits = text.isdecimal() and len(digits) <= len(str(largest))
+        if not fits or not smallest <= int(text) <= largest:
             raise argparse.ArgumentTypeError(
-                f"must be an integer, at least {minimum}; got {text!r}"
+                f"must be an integer from {smallest} to {largest}; got {text!r}"
             )
         return int(text)
 
     return convert
 
 
+def _host(text: str) -> str:
+    """Return the name or address of a host."""
+    if not text or not text.isprintable() or set(text) & set("/ ,@*"):
+        raise argparse.ArgumentTypeError(
+            f"must be a name or an address, such as 127.0.0.1; got {text!r}"
+        )
+    return text
+
+
 def _layers(text: str) -> int | str:
     """Return a number of layers, or "all"."""
-    return text if text == "all" else _integer_from(0)(text)
+    return text if text == "all" else _integer(0, 1001)(text)

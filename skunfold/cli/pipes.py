@@ -12,8 +12,10 @@ import soundfile
 
 from skunfold.audio import SpeechEnhancer
 from skunfold.audio.formats import UNBOUNDED, choose_subtype
-from skunfold.audio.io import ENDLESS, FloatArray, check_waveform
+from skunfold.audio.io import ENDLESS, FloatArray, check_channels, check_waveform
+from skunfold.audio.streaming import EnhancementStream
 from skunfold.cli.meter import Meter
+from skunfold.cli.output import Stdout
 
 _SUBTYPES = {  # by the format tag and the bits of a sample
     (1, 8): "PCM_U8", (1, 16): "PCM_16", (1, 24): "PCM_24", (1, 32): "PCM_32",
@@ -24,6 +26,7 @@ _LAYOUTS = {  # format tag and bits of a sample, of what is written
 }
 _EXTENSIBLE = 0xFFFE  # the tag stands further on
 _LARGEST = 0xFFFFFFFF  # what is written here
+_LONGEST_HEAD = 8 << 20  # bytes that may precede the first sample
 _BLOCK = 1 << 16  # bytes read at once, at most
 
 
@@ -47,10 +50,7 @@ class Wave:
 
 
 def enhance_pipe(
-    enhancer: SpeechEnhancer,
-    source: BinaryIO,
-    target: BinaryIO,
-    subtype: str | None = None,
+    enhancer: SpeechEnhancer, source: BinaryIO, target: Stdout, subtype: str | None = None
 ) -> tuple[Meter, list[str]]:
     """Denoise a WAV file while it arrives.
 
@@ -60,7 +60,7 @@ def enhance_pipe(
         A fitted one.
     source : binary file
         A WAV file; is read, never sought.
-    target : binary file
+    target : Stdout
         Gets as many samples at the same rate as WAV.
     subtype : str or None, default=None
         Encoding of the samples of `target`, one of PCM or floating point.  None: as `source`
@@ -76,8 +76,9 @@ def enhance_pipe(
     Raises
     ------
     ValueError
-        If WAV in a pipe cannot have the subtype, or `source` is no WAV file, holds no samples,
-        NaN or infinity, or ends before its header says; what came until then is denoised.
+        If WAV in a pipe cannot have the subtype, or `source` is no WAV file, has too many
+        channels or a rate that is too odd, holds no samples, NaN or infinity, or ends before
+        its header says; what came until then is denoised.
     """
     if subtype is not None and subtype not in _LAYOUTS:
         known = ", ".join(_LAYOUTS)
@@ -85,7 +86,7 @@ def enhance_pipe(
     wave = read_header(source)
     subtype = choose_subtype(target, subtype, wave.subtype)
     meter = Meter(wave.sample_rate, wave.n_channels)
-    output = _enhance_blocks(enhancer, _read_blocks(source, wave, meter), wave)
+    output = _enhance_blocks(_open_stream(enhancer, wave), _read_blocks(source, wave, meter))
     n_clipped = 0
     for i, block in enumerate(output):
         if i == 0:
@@ -108,25 +109,63 @@ def enhance_pipe(
 
 
 def read_header(source: BinaryIO) -> Wave:
-    """Read up to the first sample."""
-    start = source.read(12)
-    if not start:
+    """Read up to the first sample of WAV or RF64, which ID3 tags may precede."""
+    head = _Head(source)
+    while (start := head.read(10)).startswith(b"ID3"):
+        head.skip(sum((byte & 127) << 7 * i for i, byte in enumerate(reversed(start[6:]))))
+    start += head.read(2)
+    if not head.n_read:
         raise ValueError("stdin is empty; pipe a WAV file into it.")
-    if start[:4] != b"RIFF" or start[8:] != b"WAVE":
+    if start[:4] not in (b"RIFF", b"RF64") or start[8:] != b"WAVE":
         raise ValueError("stdin is no WAV file; convert it, for example by ffmpeg -f wav.")
-    layout = b""
-    while len(chunk := source.read(8)) == 8:
+    found = {b"fmt ": b"", b"ds64": b""}
+    while len(chunk := head.read(8)) == 8:
         name, size = struct.unpack("<4sI", chunk)
         if name == b"data":
-            return _wave(layout, size)
-        if name == b"fmt ":
-            layout = source.read(min(size, 40))
-            size -= len(layout)
-        _skip(source, size + size % 2)
+            return _wave(found[b"fmt "], _data_size(size, found[b"ds64"]))
+        if name in found:
+            found[name] = head.read(min(size, 40))
+            size -= len(found[name])
+        head.skip(size + size % 2)
     raise ValueError("stdin ends within the header of a WAV file; pipe the whole file into it.")
 
 
-def _wave(layout: bytes, n_bytes: int) -> Wave:
+class _Head:
+    """What precedes the first sample: read from a source in turn, and not for ever."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source = source
+        self.n_read = 0
+
+    def read(self, n_bytes: int) -> bytes:
+        """Return the next bytes; fewer at the end."""
+        data = self._source.read(n_bytes)
+        self.n_read += len(data)
+        if self.n_read > _LONGEST_HEAD:
+            raise ValueError(
+                f"stdin holds no sound in its first {_LONGEST_HEAD >> 20} MiB; pipe a WAV file "
+                "into it."
+            )
+        return data
+
+    def skip(self, n_bytes: int) -> None:
+        """Pass over the next bytes."""
+        while n_bytes and (read := self.read(min(n_bytes, _BLOCK))):
+            n_bytes -= len(read)
+
+
+def _data_size(n_bytes: int, sizes: bytes) -> int | None:
+    """Return the number of bytes of samples, or None if it is not known.
+
+    RF64 has it in a chunk "ds64", after the size of the file.
+    """
+    if n_bytes == _LARGEST and len(sizes) >= 16:
+        (n_bytes,) = struct.unpack("<8xQ", sizes[:16])
+        return n_bytes or None
+    return n_bytes if 0 < n_bytes < ENDLESS else None
+
+
+def _wave(layout: bytes, n_bytes: int | None) -> Wave:
     """Return what a fmt chunk means."""
     if len(layout) < 16:
         raise ValueError("stdin is a WAV file that does not say its format; convert it.")
@@ -138,19 +177,9 @@ def _wave(layout: bytes, n_bytes: int) -> Wave:
             f"stdin is a WAV file of format {tag} with {bits} bits, {n_channels} channels and "
             f"{sample_rate} Hz, which cannot be read; convert it to 16-bit PCM."
         )
-    endless = n_bytes == 0 or n_bytes >= ENDLESS
-    return Wave(
-        sample_rate,
-        n_channels,
-        _SUBTYPES[tag, bits],
-        n_channels * bits // 8,
-        None if endless else n_bytes,
-    )
-
-
-def _skip(source: BinaryIO, n_bytes: int) -> None:
-    while n_bytes and (read := source.read(min(n_bytes, _BLOCK))):
-        n_bytes -= len(read)
+    check_channels("stdin", n_channels)
+    frame_size = n_channels * bits // 8
+    return Wave(sample_rate, n_channels, _SUBTYPES[tag, bits], frame_size, n_bytes)
 
 
 def _read_blocks(source: BinaryIO, wave: Wave, meter: Meter) -> Iterator[FloatArray]:
@@ -169,11 +198,17 @@ def _read_blocks(source: BinaryIO, wave: Wave, meter: Meter) -> Iterator[FloatAr
             yield block
 
 
+def _open_stream(enhancer: SpeechEnhancer, wave: Wave) -> EnhancementStream:
+    try:
+        return enhancer.stream(wave.n_channels, sample_rate=wave.sample_rate)
+    except ValueError as error:
+        raise ValueError(f"stdin has an unusual sample rate: {error}") from None
+
+
 def _enhance_blocks(
-    enhancer: SpeechEnhancer, blocks: Iterable[FloatArray], wave: Wave
+    stream: EnhancementStream, blocks: Iterable[FloatArray]
 ) -> Iterator[FloatArray]:
     """Yield what `SpeechEnhancer.enhance_file` would write, in blocks."""
-    stream = enhancer.stream(wave.n_channels, sample_rate=wave.sample_rate)
     for block in blocks:
         if len(output := stream.process(block)):
             yield output
@@ -204,24 +239,33 @@ def _encode(block: FloatArray, wave: Wave, subtype: str) -> bytes:
 
 
 def _header(wave: Wave, subtype: str) -> bytes:
-    """Return the header of a WAV file; where the length is not known, the largest."""
+    """Return the header of a WAV file; where the length is not known, the largest.
+
+    Sound beyond 4 GiB makes it RF64.
+    """
     tag, n_bits = _LAYOUTS[subtype]
     frame_size = n_bits // 8 * wave.n_channels
     n_bytes = None if wave.n_frames is None else wave.n_frames * frame_size
-    if n_bytes is not None and n_bytes + 36 > _LARGEST:
-        n_bytes = None
     layout = struct.pack(
         "<HHIIHH",
         tag,
         wave.n_channels,
         wave.sample_rate,
-        wave.sample_rate * frame_size,
+        min(wave.sample_rate * frame_size, _LARGEST),
         frame_size,
         n_bits,
     )
+    magic, sizes = b"RIFF", b""
     riff_size, data_size = (_LARGEST, _LARGEST) if n_bytes is None else (n_bytes + 36, n_bytes)
+    if riff_size > _LARGEST:
+        sizes = struct.pack(
+            "<4sIQQQI", b"ds64", 28, riff_size + 36, data_size, wave.n_frames, 0
+        )
+        magic, riff_size, data_size = b"RF64", _LARGEST, _LARGEST
     return (
-        struct.pack("<4sI4s4sI", b"RIFF", riff_size, b"WAVE", b"fmt ", len(layout))
+        struct.pack("<4sI4s", magic, riff_size, b"WAVE")
+        + sizes
+        + struct.pack("<4sI", b"fmt ", len(layout))
         + layout
         + struct.pack("<4sI", b"data", data_size)
     )

@@ -1,9 +1,9 @@
 """How far a command has come: a bar on a terminal, short lines elsewhere."""
 
-import sys
 from typing import Any, Protocol
 
 from skunfold._text import printable
+from skunfold.cli.output import tell
 
 
 class Progress(Protocol):
@@ -69,9 +69,7 @@ class _LineProgress:
 
     def stage(self, name: str, total: float | None = None, unit: str = "") -> None:
         self._stage += 1
-        print(
-            f"[{self._stage}/{self._n_stages}] {printable(name)}", file=sys.stderr, flush=True
-        )
+        tell(f"[{self._stage}/{self._n_stages}] {printable(name)}")
 
     def advance(self, n_steps: float = 1) -> None:
         pass

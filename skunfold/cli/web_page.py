@@ -1,13 +1,19 @@
 """The web page of ``skunfold app``; Gradio is imported when it is made."""
 
+import getpass
 import importlib.util
 import os
+import shutil
+import signal
+import sys
 import tempfile
 import threading
+import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -17,7 +23,9 @@ from skunfold.audio import SpeechEnhancer, read_audio, write_audio
 from skunfold.cli.demo import train_demo_model
 from skunfold.cli.files import load_enhancer
 from skunfold.cli.meter import measure
+from skunfold.cli.output import print_text
 from skunfold.cli.progress import open_progress
+from skunfold.cli.web_guard import Guard, Policy
 from skunfold.datasets import load_bundled_recordings, mix_at_snr
 from skunfold.model_files import save_model
 from skunfold.plotting import plot_spectrograms
@@ -54,10 +62,30 @@ def load_models(files: list[Path]) -> dict[str, SpeechEnhancer]:
     return models
 
 
+def read_password(asked: bool) -> str | None:
+    """Return the password of the environment, or what is typed if it is asked for."""
+    password = os.environ.get("SKUNFOLD_PASSWORD")
+    if password or not asked:
+        return password or None
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise ValueError(
+            "--password cannot ask for one, since stdin is no terminal; put it into the "
+            "environment variable SKUNFOLD_PASSWORD."
+        )
+    password = getpass.getpass("Password for the page: ")
+    if not password:
+        raise ValueError("The password is empty; type one, or leave out --password.")
+    return password
+
+
 def serve(
-    models: Mapping[str, SpeechEnhancer], host: str, port: int | None, browser: bool
+    models: Mapping[str, SpeechEnhancer],
+    host: str,
+    port: int | None,
+    policy: Policy,
+    browser: bool,
 ) -> None:
-    """Show the page until Ctrl-C is pressed.
+    """Show the page until Ctrl-C is pressed, or the process is told to end.
 
     Parameters
     ----------
@@ -67,15 +95,18 @@ def serve(
         The address to listen on.
     port : int or None
         None: the first free one from 7860 on.
+    policy : Policy
+        Who may use the page, and how.
     browser : bool
         Whether to open a browser.
     """
-    with tempfile.TemporaryDirectory(prefix="skunfold-") as folder:
+    with _ending_by_signals(), _temporary_folder() as folder:
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-        os.environ["GRADIO_TEMP_DIR"] = folder  # where uploads go
+        os.environ["GRADIO_TEMP_DIR"] = str(folder)  # where uploads go
         import gradio
+        from starlette.middleware import Middleware
 
-        page = _build(models, Path(folder))
+        page = _build(models, folder)
         theme = gradio.themes.Default(
             primary_hue="teal",
             font=["system-ui", "sans-serif"],  # the default ones come from a server
@@ -86,6 +117,9 @@ def serve(
                 server_name=host,
                 server_port=port,
                 inbrowser=browser,
+                share=False,  # whatever GRADIO_SHARE says
+                max_file_size=policy.max_bytes,
+                app_kwargs={"middleware": [Middleware(Guard, policy=policy)]},
                 prevent_thread_lock=True,
                 quiet=True,
                 footer_links=[],
@@ -94,11 +128,52 @@ def serve(
             )
         except OSError as error:
             raise OSError(f"The page cannot listen on {host}, port {port}: {error}") from error
-        print(f"The page is at {page.local_url} until you press Ctrl-C.", flush=True)
+        print_text(f"The page is at {page.local_url} until you press Ctrl-C.")
         try:
             threading.Event().wait()
         except KeyboardInterrupt:
             page.close(verbose=False)
+
+
+@contextmanager
+def _ending_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the block as Ctrl-C does; none disturbs its cleaning up."""
+    numbers = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
+    before = {number: signal.getsignal(number) for number in numbers if number is not None}
+    handled = {
+        number: handler
+        for number, handler in before.items()
+        if handler in (signal.SIG_DFL, signal.default_int_handler)  # nohup's stays
+    }
+
+    def end(number: int, frame: object) -> NoReturn:
+        for other in handled:
+            signal.signal(other, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in handled:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in handled.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    """Make a folder, and delete it with all that is in it."""
+    folder = Path(tempfile.mkdtemp(prefix="skunfold-"))
+    try:
+        yield folder
+    finally:
+        for pause in (0.01, 0.1, 1.0):  # something may still be written into it
+            shutil.rmtree(folder, ignore_errors=True)
+            if not folder.exists():
+                break
+            time.sleep(pause)
+        else:
+            shutil.rmtree(folder)
 
 
 def _build(models: Mapping[str, SpeechEnhancer], folder: Path) -> Any:
@@ -169,7 +244,9 @@ def _results(target: Path | None, picture: Path | None) -> tuple[str | None, Any
     return (
         file,
         gradio.DownloadButton(value=file, interactive=file is not None),
-        gradio.Image(value=picture and str(picture), visible=picture is not None),
+        gradio.Image(
+            value=None if picture is None else str(picture), visible=picture is not None
+        ),
     )
 
 

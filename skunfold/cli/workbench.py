@@ -1,7 +1,6 @@
 """What the commands share: make, fit and apply enhancers, and score them by SNR."""
 
 import json
-import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from sklearn.utils import Bunch
 
 from skunfold._fitting import was_interrupted
 from skunfold.audio import SpeechEnhancer
+from skunfold.cli.output import print_text, tell
 from skunfold.cli.progress import EpochCallback, Progress
 from skunfold.deep_nmf import DeepNMFRegressor
 from skunfold.metrics import si_sdr
@@ -171,6 +171,6 @@ def print_result(data: dict[str, Any], text: str, *, as_json: bool) -> None:
     if as_json:
         # JSON has no NaN and no infinity, which an estimate without any error would score.
         finite = json.loads(json.dumps(data), parse_constant=lambda name: None)
-        print(json.dumps(finite, indent=2), flush=True)  # before the text
+        print_text(json.dumps(finite, indent=2))  # before the text
     if text:
-        print(text, file=sys.stderr if as_json else sys.stdout)
+        (tell if as_json else print_text)(text)

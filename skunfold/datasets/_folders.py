@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sklearn.utils import Bunch
 
+from skunfold._storage import find_files
 from skunfold._text import printable
 from skunfold.audio.io import check_rate, read_audio
 
@@ -38,6 +39,9 @@ def load_recordings(folder: str | os.PathLike[str], *, sample_rate: int = 16000)
         If there is no such folder.
     NotADirectoryError
         If it is a file.
+    OSError
+        If a subfolder or file cannot be read, or is a link to a folder or to nothing: links to
+        folders are not followed.
     ValueError
         If the folder holds no such file, a file cannot be read, is empty or holds NaN or
         infinity, or `sample_rate` is no positive integer.
@@ -67,13 +71,10 @@ def load_recordings(folder: str | os.PathLike[str], *, sample_rate: int = 16000)
         raise NotADirectoryError(f"{printable(root)} is a file; name the folder that it is in")
     if not root.is_dir():
         raise FileNotFoundError(f"there is no folder {printable(root)}; check the path")
-    files = {
-        name.as_posix(): root / name
-        for name in (path.relative_to(root) for path in root.rglob("*"))
-        if can_be_read(name)
-        and not any(part.startswith(".") for part in name.parts)
-        and (root / name).is_file()
-    }
+    found, left_out = find_files(root, can_be_read)
+    if left_out:
+        raise OSError(f"folder {printable(root)} cannot be loaded whole: {left_out[0]}")
+    files = {name.as_posix(): root / name for name in found}
     if not files:
         raise ValueError(
             f"folder {printable(root)} holds no recording (.wav, .flac, .ogg, .mp3, ...); "

@@ -46,7 +46,7 @@ def mix_at_snr(
     ------
     ValueError
         If a waveform is empty, silent, not one-dimensional, not floating point or not finite,
-        or `snr` is out of its range.
+        `snr` is out of its range, or the noise is too quiet to be scaled to it.
 
     See Also
     --------
@@ -186,8 +186,15 @@ def _mix(
     """Return what `mix_at_snr` does; messages call the noise by its name."""
     cut = _cut(noise, len(clean), rng, name)
     gain = math.sqrt(_energy(clean) / _energy(cut)) * 10.0 ** (-snr / 20.0)
-    scaled = (cut * gain).astype(clean.dtype)
-    return clean + scaled, scaled
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = (cut * gain).astype(clean.dtype)
+        mixture = clean + scaled
+    if not np.isfinite(mixture).all():
+        raise ValueError(
+            f"{name} is so quiet beside speech that {gain:.3g} times as much overflows; scale "
+            "one of them"
+        )
+    return mixture, scaled
 
 
 def _cut(

@@ -301,7 +301,7 @@ def test_deep_nmf_learns_from_draw_to_draw():
     )
     speech = [s[:16000] for s in data.speech[2:6]]
     enhancer.fit_sources(speech, data.noise, X_val=mixtures.noisy, y_val=mixtures.clean)
-    assert enhancer.regressor_.n_iter_ == 3
+    assert enhancer.regressor_.n_iter_ == 1  # of the last draw
     curve = enhancer.regressor_.validation_loss_curve_
     assert len(curve) == 3
     assert min(curve) < curve[0]

@@ -247,7 +247,7 @@ def test_long_recordings_are_read_in_blocks(tmp_path, monkeypatch, n_channels):
     np.testing.assert_array_equal(read_audio(tmp_path / "long.wav")[0], waveform)
 
 
-@pytest.mark.parametrize("rate", [2**31 - 1, 1, 15])
+@pytest.mark.parametrize("rate", [2**31 - 1, 1, 15, 16, 999])
 def test_rates_that_would_take_gigabytes_are_refused(tmp_path, rate):
     with pytest.raises(ValueError, match=f"cannot resample from {rate} to 16000 Hz"):
         resample(tone(), rate, 16000)
@@ -256,6 +256,33 @@ def test_rates_that_would_take_gigabytes_are_refused(tmp_path, rate):
         ValueError, match=r"odd\.wav has an unusual sample rate: cannot resample"
     ):
         read_audio(tmp_path / "odd.wav", 16000)
+
+
+@pytest.mark.parametrize("rates", [(1000, 16000), (16000, 768000), (48000, 999)])
+def test_ratios_that_recordings_have(rates):
+    assert len(resample(tone(), *rates)) == -(-1600 * rates[1] // rates[0])
+
+
+def test_more_channels_than_a_recording_has(tmp_path):
+    for n_channels in (64, 65):
+        soundfile.write(tmp_path / "many.wav", np.zeros((100, n_channels)), 16000)
+        if n_channels == 64:
+            assert read_audio(tmp_path / "many.wav")[0].shape == (100, 64)
+    for mono in (False, True):
+        with pytest.raises(ValueError, match=r"many\.wav has 65 channels, more than the 64"):
+            read_audio(tmp_path / "many.wav", mono=mono)
+
+
+@pytest.mark.parametrize(("dtype", "largest"), [("float32", 1e18), ("float64", 1e150)])
+def test_samples_near_the_largest_number(tmp_path, dtype, largest):
+    waveform = largest * tone().astype(dtype) / np.abs(tone()).max()
+    assert np.isfinite(resample(waveform, 16000, 44100)).all()
+    level = -1.001 if dtype == "float32" else -1e100
+    with pytest.raises(ValueError, match=r"waveform holds a sample of size .*e\+.*scale it"):
+        resample(waveform * waveform.dtype.type(level), 16000, 44100)
+    soundfile.write(tmp_path / "loud.wav", np.full(9, -3e38, "float32"), 16000, "FLOAT")
+    with pytest.raises(ValueError, match=r"loud\.wav holds a sample of size 3e\+38"):
+        read_audio(tmp_path / "loud.wav")
 
 
 def test_a_file_that_takes_no_data_is_an_error():

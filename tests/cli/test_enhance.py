@@ -1,8 +1,10 @@
 """``skunfold enhance`` with files and folders."""
 
+import errno
 import json
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import soundfile
 from skunfold.audio import read_audio, write_audio
 from skunfold.cli import main, progress
 from skunfold.cli.meter import measure
+from skunfold.datasets import load_recordings
 from skunfold.model_files import load_model, save_model
 from skunfold.sparse_nmf import SparseNMF
 
@@ -100,6 +103,70 @@ def test_a_broken_file_does_not_stop_the_others(recordings, tree, tmp_path, caps
     assert (done["status"], done["error"], done["warnings"]) == ("done", None, [])
     assert (done["sample_rate"], done["n_channels"], done["seconds"]) == (16000, 1, 0.5)
     assert (done["clipped"], done["silent"]) == (0.0, False)
+
+
+@pytest.fixture
+def locked(tree, monkeypatch):
+    """A tree of recordings with a folder that cannot be read."""
+    scandir = os.scandir
+
+    def refuse(path):
+        if Path(path).name == "noon":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)  # root may read all
+    return tree / "monday" / "noon"
+
+
+def test_a_folder_that_cannot_be_read(recordings, tree, locked, tmp_path, capsys):
+    output = tmp_path / "out"
+    assert main(["enhance", recordings.model, str(tree), "-o", str(output), "--json"]) == 1
+    said = capsys.readouterr()
+    sentence = f"{locked} is left out: Permission denied."
+    assert json.loads(said.out)["left_out"] == [sentence]
+    assert f"skunfold: error: {sentence}\n" in said.err
+    assert f"Wrote 2 of 2 recordings into {output}." in said.err
+    assert found(output) == ["a.wav", "monday/a.wav"]
+    assert main(["enhance", recordings.model, str(locked), "-o", str(tmp_path / "new")]) == 1
+    assert f"holds no recording: {sentence}" in capsys.readouterr().err
+    for name in ("speech", "noise"):
+        sources = {"speech": recordings.speech, "noise": recordings.noise, name: tree}
+        arguments = [f"--{key}={value}" for key, value in sources.items()]
+        assert main(["train", *arguments, "-o", str(tmp_path / "model")]) == 1
+        assert sentence in capsys.readouterr().err
+        assert main(["evaluate", recordings.model, *arguments]) == 1
+        assert sentence in capsys.readouterr().err
+
+
+def test_links_in_a_folder(recordings, tree, tmp_path, capsys):
+    output, away = tree / "out", tmp_path / "away"
+    away.mkdir()
+    output.symlink_to(away)  # where the results go, no recordings to denoise
+    (tree / "song.wav").symlink_to(tree / "a.wav")
+    (tree / ".secret").symlink_to(recordings.speech)
+    (tree / "text.txt").symlink_to("nothing")
+    command = ["enhance", recordings.model, str(tree), "-o", str(output), "-f"]
+    assert main(command) == 0
+    assert "song.wav" in found(away)
+    assert capsys.readouterr().err == "[1/1] denoise\n"
+    output.unlink()
+    command[4] = str(away)
+    for name, target, reason in (
+        ("speech", recordings.speech, "it is a link to a folder"),
+        ("loop", tree, "it is a link to a folder"),
+        ("gone.wav", "nothing", "No such file"),
+        ("round.wav", "round.wav", "symbolic link"),
+    ):
+        link = tree / name
+        link.symlink_to(target)
+        assert main(command) == 1
+        _, sentence = capsys.readouterr().err.splitlines()
+        assert sentence.startswith(f"skunfold: error: {link} is left out: ")
+        assert reason in sentence
+        with pytest.raises(OSError, match=rf"{name} is left out"):
+            load_recordings(tree)
+        link.unlink()
 
 
 def test_what_exists_is_left_alone(recordings, tree, tmp_path, capsys, assert_one_sentence):

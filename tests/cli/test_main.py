@@ -48,7 +48,17 @@ TRAIN = ["train", "--speech", "a", "--noise", "b", "-o", "c"]
         ["enhance", "model", "a.wav", "b.wav", "-o", "-"],
         ["enhance", "model", "a.wav", "-o", "-", "--json"],
         ["enhance", "model", "a.wav", "-o", "b.wav", "--overwrite", "--skip-existing"],
-        ["app", "--port", "0"],
+        *(["app", "--port", port] for port in ("0", "-1", "65536", "99999", "9" * 5000, "x")),
+        *(["app", "--host", host] for host in ("", "a b", "http://localhost")),
+        *(["app", "--allow-host", host] for host in ("", "*", "https://proxy.example")),
+        *(["app", "--max-upload", size] for size in ("0", "1.5", "100001")),
+        ["demo", "--seed", str(2**32)],
+        *(
+            [*TRAIN, "--layers", "1001"],
+            [*TRAIN, "--layers", "1000", "--trained-layers", "1002"],
+        ),
+        *([*TRAIN, "--components", "10001"], [*TRAIN, "--context", "1001"]),
+        *([*TRAIN, "--mixtures", "1000001"], [*TRAIN, "--epochs", "1000001"]),
     ],
 )
 def test_usage_errors(arguments, capsys):

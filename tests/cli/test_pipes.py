@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from skunfold.audio import resample
-from skunfold.cli import main
+from skunfold.cli import main, pipes
 from skunfold.model_files import load_model
 
 
@@ -128,6 +128,35 @@ def test_other_chunks_are_passed_over(pipe, recordings, waveforms):
     )
 
 
+@pytest.mark.parametrize("kind", ["ID3", "two ID3", "RF64", "RF64 of unknown length"])
+def test_what_files_may_begin_with(kind, pipe, recordings, waveforms):
+    data = wav(waveforms.speech[0], format="RF64" if "RF64" in kind else "WAV")
+    expected, _ = enhanced(recordings, data)
+    if "unknown" in kind:
+        data = data[:20] + bytes(24) + data[44:]
+    if "ID3" in kind:
+        tag = b"ID3\x04\0\0\0\0\x02\x03" + bytes(2 * 128 + 3)
+        data = (2 if "two" in kind else 1) * tag + data
+    code, output = pipe(data)
+    assert code == 0
+    np.testing.assert_array_equal(np.frombuffer(output[44:], "<i2"), expected)
+    size = 0xFFFFFFFF if "unknown" in kind else 2 * len(expected)
+    assert struct.unpack("<I", output[40:44]) == (size,)
+
+
+def test_the_header_of_sound_beyond_4_gib(tmp_path):
+    largest = (0xFFFFFFFF - 36) // 4
+    for n_frames, magic in ((largest, b"RIFF"), (largest + 1, b"RF64"), (2**34, b"RF64")):
+        header = pipes._header(pipes.Wave(16000, 2, "PCM_U8", 2, 2 * n_frames), "PCM_16")
+        assert header[:4] == magic
+        file = tmp_path / "long.wav"
+        with open(file, "wb") as stream:
+            stream.write(header)
+            stream.truncate(len(header) + 4 * n_frames)  # a hole, which takes no room
+        with soundfile.SoundFile(file) as sound:
+            assert (sound.frames, sound.channels, sound.samplerate) == (n_frames, 2, 16000)
+
+
 def test_stdin_to_a_file_and_a_file_to_stdout(pipe, recordings, waveforms, tmp_path, capsys):
     data = wav(waveforms.speech[0], subtype="PCM_16", format="FLAC")
     expected, _ = enhanced(recordings, data)
@@ -157,6 +186,15 @@ def test_stdin_to_a_file_and_a_file_to_stdout(pipe, recordings, waveforms, tmp_p
         (wav(np.zeros(8))[:20] + b"\x55\0" + wav(np.zeros(8))[22:], "of format 85"),
         (wav(np.zeros(8))[:22] + b"\0\0" + wav(np.zeros(8))[24:], "0 channels"),
         (wav(np.full(8, np.nan), subtype="FLOAT"), "NaN"),
+        (wav(np.full(8, 3e38), subtype="FLOAT"), "holds a sample of size 3e+38"),
+        (wav(np.zeros((8, 65))), "65 channels, more than the 64"),
+        (wav(np.zeros(8))[:22] + b"\xff\xff" + wav(np.zeros(8))[24:], "65535 channels"),
+        (wav(np.zeros(99), 16), "unusual sample rate: cannot resample from 16 to 16000 Hz"),
+        (wav(np.zeros(99), 2**31 - 1), "unusual sample rate: cannot resample from 2147483647"),
+        (wav(np.zeros(99), 1_600_000_000), "cannot resample from 16000 to 1600000000 Hz"),
+        (b"RIFF\xff\xff\xff\xffWAVE" + bytes(9 << 20), "no sound in its first 8 MiB"),
+        (b"ID3\x04\0\0\x7f\x7f\x7f\x7f" + bytes(9 << 20), "no sound in its first 8 MiB"),
+        (b"ID3\x04\0\0\0\0\0\x03abc", "is no WAV file"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",  # the data holds the time
 )

@@ -27,6 +27,15 @@ def test_mix_at_snr(dtype, snr, n_noise):
     assert snr_of(speech, scaled) == pytest.approx(snr, abs=1e-5)
 
 
+def test_noise_that_cannot_be_made_loud_enough():
+    speech, noise = waveforms([1000, 1000], "float32")
+    for speech_level, noise_level, snr in ((1, 1e-38, -100), (1e18, 1e-40, 0)):
+        with pytest.raises(ValueError, match=r"noise is so quiet beside speech that .*e\+"):
+            mix_at_snr(
+                speech * np.float32(speech_level / 10), noise * np.float32(noise_level), snr
+            )
+
+
 def test_long_noise_is_cut_and_short_noise_repeated():
     speech = np.ones(10)
     ramp = np.arange(1.0, 101.0)
