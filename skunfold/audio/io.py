@@ -7,7 +7,6 @@ A waveform is a floating-point array of shape (n_samples,) for one channel or
 import math
 import os
 import warnings
-from contextlib import nullcontext
 from functools import lru_cache
 from typing import BinaryIO, Literal
 
@@ -175,21 +174,32 @@ def write_audio(
     >>> len(file.getvalue()) > 48000
     True
     """
-    from skunfold.audio.formats import UNBOUNDED, choose_subtype, format_for_length, format_of
+    from skunfold.audio.formats import UNBOUNDED, choose_subtype, format_of
 
     samples = check_waveform("waveform", waveform, n_dims=(1, 2))
     check_axes("waveform", samples)
     check_rate("sample_rate", sample_rate)
     subtype = choose_subtype(file, subtype)
-    format_ = format_for_length(format_of(file), subtype, samples.size)
+    format_ = format_of(file)
     if subtype not in UNBOUNDED:
         gain = gain_without_clipping(float(np.abs(samples).max()))
         samples = samples if gain == 1.0 else samples * samples.dtype.type(gain)
+    if isinstance(file, str | os.PathLike):
+        with staged(file) as stream:
+            _write(stream, samples, int(sample_rate), format_, subtype)
+    else:
+        _write(file, samples, int(sample_rate), format_, subtype)
+
+
+def _write(
+    file: BinaryIO, samples: FloatArray, sample_rate: int, format_: str, subtype: str
+) -> None:
+    """Write samples to a binary file that can seek, in a format that holds so many."""
+    from skunfold.audio.formats import format_for_length
+
+    format_ = format_for_length(format_, subtype, samples.size)
     n_channels = 1 if samples.ndim == 1 else samples.shape[1]
-    with (
-        staged(file) if isinstance(file, str | os.PathLike) else nullcontext(file) as stream,
-        open_sink(stream, int(sample_rate), n_channels, format_, subtype) as write,
-    ):
+    with open_sink(file, sample_rate, n_channels, format_, subtype) as write:
         write(samples)
 
 
