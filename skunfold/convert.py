@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_array
 from skunfold._given import check_given
 from skunfold._mrf.base import UnfoldedMRFClassifier
 from skunfold._mrf.initialization import check_logistic, potentials_from
-from skunfold._mrf.targets import Targets
+from skunfold._targets import Targets
 from skunfold.deep_nmf import DeepNMFRegressor
 from skunfold.mrf import UnfoldedBPClassifier, UnfoldedMeanFieldClassifier
 
@@ -115,8 +115,8 @@ def mean_field_to_mlp(model: UnfoldedMeanFieldClassifier, **params: Any) -> MLPC
     coefs, intercepts = (_copied(model.potentials_[0][k]) for k in ("coefs", "intercepts"))
     sizes = tuple(W.shape[1] for W in coefs[:-1])
     # MLPClassifier divides its penalty by the number of samples of an update.
-    n_samples = model._auto_batch_size if model.batch_size == "auto" else model.batch_size
-    alpha = model.alpha * n_samples
+    batch_size: Any = model.batch_size
+    alpha = model.alpha * (model._auto_batch_size if batch_size == "auto" else batch_size)
     params = {"activation": "logistic", "warm_start": True, "alpha": alpha} | params
     mlp = MLPClassifier(sizes, **params)
     mlp.coefs_, mlp.intercepts_ = coefs, intercepts
@@ -401,11 +401,12 @@ def _from_rbm(cls: type, rbm: BernoulliRBM, classes: ArrayLike, params: dict) ->
     model = cls(n_hidden, **params)
     targets = Targets.of_classes(np.unique(classes))
     _copy_features(model, rbm)
-    architecture = model._architecture(targets)
+    model._set_targets(targets)
+    architecture = model._architecture()
     V = np.zeros((n_hidden, targets.n_outputs), rbm.components_.dtype)
     coefs = [np.ascontiguousarray(rbm.components_.T), V]
     intercepts = [rbm.intercept_hidden_.copy(), V[0].copy()]
-    model._begin(targets, architecture.repeated(coefs, intercepts))
+    model._begin(architecture.repeated(coefs, intercepts))
     return model.set_params(**({"warm_start": True} | params))
 
 
@@ -413,7 +414,8 @@ def _started(model: Any, targets: Targets, source: Any, params: dict) -> Any:
     """Return a model fitted to the potentials of another one, or of a network."""
     _copy_features(model, source)
     dtype = (source.coefs_ if hasattr(source, "coefs_") else _first_coefs(source))[0].dtype
-    model._begin(targets, potentials_from(source, model._architecture(targets), dtype))
+    model._set_targets(targets)
+    model._begin(potentials_from(source, model._architecture(), dtype))
     return model.set_params(**({"warm_start": True} | params))
 
 

@@ -89,6 +89,15 @@ default=None
         `n_iter_no_change` epochs, or for one, where all samples are one batch. Ignored by
         "lbfgs".
 
+    learning_rate_decay : float, default=1.0
+        Factor of the step size after every epoch, above 0 and at most 1. Ignored by "lbfgs" and
+        `partial_fit`.
+
+    averaging : float, default=0.0
+        Decay of a running average of the parameters, at least 0 and below 1: about the last
+        ``1 / (1 - averaging)`` updates count. The average is monitored and kept. 0: no
+        averaging. Ignored by "lbfgs" and `partial_fit`.
+
     max_iter : int, default=200
         Number of epochs (iterations of "lbfgs") at most, at least 1.
 
@@ -101,8 +110,8 @@ default=None
         Whether to shuffle the samples before each epoch. Ignored by "lbfgs".
 
     early_stopping : bool, default=False
-        Whether to monitor the loss of held-out samples instead of the training loss, and end
-        with the parameters that were best on them. Ignored by "lbfgs".
+        Whether to monitor the loss of held-out samples and keep the parameters that are best on
+        them. `fit` takes samples for it as `X_val`. Ignored by "lbfgs".
 
     validation_fraction : float, default=0.1
         Part of the samples to hold out, between 0 and 1; only with `early_stopping`.
@@ -124,6 +133,10 @@ default=None
 
     verbose : int, default=0
         Above 0, prints a line of `history_` for every epoch.
+
+    n_jobs : int or None, default=None
+        Number of joblib workers sharing each update in `fit`, -1 for all processors. None: this
+        process, with as many threads as its BLAS would use.
 
     Attributes
     ----------
@@ -217,6 +230,8 @@ default=None
         solver: Literal["adam", "sgd", "lbfgs"] = "adam",
         batch_size: int | Literal["auto"] = "auto",
         learning_rate_init: float = 0.01,
+        learning_rate_decay: float = 1.0,
+        averaging: float = 0.0,
         max_iter: int = 200,
         tol: float = 1e-4,
         shuffle: bool = True,
@@ -227,29 +242,35 @@ default=None
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
+        n_jobs: int | None = None,
     ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.n_layers = n_layers
-        self.tied = tied
-        self.lateral = lateral
-        self.label_graph = label_graph
-        self.coupling = coupling
-        self.damping = damping
-        self.init = init
-        self.alpha = alpha
-        self.solver = solver
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.max_iter = max_iter
-        self.tol = tol
-        self.shuffle = shuffle
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.class_weight = class_weight
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.verbose = verbose
+        super().__init__(
+            hidden_layer_sizes,
+            n_layers=n_layers,
+            tied=tied,
+            lateral=lateral,
+            label_graph=label_graph,
+            coupling=coupling,
+            damping=damping,
+            init=init,
+            alpha=alpha,
+            solver=solver,
+            batch_size=batch_size,
+            learning_rate_init=learning_rate_init,
+            learning_rate_decay=learning_rate_decay,
+            averaging=averaging,
+            max_iter=max_iter,
+            tol=tol,
+            shuffle=shuffle,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            class_weight=class_weight,
+            warm_start=warm_start,
+            random_state=random_state,
+            verbose=verbose,
+            n_jobs=n_jobs,
+        )
 
     def _rule(self):
         return MeanField(self.damping)
@@ -337,6 +358,15 @@ default=None
         `n_iter_no_change` epochs, or for one, where all samples are one batch. Ignored by
         "lbfgs".
 
+    learning_rate_decay : float, default=1.0
+        Factor of the step size after every epoch, above 0 and at most 1. Ignored by "lbfgs" and
+        `partial_fit`.
+
+    averaging : float, default=0.0
+        Decay of a running average of the parameters, at least 0 and below 1: about the last
+        ``1 / (1 - averaging)`` updates count. The average is monitored and kept. 0: no
+        averaging. Ignored by "lbfgs" and `partial_fit`.
+
     max_iter : int, default=200
         Number of epochs (iterations of "lbfgs") at most, at least 1.
 
@@ -349,8 +379,8 @@ default=None
         Whether to shuffle the samples before each epoch. Ignored by "lbfgs".
 
     early_stopping : bool, default=False
-        Whether to monitor the loss of held-out samples instead of the training loss, and end
-        with the parameters that were best on them. Ignored by "lbfgs".
+        Whether to monitor the loss of held-out samples and keep the parameters that are best on
+        them. `fit` takes samples for it as `X_val`. Ignored by "lbfgs".
 
     validation_fraction : float, default=0.1
         Part of the samples to hold out, between 0 and 1; only with `early_stopping`.
@@ -372,6 +402,10 @@ default=None
 
     verbose : int, default=0
         Above 0, prints a line of `history_` for every epoch.
+
+    n_jobs : int or None, default=None
+        Number of joblib workers sharing each update in `fit`, -1 for all processors. None: this
+        process, with as many threads as its BLAS would use.
 
     Attributes
     ----------
@@ -471,6 +505,8 @@ default=None
         solver: Literal["adam", "sgd", "lbfgs"] = "adam",
         batch_size: int | Literal["auto"] = "auto",
         learning_rate_init: float = 0.01,
+        learning_rate_decay: float = 1.0,
+        averaging: float = 0.0,
         max_iter: int = 200,
         tol: float = 1e-4,
         shuffle: bool = True,
@@ -481,30 +517,36 @@ default=None
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
+        n_jobs: int | None = None,
     ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.n_layers = n_layers
-        self.tied = tied
-        self.lateral = lateral
-        self.label_graph = label_graph
-        self.coupling = coupling
-        self.damping = damping
+        super().__init__(
+            hidden_layer_sizes,
+            n_layers=n_layers,
+            tied=tied,
+            lateral=lateral,
+            label_graph=label_graph,
+            coupling=coupling,
+            damping=damping,
+            init=init,
+            alpha=alpha,
+            solver=solver,
+            batch_size=batch_size,
+            learning_rate_init=learning_rate_init,
+            learning_rate_decay=learning_rate_decay,
+            averaging=averaging,
+            max_iter=max_iter,
+            tol=tol,
+            shuffle=shuffle,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            class_weight=class_weight,
+            warm_start=warm_start,
+            random_state=random_state,
+            verbose=verbose,
+            n_jobs=n_jobs,
+        )
         self.power = power
-        self.init = init
-        self.alpha = alpha
-        self.solver = solver
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.max_iter = max_iter
-        self.tol = tol
-        self.shuffle = shuffle
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.class_weight = class_weight
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.verbose = verbose
 
     def _rule(self):
         return BeliefPropagation(self.power, self.damping)

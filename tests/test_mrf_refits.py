@@ -349,3 +349,23 @@ def test_the_same_data_keep_a_step_that_a_fit_has_reduced(iris):
     last = model.history_[-1]["learning_rate"]
     assert last < 1.0
     assert model.fit(X, y).history_[20]["learning_rate"] <= last
+
+
+@on_batches
+def test_what_the_loop_offers_is_there_for_fields(iris, name):
+    X, y = iris
+    model = make_model(name, early_stopping=True, max_iter=5, tol=0)
+    model.fit(X[:50], y[:50], X_val=X[50:], y_val=y[50:])
+    p = model.predict_proba(X[50:])
+    index = np.searchsorted(model.classes_, y[50:])
+    assert_allclose(model.loss_, -np.log(p[np.arange(25), index]).mean(), rtol=1e-9)
+    assert model.validation_scores_[-1] is not None
+    model.fit(X, y, groups=np.arange(75) // 5)
+    with pytest.raises(ValueError, match="y_val is missing"):
+        model.fit(X, y, X_val=X)
+    averaged = clone(model).set_params(averaging=0.9, learning_rate_decay=0.5, batch_size=20)
+    rates = [epoch["learning_rate"] for epoch in averaged.fit(X, y).history_]
+    assert all(b <= a / 2 for a, b in zip(rates, rates[1:]))
+    alone = clone(model).set_params(early_stopping=False).fit(X, y)
+    shared = clone(model).set_params(early_stopping=False, n_jobs=2).fit(X, y)
+    assert_allclose(shared.predict_proba(X), alone.predict_proba(X), rtol=1e-9)

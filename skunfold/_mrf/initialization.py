@@ -148,13 +148,3 @@ def check_same_network(fitted, architecture):
         a is not b for one in fitted for a, b in zip(one["coefs"], fitted[0]["coefs"])
     ):
         raise ValueError("tied=True, but the fit had untied sweeps; " + otherwise)
-
-
-def check_classes_kept(classes, fitted_classes):
-    """Check that a warm start is given the classes of the fit that it goes on from."""
-    if not np.array_equal(classes, fitted_classes):
-        raise ValueError(
-            f"y holds the classes {', '.join(map(str, classes))}, but warm_start=True "
-            f"goes on from a fit to {', '.join(map(str, fitted_classes))}; set "
-            "warm_start=False to start anew."
-        )

@@ -2,33 +2,23 @@
 
 from abc import ABCMeta, abstractmethod
 from dataclasses import replace
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
-from joblib import effective_n_jobs
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
-from sklearn.model_selection import GroupShuffleSplit
+from sklearn.base import clone
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_is_fitted,
     check_non_negative,
-    column_or_1d,
-    validate_data,
 )
 
-from skunfold._fitting import TrainedEstimator, restored_on_failure, rows_of, split_rows
+from skunfold._estimator import UnfoldedEstimator
 from skunfold._kernels.blocks import map_samples
-from skunfold._training.averaging import RunningAverage
-from skunfold._training.callbacks import CallbackSupportMixin, EpochCallbacks
-from skunfold._training.lbfgs import fit_lbfgs
-from skunfold._training.loop import TrainingState, fit_loop, train_once
-from skunfold._training.objective import L2Penalty, Objective
+from skunfold._training.loop import TrainingState
+from skunfold._training.objective import Objective
 from skunfold._training.protocol import Samples
-from skunfold._training.sharded import ShardedObjective
 from skunfold._training.updates import SGD, MixedAdam
 from skunfold.unfolding.iteration import Iteration, flags_of
 from skunfold.unfolding.network import Unfolding
@@ -37,44 +27,18 @@ from skunfold.unfolding.readouts import Readout
 PATIENCE = 5  # epochs without a lower loss before the step is halved
 
 CONSTRAINTS: dict[str, list[Any]] = {
+    **UnfoldedEstimator._parameter_constraints,
     "iteration": [Iteration],
     "readout": [Readout, None],
-    "n_layers": [Interval(Integral, 1, None, closed="left")],
     "n_trained_layers": [Interval(Integral, 0, None, closed="left"), StrOptions({"all"})],
-    "tied": ["boolean"],
-    "alpha": [Interval(Real, 0, None, closed="left")],
-    "solver": [StrOptions({"adam", "sgd", "lbfgs"})],
-    "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-    "learning_rate_decay": [Interval(Real, 0, 1, closed="right")],
-    "averaging": [Interval(Real, 0, 1, closed="left")],
-    "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-    "max_iter": [Interval(Integral, 1, None, closed="left")],
-    "tol": [Interval(Real, 0, None, closed="left")],
-    "shuffle": ["boolean"],
-    "early_stopping": ["boolean"],
-    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "n_iter_no_change": [
-        Interval(Integral, 1, None, closed="left"),
-        Options(Real, {np.inf}),
-    ],
-    "warm_start": ["boolean"],
-    "random_state": ["random_state"],
-    "verbose": ["verbose"],
-    "n_jobs": [None, Integral],
 }
 
 
-class UnfoldedEstimator(
-    CallbackSupportMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    TrainedEstimator,
-    metaclass=ABCMeta,
-):
-    """An unfolded iteration above the training loop; a subclass says what its targets are."""
+class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
+    """An unfolded iteration with a readout; a subclass says what its targets are."""
 
     _parameter_constraints: dict = CONSTRAINTS
-    _auto_batch_size = 200
+    _made = "theta_"
     _learned = frozenset({"iteration_", "readout_", "theta_", "readout_parameters_"})
 
     def __init__(
@@ -82,47 +46,13 @@ class UnfoldedEstimator(
         iteration: Iteration,
         *,
         readout: Readout | None,
-        n_layers: int,
         n_trained_layers: int | str,
-        tied: bool,
-        alpha: float,
-        solver: str,
-        learning_rate_init: float,
-        learning_rate_decay: float,
-        averaging: float,
-        batch_size: int | str,
-        max_iter: int,
-        tol: float,
-        shuffle: bool,
-        early_stopping: bool,
-        validation_fraction: float,
-        n_iter_no_change: int | float,
-        warm_start: bool,
-        random_state: int | np.random.RandomState | None,
-        verbose: int,
-        n_jobs: int | None,
+        **params: Any,
     ) -> None:
+        super().__init__(**params)
         self.iteration = iteration
         self.readout = readout
-        self.n_layers = n_layers
         self.n_trained_layers = n_trained_layers
-        self.tied = tied
-        self.alpha = alpha
-        self.solver = solver
-        self.learning_rate_init = learning_rate_init
-        self.learning_rate_decay = learning_rate_decay
-        self.averaging = averaging
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.tol = tol
-        self.shuffle = shuffle
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.verbose = verbose
-        self.n_jobs = n_jobs
 
     @abstractmethod
     def _default_readout(self):
@@ -132,121 +62,16 @@ class UnfoldedEstimator(
     def _criterion(self):
         """Return the loss that training minimises."""
 
-    @abstractmethod
-    def _learn_targets(self, y, classes=None, first=True):
-        """Set what is known of checked targets, or check that it is what was known."""
+    def _check_settings(self):
+        if self._n_trained > self.n_layers + 1:
+            raise ValueError(
+                f"n_trained_layers={self.n_trained_layers} is more than there are; with "
+                f"n_layers={self.n_layers} give at most {self.n_layers + 1}, or 'all'."
+            )
 
-    @abstractmethod
-    def _encoded(self, y, dtype):
-        """Return targets as an array (n_samples, n_outputs)."""
-
-    @abstractmethod
-    def _score_of(self, samples, output):
-        """Return the score of the outputs of validation samples, for the history."""
-
-    @abstractmethod
-    def _splitter(self, y):
-        """Return the class that splits off validation samples, and what it stratifies by."""
-
-    def _fit(self, X, y, sample_weight, groups, validation):
-        """Initialise and train, as `fit` of the subclasses says."""
-        going_on = self.warm_start and hasattr(self, "theta_")
-        with restored_on_failure(self):
-            X, y, weight = self._validated(X, y, sample_weight, reset=not going_on)
-            if going_on:
-                self._check_structure()
-            self._learn_targets(y, first=not going_on)
-            valid = self._held_out(validation, X)
-            data = _with_weight(X, self._encoded(y, X.dtype), weight, y, groups)
-            X, targets, weight, y, groups = data
-            rows, held_out_rows = self._split(y, groups, valid)
-            if not going_on:
-                self._initialise(*rows_of(rows, X, targets, weight))
-            callbacks = EpochCallbacks(self, X, y, weight, self.max_iter)
-            if self._is_trained:
-                samples = self._samples(X, targets, weight)
-                if valid is not None:
-                    valid = self._samples(*valid)
-                elif held_out_rows is not None:
-                    valid = samples[held_out_rows]
-                self._train(samples[rows], valid, callbacks)
-            else:
-                self._measure(X, targets, weight)
-            callbacks.end_fit()
-        return self
-
-    def _partial_fit(self, X, y, sample_weight, classes=None):
-        """Train for one pass, as `partial_fit` of the subclasses says."""
-        first = not hasattr(self, "theta_")
-        with restored_on_failure(self):
-            X, y, weight = self._validated(X, y, sample_weight, reset=first)
-            self._learn_targets(y, classes, first)
-            data = _with_weight(X, self._encoded(y, X.dtype), weight)
-            if first:
-                self._initialise(*data)
-            else:
-                self._check_structure()
-            if self._is_trained:
-                samples, state = self._samples(*data), self._state()
-                state.average = None
-                with self._objective(samples, n_jobs=None) as objective:
-                    train_once(objective, state, samples, self._loop_settings(len(samples)))
-                self._set_results(state)
-            else:
-                self._measure(*data)
-        return self
-
-    def _validated(self, X, y, sample_weight, reset, suffix=""):
-        """Check and return X, y and the weights."""
-        X, y = validate_data(
-            self, X, y, reset=reset, dtype=[np.float64, np.float32], multi_output=True
-        )
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        self._check_sign(X, suffix)
-        return X, y, self._weights(X, y, sample_weight, suffix)
-
-    def _check_sign(self, X, suffix=""):
+    def _check_input(self, X, suffix=""):
         if self.iteration.non_negative_input:
             check_non_negative(X, f"{type(self).__name__} (argument X{suffix})")
-
-    def _weights(self, X, y, sample_weight, suffix):
-        """Return the checked weights, or None."""
-        if sample_weight is None:
-            return None
-        weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
-        if not weight.any():
-            raise ValueError(
-                f"sample_weight{suffix} is zero for all samples; give some a weight above 0."
-            )
-        return weight
-
-    def _held_out(self, validation, X):
-        """Return checked (X, targets, weights) for validation in the dtype of X, or None."""
-        X_val, y_val, weight = validation
-        if all(given is None for given in validation):
-            return None
-        if X_val is None or y_val is None:
-            raise ValueError(
-                f"{'X_val' if X_val is None else 'y_val'} is missing; give X_val and y_val "
-                "together, and sample_weight_val only with both."
-            )
-        if not self.early_stopping:
-            raise ValueError(
-                "X_val and y_val were given, but early_stopping is False; set "
-                "early_stopping=True."
-            )
-        X_val, y_val, weight = self._validated(X_val, y_val, weight, reset=False, suffix="_val")
-        return X_val.astype(X.dtype, copy=False), self._encoded(y_val, X.dtype), weight
-
-    def _split(self, y, groups, valid):
-        """Return the rows to train on and those held out, or None where there are none."""
-        if not self.early_stopping or valid is not None or self.solver == "lbfgs":
-            return slice(None), None
-        if groups is not None and len(np.unique(groups)) > 1:
-            return split_rows(self, GroupShuffleSplit, len(y), groups=groups)
-        splitter, strata = self._splitter(y)
-        return split_rows(self, splitter, len(y), strata)
 
     @property
     def _n_trained(self):
@@ -278,11 +103,6 @@ class UnfoldedEstimator(
 
     def _initialise(self, X, y, weight):
         """Set the attributes of an untrained network."""
-        if self._n_trained > self.n_layers + 1:
-            raise ValueError(
-                f"n_trained_layers={self.n_trained_layers} is more than there are; with "
-                f"n_layers={self.n_layers} give at most {self.n_layers + 1}, or 'all'."
-            )
         rng = check_random_state(self.random_state)
         self.iteration_ = clone(self.iteration)
         self.readout_ = clone(self.readout or self._default_readout())
@@ -318,29 +138,6 @@ class UnfoldedEstimator(
             self.iteration_, self.readout_, self._criterion(), self._sets, self._n_frozen
         )
 
-    def _objective(self, samples, n_jobs):
-        """Return the loss with its penalty, over samples that workers may share."""
-        parameters, positive = self._parameters_to_train(), self._flags()
-        matrices = [i for i, p in enumerate(parameters) if p.ndim > 1 and not positive[i]]
-        penalty = L2Penalty(self.alpha, tuple(matrices))
-        if n_jobs is None or effective_n_jobs(n_jobs) == 1:
-            return Objective(self._network(), penalty)
-        return ShardedObjective(self._network(), samples, n_jobs, penalty)
-
-    def _train(self, samples, valid, callbacks):
-        """Train from where the parameters stand, and set the results."""
-        state, settings = self._state(), self._loop_settings(len(samples))
-        callbacks.watch(lambda: self._results(state))
-        with self._objective(samples, self.n_jobs) as objective:
-            if self.solver == "lbfgs":
-                fit_lbfgs(objective, state, samples, settings, callbacks)
-            else:
-                if self.averaging > 0 and state.average is None:
-                    state.average = RunningAverage(self.averaging, state.parameters)
-                fit_loop(objective, state, samples, settings, valid, self._score_of, callbacks)
-        self._set_results(state)
-        self._warn_if_still_improving(state)
-
     def _measure(self, X, y, weight):
         """Set what training would have set, for a network of which nothing is trained."""
         network, parameters = self._fitted_network(X.dtype)
@@ -351,21 +148,11 @@ class UnfoldedEstimator(
         self._training_state = None
 
     def _loop_settings(self, n_samples):
-        settings = super()._loop_settings(n_samples)
-        if self.solver == "lbfgs":
-            settings = replace(settings, batch_size=n_samples)
-        return replace(
-            settings, learning_rate_decay=self.learning_rate_decay, patience=PATIENCE
-        )
+        return replace(super()._loop_settings(n_samples), patience=PATIENCE)
 
-    def _trained_settings(self):
-        return (
-            self.solver,
-            self._n_trained,
-            self.tied,
-            self.learning_rate_init,
-            self.averaging,
-        )
+    def _penalised_places(self):
+        parameters, positive = self._parameters_to_train(), self._flags()
+        return [i for i, p in enumerate(parameters) if p.ndim > 1 and not positive[i]]
 
     def _update_rule(self):
         positive = self._flags()
@@ -443,10 +230,8 @@ class UnfoldedEstimator(
             yield network.read(parameters, X, h)[0]
 
     def _validated_data(self, X):
-        check_is_fitted(self)
+        X = super()._validated_data(X)
         self._check_structure()
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        self._check_sign(X)
         return X
 
     def transform(self, X: ArrayLike) -> NDArray:
@@ -470,7 +255,6 @@ class UnfoldedEstimator(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = self.iteration.non_negative_input
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
 
@@ -493,10 +277,3 @@ def _flat(thetas):
 
 def _largest(parameters):
     return max((p.size for p in parameters), default=0)
-
-
-def _with_weight(X, y, weight, *others):
-    """Return the samples whose weight is not zero."""
-    if weight is None or weight.all():
-        return X, y, weight, *others
-    return rows_of(weight > 0, X, y, weight, *others)

@@ -5,28 +5,22 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import ClassifierMixin, MultiOutputMixin, RegressorMixin, _fit_context
-from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
+from sklearn.base import MultiOutputMixin, RegressorMixin, _fit_context
+from sklearn.model_selection import ShuffleSplit
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import _check_partial_fit_first_call
 
+from skunfold._classifier import ClassTargets
+from skunfold._estimator import trains_on_batches
 from skunfold._fitting import r2_of_samples
-from skunfold._mrf.targets import Targets, class_weights
 from skunfold._training.callbacks import with_callbacks
-from skunfold.unfolding.base import CONSTRAINTS, UnfoldedEstimator
+from skunfold.unfolding.base import CONSTRAINTS, UnfoldedIteration
 from skunfold.unfolding.iteration import Iteration
 from skunfold.unfolding.losses import CrossEntropy, SquaredError
 from skunfold.unfolding.readouts import LinearReadout, LogitReadout, Readout
 
 
-def _trains_on_batches(estimator):
-    if estimator.solver == "lbfgs":
-        raise AttributeError("partial_fit needs solver='adam' or 'sgd', not 'lbfgs'.")
-    return True
-
-
-class UnfoldedRegressor(MultiOutputMixin, RegressorMixin, UnfoldedEstimator):
+class UnfoldedRegressor(MultiOutputMixin, RegressorMixin, UnfoldedIteration):
     """Regression by an unfolded iterative algorithm.
 
     Each iteration becomes a layer of a network. The network begins as the algorithm, and is
@@ -286,7 +280,7 @@ class UnfoldedRegressor(MultiOutputMixin, RegressorMixin, UnfoldedEstimator):
         """
         return self._fit(X, y, sample_weight, groups, (X_val, y_val, sample_weight_val))
 
-    @available_if(_trains_on_batches)
+    @available_if(trains_on_batches)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
@@ -345,7 +339,7 @@ class UnfoldedRegressor(MultiOutputMixin, RegressorMixin, UnfoldedEstimator):
     def _criterion(self):
         return SquaredError() if isinstance(self.loss, str) else self.loss
 
-    def _learn_targets(self, y, classes=None, first=True):
+    def _learn_targets(self, y, classes=None, first=True, stream=False):
         n_outputs = 1 if y.ndim == 1 else y.shape[1]
         if first:
             self.n_outputs_ = n_outputs
@@ -369,7 +363,7 @@ class UnfoldedRegressor(MultiOutputMixin, RegressorMixin, UnfoldedEstimator):
         return tags
 
 
-class UnfoldedClassifier(ClassifierMixin, UnfoldedEstimator):
+class UnfoldedClassifier(ClassTargets, UnfoldedIteration):
     """Classification by an unfolded iterative algorithm.
 
     Each iteration becomes a layer of a network. The network begins as the algorithm, and is
@@ -506,7 +500,6 @@ class UnfoldedClassifier(ClassifierMixin, UnfoldedEstimator):
     deep architectures", arXiv 1409.2574 (2014), section 2.
     """
 
-    classes_: NDArray
     _parameter_constraints: dict = CONSTRAINTS | {
         "class_weight": [StrOptions({"balanced"}), dict, None]
     }
@@ -562,203 +555,8 @@ class UnfoldedClassifier(ClassifierMixin, UnfoldedEstimator):
         )
         self.class_weight = class_weight
 
-    @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        *,
-        groups: ArrayLike | None = None,
-        X_val: ArrayLike | None = None,
-        y_val: ArrayLike | None = None,
-        sample_weight_val: ArrayLike | None = None,
-    ) -> Self:
-        """Take the parameters of the algorithm, and train them.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Training data.
-        y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Classes, or a label indicator matrix of 0 and 1.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples in the training loss, 0 or more, not all 0.
-        groups : array-like of shape (n_samples,), default=None
-            With `early_stopping`, whole groups are held out if there is more than one. Ignored
-            where `X_val` is given.
-        X_val, y_val : array-like, default=None
-            With `early_stopping`, samples to monitor instead of a part of X; given together.
-        sample_weight_val : array-like of shape (n_val,), default=None
-            Weights of these in the monitored loss, 0 or more, not all 0.
-
-        Returns
-        -------
-        self : UnfoldedClassifier
-
-        Raises
-        ------
-        ValueError
-            If data is not finite, or negative where the iteration does not take that; if shapes
-            or parameters do not fit each other or the data.
-        """
-        return self._fit(X, y, sample_weight, groups, (X_val, y_val, sample_weight_val))
-
-    @available_if(_trains_on_batches)
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        classes: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
-    ) -> Self:
-        """Train on one batch of a stream: one pass in updates of `batch_size` samples.
-
-        The first call takes the parameters of the algorithm. Nothing is held out, and an update
-        that makes the loss worse is not undone.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            As in `fit`.
-        classes : array-like of shape (n_classes,), default=None
-            All classes that will ever come; needed in the first call, unless y is a label
-            indicator matrix. Later they may be left out, but not change.
-
-        Returns
-        -------
-        self : UnfoldedClassifier
-        """
-        return self._partial_fit(X, y, sample_weight, classes)
-
-    def predict(self, X: ArrayLike) -> NDArray:
-        """Return the most probable class of each sample, or the labels that are on.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
-        """
-        logits = self._outputs(self._validated_data(X))
-        return self._targets().predictions(logits)
-
-    def predict_proba(self, X: ArrayLike) -> NDArray:
-        """Return the probabilities of the classes, or of each label being on.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
-            In the order of `classes_`.
-        """
-        logits = self._outputs(self._validated_data(X))
-        return self._targets().probabilities(logits)
-
-    def predict_log_proba(self, X: ArrayLike) -> NDArray:
-        """Return the logarithms of the probabilities.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        log_probabilities : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
-        """
-        logits = self._outputs(self._validated_data(X))
-        return self._targets().log_probabilities(logits)
-
-    def decision_function(self, X: ArrayLike) -> NDArray:
-        """Return the logits.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        logits : ndarray of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_labels)
-            For two classes, that of the second against the first.
-        """
-        logits = self._outputs(self._validated_data(X))
-        return self._targets().decisions(logits)
-
-    def staged_predict(self, X: ArrayLike) -> Iterator[NDArray]:
-        """Yield the prediction after each layer; the last one is that of `predict`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Data.
-
-        Yields
-        ------
-        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
-        """
-        for logits in self._staged_outputs(self._validated_data(X)):
-            yield self._targets().predictions(logits)
-
-    def staged_predict_proba(self, X: ArrayLike) -> Iterator[NDArray]:
-        """Yield the probabilities after each layer.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Data.
-
-        Yields
-        ------
-        probabilities : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
-        """
-        for logits in self._staged_outputs(self._validated_data(X)):
-            yield self._targets().probabilities(logits)
-
-    def _targets(self):
-        return Targets(self.classes_, self.n_outputs_, self.out_activation_ == "softmax")
-
     def _default_readout(self):
         return LogitReadout()
 
     def _criterion(self):
         return CrossEntropy(self.out_activation_ == "softmax")
-
-    def _learn_targets(self, y, classes=None, first=True):
-        if classes is not None or (hasattr(self, "classes_") and y.ndim == 1 and not first):
-            _check_partial_fit_first_call(self, classes)
-        targets = Targets.of(y) if classes is None else Targets.of_classes(self.classes_)
-        if first:
-            self.classes_, self.n_outputs_ = targets.classes, targets.n_outputs
-            self.out_activation_ = "softmax" if targets.class_node else "logistic"
-
-    def _weights(self, X, y, sample_weight, suffix):
-        weight = super()._weights(X, y, sample_weight, suffix)
-        if self.class_weight is None:
-            return weight
-        ones = np.ones(len(X), X.dtype)
-        return class_weights(self.class_weight, y, ones if weight is None else weight)
-
-    def _encoded(self, y, dtype):
-        return self._targets().indicators(y, dtype)
-
-    def _score_of(self, samples, output):
-        return self._targets().accuracy(samples, output)
-
-    def _splitter(self, y):
-        return (ShuffleSplit, None) if y.ndim == 2 else (StratifiedShuffleSplit, y)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = self.class_weight is None
-        return tags

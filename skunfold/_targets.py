@@ -145,3 +145,13 @@ class Targets:
         if not self.class_node:
             return (logits > 0).astype(logits.dtype)
         return np.eye(self.n_outputs, dtype=logits.dtype)[logits.argmax(axis=1)]
+
+
+def check_classes_kept(classes, fitted_classes):
+    """Check that a warm start is given the classes of the fit that it goes on from."""
+    if not np.array_equal(classes, fitted_classes):
+        raise ValueError(
+            f"y holds the classes {', '.join(map(str, classes))}, but warm_start=True "
+            f"goes on from a fit to {', '.join(map(str, fitted_classes))}; set "
+            "warm_start=False to start anew."
+        )

@@ -1,0 +1,231 @@
+"""What classifiers of all kinds share: targets, probabilities, weights of classes."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import _check_partial_fit_first_call
+from sklearn.utils.validation import check_is_fitted
+
+from skunfold._estimator import trains_on_batches
+from skunfold._targets import Targets, check_classes_kept, class_weights
+from skunfold._training.callbacks import with_callbacks
+
+
+class ClassTargets(ClassifierMixin):
+    """Methods of a classifier above `UnfoldedEstimator`, whose outputs are logits."""
+
+    classes_: NDArray
+    n_outputs_: int
+    out_activation_: str
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        groups: ArrayLike | None = None,
+        X_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
+        """Initialise the network and train it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training data.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Classes, or a label indicator matrix of 0 and 1. A class whose samples all weigh 0
+            is known to the model, but nothing is learned of it.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the training loss, 0 or more, not all 0.
+        groups : array-like of shape (n_samples,), default=None
+            With `early_stopping`, whole groups are held out if there is more than one. Ignored
+            where `X_val` is given.
+        X_val, y_val : array-like, default=None
+            With `early_stopping`, samples to monitor instead of a part of X; given together.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Weights of these in the monitored loss, 0 or more, not all 0.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError
+            If data is not finite, if a label indicator matrix holds something else than 0 and
+            1, or if a parameter does not fit the data.
+        """
+        return self._fit(X, y, sample_weight, groups, (X_val, y_val, sample_weight_val))
+
+    @available_if(trains_on_batches)
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Train on one batch of a stream: one pass in updates of `batch_size` samples.
+
+        The first call initialises the network. Nothing is held out, and an update
+        that makes the loss worse is not undone.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that will ever come; needed in the first call, unless y is a label
+            indicator matrix. Later they may be left out, but not change.
+
+        Returns
+        -------
+        self : estimator
+        """
+        return self._partial_fit(X, y, sample_weight, classes)
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """Return the most probable class of each sample, or the labels that are on.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+        """
+        logits = self._outputs(self._validated_data(X))
+        return self._targets().predictions(logits)
+
+    def predict_proba(self, X: ArrayLike) -> NDArray:
+        """Return the probabilities of the classes, or of each label being on.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
+            In the order of `classes_`.
+        """
+        logits = self._outputs(self._validated_data(X))
+        return self._targets().probabilities(logits)
+
+    def predict_log_proba(self, X: ArrayLike) -> NDArray:
+        """Return the logarithms of the probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
+        """
+        logits = self._outputs(self._validated_data(X))
+        return self._targets().log_probabilities(logits)
+
+    def decision_function(self, X: ArrayLike) -> NDArray:
+        """Return the logits.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        logits : ndarray of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_labels)
+            For two classes, that of the second against the first.
+        """
+        logits = self._outputs(self._validated_data(X))
+        return self._targets().decisions(logits)
+
+    def staged_predict(self, X: ArrayLike) -> Iterator[NDArray]:
+        """Yield the prediction after each layer; the last one is that of `predict`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data.
+
+        Yields
+        ------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+        """
+        for logits in self._staged_outputs(self._validated_data(X)):
+            yield self._targets().predictions(logits)
+
+    def staged_predict_proba(self, X: ArrayLike) -> Iterator[NDArray]:
+        """Yield the probabilities after each layer.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data.
+
+        Yields
+        ------
+        probabilities : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
+        """
+        for logits in self._staged_outputs(self._validated_data(X)):
+            yield self._targets().probabilities(logits)
+
+    def _targets(self):
+        check_is_fitted(self)
+        return Targets(self.classes_, self.n_outputs_, self.out_activation_ == "softmax")
+
+    def _learn_targets(self, y, classes=None, first=True, stream=False):
+        one_column = np.ndim(y) == 1
+        if stream and one_column:
+            _check_partial_fit_first_call(self, classes)
+            targets = Targets.of_classes(self.classes_)
+        else:
+            targets = Targets.of(y)
+        if first:
+            self._set_targets(targets)
+        elif not stream:
+            check_classes_kept(targets.classes, self.classes_)
+
+    def _set_targets(self, targets):
+        self.classes_, self.n_outputs_ = targets.classes, targets.n_outputs
+        self.out_activation_ = "softmax" if targets.class_node else "logistic"
+
+    def _weights(self, X, y, sample_weight, suffix):
+        weight = super()._weights(X, y, sample_weight, suffix)
+        if self.class_weight is None:
+            return weight
+        ones = np.ones(X.shape[0], X.dtype)
+        return class_weights(self.class_weight, y, ones if weight is None else weight)
+
+    def _encoded(self, y, dtype):
+        return self._targets().indicators(y, dtype)
+
+    def _score_of(self, samples, output):
+        labels = replace(samples, inputs=()).loaded()
+        return self._targets().accuracy(labels, output)
+
+    def _splitter(self, y):
+        return (ShuffleSplit, None) if y.ndim == 2 else (StratifiedShuffleSplit, y)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = self.class_weight is None
+        return tags
