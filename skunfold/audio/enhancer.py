@@ -470,8 +470,8 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         Raises
         ------
         ValueError
-            If ``n_channels`` is not from 1 to 64, or ``sample_rate`` is not a positive
-            integer, or one that `skunfold.audio.resample` does not take.
+            If ``n_channels`` is not from 1 to 64, or ``sample_rate`` is not a positive integer
+            or one that `skunfold.audio.resample` does not take.
         """
         check_is_fitted(self)
         return EnhancementStream(
