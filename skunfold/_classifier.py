@@ -41,8 +41,8 @@ class ClassTargets(ClassifierMixin):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Training data.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data; sparse for unfolded fields only, here and in the other methods.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Classes, or a label indicator matrix of 0 and 1. A class whose samples all weigh 0
             is known to the model, but nothing is learned of it.
