@@ -14,7 +14,10 @@ from skunfold._kernels.divergences import beta_of
 
 # OpenBLAS works on more than there is of small matrices: what lies there, once in thousands of
 # products, raises a flag that no result shows.
-pytestmark = pytest.mark.filterwarnings("ignore:invalid value encountered in matmul")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:invalid value encountered in matmul"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning"),
+]
 
 BETAS = st.sampled_from(
     [0, 0.5, 1, 1.5, 2, 3, "frobenius", "kullback-leibler", "itakura-saito"]
