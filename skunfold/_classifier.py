@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import check_is_fitted
 
 from skunfold._estimator import trains_on_batches
+from skunfold._fitting import check_some_weight
 from skunfold._targets import Targets, check_classes_kept, class_weights
 from skunfold._training.callbacks import with_callbacks
 
@@ -213,7 +214,9 @@ class ClassTargets(ClassifierMixin):
         if self.class_weight is None:
             return weight
         ones = np.ones(X.shape[0], X.dtype)
-        return class_weights(self.class_weight, y, ones if weight is None else weight)
+        weight = class_weights(self.class_weight, y, ones if weight is None else weight)
+        check_some_weight(weight, suffix)
+        return weight
 
     def _encoded(self, y, dtype):
         return self._targets().indicators(y, dtype)

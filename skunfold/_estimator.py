@@ -11,13 +11,18 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import (
-    _check_sample_weight,
     check_is_fitted,
     column_or_1d,
     validate_data,
 )
 
-from skunfold._fitting import TrainedEstimator, restored_on_failure, rows_of, split_rows
+from skunfold._fitting import (
+    TrainedEstimator,
+    checked_weights,
+    restored_on_failure,
+    rows_of,
+    split_rows,
+)
 from skunfold._kernels.sparse_rows import canonical
 from skunfold._training.averaging import RunningAverage
 from skunfold._training.callbacks import CallbackSupportMixin, EpochCallbacks
@@ -236,14 +241,7 @@ class UnfoldedEstimator(
 
     def _weights(self, X, y, sample_weight, suffix):
         """Return the checked weights, or None."""
-        if sample_weight is None:
-            return None
-        weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
-        if not weight.any():
-            raise ValueError(
-                f"sample_weight{suffix} is zero for all samples; give some a weight above 0."
-            )
-        return weight
+        return checked_weights(sample_weight, X, suffix)
 
     def _held_out(self, validation, X):
         """Return checked (X, targets, weights) for validation in the dtype of X, or None."""

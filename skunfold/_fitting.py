@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight
 
 from skunfold._documentation import DocumentedEstimator
 from skunfold._training import resuming
@@ -187,6 +188,27 @@ def split_rows(estimator, splitter, n_samples, y=None, groups=None):
             f"early_stopping cannot hold out validation_fraction={fraction} of {n_samples} "
             f"samples; give another fraction, or early_stopping=False ({error})"
         ) from error
+
+
+def checked_weights(sample_weight, X, suffix=""):
+    """Return the weights of samples in the dtype of X, or None if there are none.
+
+    They are divided by a power of two, since their unit does not matter, but sums of the
+    largest numbers would not be finite. The suffix is that of the name.
+    """
+    if sample_weight is None:
+        return None
+    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    check_some_weight(weight, suffix)
+    return (weight / 2.0 ** np.floor(np.log2(weight.max()))).astype(X.dtype)
+
+
+def check_some_weight(weight, suffix=""):
+    """Check that the weights are not all zero."""
+    if not weight.any():
+        raise ValueError(
+            f"sample_weight{suffix} is zero for all samples; give some a weight above 0."
+        )
 
 
 def r2_of_samples(samples, y_hat):

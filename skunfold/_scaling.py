@@ -20,11 +20,12 @@ def power_of_two_scale(X, weight=None, name="X"):
     """
     with np.errstate(over="ignore"):
         mean = weighted_mean(X, weight)
-    smallest = max(SMALLEST, float(np.finfo(X.dtype).tiny))
-    if mean and not smallest <= mean <= LARGEST:
+    info = np.finfo(X.dtype)
+    smallest, largest = max(SMALLEST, float(info.tiny)), min(LARGEST, float(info.max) * 1e-4)
+    if mean and not smallest <= mean <= largest:
         raise ValueError(
             f"{name} has a mean of {mean:.3g}, too near to the end of the range of {X.dtype}; "
-            f"scale it to a mean between {smallest:.3g} and {LARGEST:.3g}."
+            f"scale it to a mean between {smallest:.3g} and {largest:.3g}."
         )
     scale = float(2.0 ** np.round(np.log2(mean))) if mean > 0 else 1.0
     check_range(X, scale, name)
@@ -41,4 +42,14 @@ def check_range(X, scale, name):
         raise ValueError(
             f"{name} holds {largest:.3g}, which is more than {bound:.2g} times the mean of the "
             f"training data, {scale:.3g}, and too much for {X.dtype}; scale it."
+        )
+
+
+def check_magnitude(X, name):
+    """Check that products of three elements stay in the range of the dtype."""
+    largest, bound = float(np.abs(X).max(initial=0)), float(np.finfo(X.dtype).max) ** (1 / 3)
+    if largest > bound:
+        raise ValueError(
+            f"{name} holds {largest:.3g}, more than the {bound:.2g} that can be computed with "
+            f"in {X.dtype}; scale it."
         )

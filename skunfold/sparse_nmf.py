@@ -16,7 +16,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
-    _check_sample_weight,
     check_array,
     check_is_fitted,
     validate_data,
@@ -24,7 +23,7 @@ from sklearn.utils.validation import (
 
 from skunfold._deep_nmf.architecture import Architecture
 from skunfold._documentation import DocumentedEstimator
-from skunfold._fitting import restored_on_failure
+from skunfold._fitting import checked_weights, restored_on_failure
 from skunfold._kernels import sparse_nmf
 from skunfold._kernels.divergences import BETA, beta_of
 from skunfold._kernels.outputs import LinearOutput
@@ -395,7 +394,9 @@ default="random"
     def _set_reconstruction_err(self, data, activations, weight, network):
         bases, beta = self.components_, network.beta
         total = sparse_nmf.total_divergence(data, activations, bases, beta, weight)
-        self.reconstruction_err_ = float(np.sqrt(2 * total)) * network.scale ** (beta / 2)
+        self.reconstruction_err_ = float(np.sqrt(2 * max(total, 0))) * network.scale ** (
+            beta / 2
+        )
 
     def _checked(self, X, sample_weight, reset):
         """Return valid samples and their weights, or None."""
@@ -410,15 +411,7 @@ default="random"
         data = canonical(data)
         if not reset:
             check_range(data, self.data_scale_, "X")
-        if sample_weight is None:
-            return data, None
-        options = {"dtype": data.dtype, "ensure_non_negative": True}
-        weight = _check_sample_weight(sample_weight, data, **options)
-        if not weight.any():
-            raise ValueError(
-                "sample_weight is zero for all samples; give some a weight above 0."
-            )
-        return data, weight
+        return data, checked_weights(sample_weight, data)
 
     def _start(self, data, weight, W=None, H=None):
         """Set the scale; return data, activations and bases to start from.

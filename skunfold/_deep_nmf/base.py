@@ -15,7 +15,6 @@ from sklearn.base import (
 )
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import (
-    _check_sample_weight,
     check_is_fitted,
     check_non_negative,
     column_or_1d,
@@ -32,7 +31,7 @@ from skunfold._deep_nmf.validation import (
     check_recurrence,
     check_validation_data,
 )
-from skunfold._fitting import restored_on_failure, rows_of
+from skunfold._fitting import checked_weights, restored_on_failure, rows_of
 from skunfold._kernels.divergences import beta_of
 from skunfold._kernels.sparse_rows import canonical
 from skunfold._scaling import check_range
@@ -386,14 +385,7 @@ class DeepNMFBase(
             )
         if self.output == "mask":
             check_mask_targets(y, X, self.n_targets)
-        if sample_weight is None:
-            return X, y, None
-        weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
-        if not weight.any():
-            raise ValueError(
-                f"sample_weight{suffix} is zero for all samples; give some a weight above 0."
-            )
-        return X, y, weight
+        return X, y, checked_weights(sample_weight, X, suffix)
 
     def _check_ranges(self, X, y, suffix=""):
         """Check that samples are within the range of what is computed in the fitted units."""

@@ -150,12 +150,8 @@ class WarmStart:
                 "what they learned, so within a search or a SpeechEnhancer give their "
                 "components_, or wrap them in sklearn.frozen.FrozenEstimator."
             ) from None
-        if self.trained and not W.all():
-            warnings.warn(
-                f"init holds zeros ({np.count_nonzero(W == 0)}), which training cannot change, "
-                "since its updates multiply. If they are to be learned, replace them by small "
-                "positive numbers, such as np.maximum(init, 1e-3 * init.mean())."
-            )
+        if self.trained:
+            warn_of_zeros(W)
         n_features = X.shape[1]
         widths = [n_features] if self.masked else [n_features, n_features + width]
         if W.shape[0] != self.n_components or W.shape[1] not in widths:
@@ -174,6 +170,16 @@ class WarmStart:
         layers = layers_of([W] * N_ITERATIONS, self.beta, self.sparsity, X.shape[0])
         *_, h = infer(X, layers, start)
         return W, solve_bases(y, h, self.beta, weight)
+
+
+def warn_of_zeros(W):
+    """Warn if given bases that are to be trained hold zeros."""
+    if not W.all():
+        warnings.warn(
+            f"init holds zeros ({np.count_nonzero(W == 0)}), which training cannot change, "
+            "since its updates multiply. If they are to be learned, replace them by small "
+            "positive numbers, such as np.maximum(init, 1e-3 * init.mean())."
+        )
 
 
 def initial_bases(warm_start, X, y, sources, weight):

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_memory
 
 from skunfold._deep_nmf.architecture import Architecture, joined, parted
-from skunfold._deep_nmf.initialization import WarmStart, initial_bases
+from skunfold._deep_nmf.initialization import WarmStart, initial_bases, warn_of_zeros
 from skunfold._deep_nmf.recurrence import RecurrentObjective, in_order
 from skunfold._deep_nmf.validation import check_sources, group_sizes
 from skunfold._fitting import TrainedEstimator, r2_of_samples, split_rows
@@ -146,6 +146,8 @@ class DeepNMFTraining(TrainedEstimator):
                 "init, a DeepNMFRegressor, has projections of its own, which would be lost; "
                 "set fit_projections=True here as well."
             )
+        if self._n_trained:
+            warn_of_zeros(network.bases_[-1])
         copied = {id(W): W.astype(X.dtype) for W in [*network.bases_, *(projections or ())]}
         self._set_bases(
             [copied[id(W)] for W in network.bases_],

@@ -32,6 +32,9 @@ def canonical(X):
     if not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()
+    if not X.data.all():  # stored zeros, which scikit-learn's NMF does not take
+        X = X.copy()
+        X.eliminate_zeros()
     return X
 
 

@@ -24,7 +24,9 @@ def _pretrained(architecture, X, weight, random_state):
     """Return random potentials but for the first layer, which models X."""
     if not architecture.hidden_sizes:
         raise ValueError("init='rbm' needs a hidden layer; hidden_layer_sizes is empty.")
-    rounding = 10 * np.finfo(X.dtype).eps  # MinMaxScaler returns 1.0000000000000002
+    # MinMaxScaler returns 1.0000000000000002, or more where an offset is much larger than the
+    # range.
+    rounding = np.sqrt(np.finfo(X.dtype).eps)
     if X.min() < -rounding or X.max() > 1 + rounding:
         raise ValueError(
             f"init='rbm' needs X between 0 and 1; it is between {X.min():.3g} and "

@@ -40,7 +40,13 @@ def graph_of_labels(label_graph, coupling, targets, n_features, hidden_sizes):
 
 def _edges(label_graph, n, by_value):
     """Return both ends and the value of each edge of an adjacency matrix, by rows."""
-    adjacency = sparse.csr_array(label_graph, copy=True)
+    try:
+        adjacency = sparse.csr_array(label_graph, copy=True).astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"label_graph is no matrix of real numbers ({error}); give an array or a sparse "
+            f"matrix of shape ({n}, {n})."
+        ) from error
     if adjacency.shape != (n, n):
         raise ValueError(
             f"label_graph has shape {adjacency.shape}; y has {n} labels, so give ({n}, {n})."

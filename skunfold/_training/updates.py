@@ -45,8 +45,10 @@ class MultiplicativeUpdate:
     def step(self, parameters, gradients):
         """Move the parameters by a list of Parts."""
         for W, (pos, neg) in zip(parameters, gradients):
-            # Where both parts vanish the parameter stays where it is.
-            floor = np.finfo(W.dtype).eps * (pos.mean() + neg.mean()) + smallest_of(W.dtype)
+            # Where both parts vanish the parameter stays where it is. Data may be of a dtype
+            # of a smaller range than the parameters.
+            floor = np.finfo(W.dtype).eps * (pos.mean() + neg.mean())
+            floor += max(smallest_of(W.dtype), smallest_of(pos.dtype))
             eta, smallest = W.dtype.type(self.learning_rate), smallest_of(W.dtype)
             # A sample of zeros whose target is not zero would drive it out of range.
             largest = max(1 / floor_of(W.dtype), W.max(initial=0))
@@ -90,6 +92,7 @@ class _Adam:
         corrections = (1 - b**self._n_steps for b in (b1, b2))
         m_weight, s_weight = ((1 - b) / c for b, c in zip((b1, b2), corrections))
         rate = self.learning_rate * m_weight / np.sqrt(s_weight)
+        noise = self._noise(gradients)
         for i, (W, g, (m, s)) in enumerate(zip(parameters, gradients, self._sums)):
             dtype, positive = W.dtype.type, self._is_positive(i)
             if positive:
@@ -97,6 +100,8 @@ class _Adam:
             # Gradients that are rounding errors beside the others, or so small that their
             # squares vanish, must not move anything.
             info, rms = np.finfo(W.dtype), np.sqrt(np.vdot(g, g) / max(g.size, 1))
+            if rms < noise:
+                g[...] = 0
             floor = dtype(np.sqrt(info.eps) * rms + np.sqrt(info.tiny))
             scratch = np.empty(min(CHUNK, W.size), W.dtype)
             for w, g_part, m_part, s_part in _chunks(W, g, m, s):
@@ -116,6 +121,10 @@ class _Adam:
                     w += smallest_of(w.dtype)
                 else:
                     w += d
+
+    def _noise(self, gradients):
+        """Return below what a gradient is but rounding beside those of other parameters."""
+        return 0.0
 
     def _is_positive(self, i):
         """Return whether parameter i is moved by factors, and so stays positive."""
@@ -205,6 +214,11 @@ class MixedAdam(_Adam):
     def __init__(self, learning_rate, positive=()):
         self.positive = tuple(positive)
         super().__init__(learning_rate)
+
+    def _noise(self, gradients):
+        # A readout that starts at its optimum has a gradient of rounding errors alone.
+        largest = max(np.sqrt(np.vdot(g, g) / max(g.size, 1)) for g in gradients)
+        return np.finfo(gradients[0].dtype).eps ** (2 / 3) * largest
 
     def _is_positive(self, i):
         return self.positive[i]

@@ -16,6 +16,7 @@ from sklearn.utils.validation import (
 
 from skunfold._estimator import UnfoldedEstimator
 from skunfold._kernels.blocks import map_samples
+from skunfold._scaling import check_magnitude
 from skunfold._training.loop import TrainingState
 from skunfold._training.objective import Objective
 from skunfold._training.protocol import Samples
@@ -70,6 +71,7 @@ class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
             )
 
     def _check_input(self, X, suffix=""):
+        check_magnitude(X, f"X{suffix}")
         if self.iteration.non_negative_input:
             check_non_negative(X, f"{type(self).__name__} (argument X{suffix})")
 

@@ -13,6 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from skunfold._classifier import ClassTargets
 from skunfold._estimator import trains_on_batches
 from skunfold._fitting import r2_of_samples
+from skunfold._scaling import check_magnitude
 from skunfold._training.callbacks import with_callbacks
 from skunfold.unfolding.base import CONSTRAINTS, UnfoldedIteration
 from skunfold.unfolding.iteration import Iteration
@@ -349,7 +350,9 @@ class UnfoldedRegressor(MultiOutputMixin, RegressorMixin, UnfoldedIteration):
             )
 
     def _encoded(self, y, dtype):
-        return y.astype(dtype, copy=False).reshape(len(y), -1)
+        y = y.astype(dtype, copy=False).reshape(len(y), -1)
+        check_magnitude(y, "y")
+        return y
 
     def _score_of(self, samples, output):
         return r2_of_samples(samples, output)
