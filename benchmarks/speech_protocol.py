@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from harness import median_seconds
 from pystoi import stoi
 from sklearn.utils import Bunch
 from threadpoolctl import threadpool_limits
@@ -168,15 +169,14 @@ def _first_draw(mixtures, estimates, si_sdrs):
 def real_time_factor(enhance, folder):
     """Return how many seconds of sound are enhanced in a second of one thread."""
     mixtures = validation_mixtures(folder).noisy[:N_TIMED]
+
+    def enhance_all():
+        for mixture in mixtures:
+            enhance(mixture)
+
     with threadpool_limits(1):
-        enhance(mixtures[0])  # warm up
-        seconds = []
-        for _ in range(N_TIMINGS):
-            began = time.process_time()
-            for mixture in mixtures:
-                enhance(mixture)
-            seconds.append(time.process_time() - began)
-    return sum(map(len, mixtures)) / SAMPLE_RATE / float(np.median(seconds))
+        seconds = median_seconds(enhance_all, N_TIMINGS, time.process_time)
+    return sum(map(len, mixtures)) / SAMPLE_RATE / seconds
 
 
 def _each(metric, references, estimates):
