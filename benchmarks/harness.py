@@ -135,7 +135,7 @@ class Results:
         chosen = [name for name in names if self.only.search(name)]
         missing = [name for name in chosen if name not in self.rows]
         if len(missing) < len(chosen):
-            print(f"{len(chosen) - len(missing)} rows are in {self.file} already")
+            print(f"In {self.file} already: {_rows(len(chosen) - len(missing))}")
         return missing
 
     def add(self, name, row, shown=None):
@@ -180,11 +180,11 @@ class Results:
             loads.setdefault(text, []).extend(run["machine"]["load"][:1])
             counts[text] = counts.get(text, 0) + len(set(run["rows"]) & set(self.rows))
         lines = [
-            f"{n} rows were computed on {text}; load average {_range_of(loads[text])}."
+            f"{_rows(n)} computed on {text}; load average {_range_of(loads[text])}."
             for text, n in counts.items()
         ]
         if unknown := len(self.rows) - sum(counts.values()):
-            lines.append(f"The machine of {unknown} rows was not recorded.")
+            lines.append(f"{_rows(unknown)} computed on a machine that was not recorded.")
         return "\n".join(lines)
 
 
@@ -192,7 +192,11 @@ def _brief(row):
     """Return the numbers and texts of a row, without its lists."""
     if not isinstance(row, dict):
         return ""
-    return ", ".join(f"{k} {text_of(v)}" for k, v in row.items() if np.isscalar(v))
+    return "; ".join(f"{k}: {text_of(v)}" for k, v in row.items() if np.isscalar(v))
+
+
+def _rows(n):
+    return f"{n} row{'' if n == 1 else 's'}"
 
 
 def _range_of(values):
