@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from skunfold.audio import STFT
 from skunfold.audio.context import Context
-from skunfold.audio.features import recording_level
+from skunfold.audio.features import recording_level, without_offset
 from skunfold.datasets import load_recordings, make_mixtures
 from skunfold.metrics import sdr, si_sdr
 
@@ -76,7 +76,7 @@ def utterances_of(folder, subset):
 
 
 def masked(mixture, magnitudes_of, context_bands=None, context_averages=()):
-    """Return a mixture with other magnitudes.
+    """Return a mixture with other magnitudes, and without its offset.
 
     As `SpeechEnhancer.enhance`, but at the level of the whole recording, as in training: deep
     NMF does not depend on the level, networks do.
@@ -97,7 +97,7 @@ def masked(mixture, magnitudes_of, context_bands=None, context_averages=()):
 def masked_stages(mixture, stages_of, context_bands=None, context_averages=()):
     """Yield a mixture with each of the magnitudes that `stages_of` makes, as `masked` does."""
     stft = STFT(SAMPLE_RATE)
-    spectrum = stft.analyze(mixture)
+    spectrum = stft.analyze(without_offset(mixture, SAMPLE_RATE))
     magnitudes = np.abs(spectrum)
     level = recording_level(magnitudes)
     floored = np.maximum(magnitudes, np.finfo(magnitudes.dtype).tiny)
