@@ -6,21 +6,16 @@
 Protocol and settings are those of `speech_enhancement.py`, with few draws of mixtures; scores
 are mean SI-SDR of the validation mixtures. All nets start from the bases of the sparse NMF
 that they are compared with. Times are those of `predict` on the frames of the validation
-mixtures, by turns, with one thread. Rows that are in the JSON file already are not computed
-again; fitted models are kept beside it.
+mixtures, by turns, with one thread. Fitted models are kept beside the JSON file.
 """
 
-import argparse
 import copy
-import json
-from pathlib import Path
 
-import joblib
 import numpy as np
+from harness import begin, interleaved, kept, make_parser, report, table
 from speech_enhancement import DEEP_NMF, fit
 from speech_protocol import N_CONTEXT, SAMPLE_RATE, masked, validation_mixtures
 from threadpoolctl import threadpool_limits
-from timing import interleaved, markdown, write_json, write_page
 
 from skunfold import DeepNMFRegressor
 from skunfold.audio import STFT, stack_context
@@ -31,14 +26,6 @@ N_ITERATIONS = 200
 SOME_ITERATIONS = (1, 2, 4, 8, 25, 50, 100, N_ITERATIONS)
 DEPTHS = {"tied": (1, 2, 3, 4), "untied": (2, 3, 4)}  # of one layer both are the same
 N_FRAMES = 1024  # that are timed
-
-
-def kept(file, make):
-    """Return what a file holds, made first if there is none."""
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        joblib.dump(make(), file)
-    return joblib.load(file)
 
 
 def sparse_nmf(options):
@@ -110,60 +97,45 @@ def times_faster(few, many, X):
     return seconds["many"] / seconds["few"]
 
 
+def row_of(kind, n_layers, options, mixtures):
+    """Return the row of a trained network."""
+    network = trained(n_layers, kind, options)
+    return {
+        "bases": kind,
+        "K": n_layers,
+        "parameters": network.n_parameters_,
+        "SI-SDR": mean_si_sdr(network.predict, mixtures),
+        "times faster": times_faster(network, sparse_nmf(options), frames_of(mixtures)),
+    }
+
+
 def main():
     """Compute the rows that are not there yet."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of speech and noise")
-    parser.add_argument("--out", type=Path, default=Path("fewer_layers.json"))
-    parser.add_argument("--markdown", type=Path)
+    parser = make_parser(__doc__, "fewer_layers.json", data=True)
     parser.add_argument("--draws", type=int, default=2, help="of 240 mixtures, to learn from")
-    parser.add_argument("--bases", nargs="*", default=list(DEPTHS), choices=list(DEPTHS))
-    parser.add_argument("--deepest", type=int, default=4)
-    options = parser.parse_args()
+    options, results = begin(parser, ["draws"])
     options.models = options.out.with_suffix(".models")
-    results = json.loads(options.out.read_text()) if options.out.exists() else {}
     mixtures = validation_mixtures(options.data)
-    X = frames_of(mixtures)
-    sparse = sparse_nmf(options)
-    if "sparse" not in results:
-        results["sparse"] = score_by_iteration(sparse, mixtures)
-    rows = results.setdefault("rows", [])
-    depths = [(kind, k) for kind in options.bases for k in DEPTHS[kind]]
-    for kind, n_layers in depths:
-        if n_layers > options.deepest or any(
-            (row["bases"], row["K"]) == (kind, n_layers) for row in rows
-        ):
-            continue
-        network = trained(n_layers, kind, options)
-        row = {"bases": kind, "K": n_layers, "parameters": network.n_parameters_}
-        row["SI-SDR"] = mean_si_sdr(network.predict, mixtures)
-        row["times faster"] = times_faster(network, sparse, X)
-        rows.append(row)
-        print(row, flush=True)
-        write_json(options.out, **{k: v for k, v in results.items() if k != "blas"})
-    if options.markdown:
-        write_tables(results, options)
-
-
-def write_tables(results, options):
-    """Write the page of results."""
-    few = [{"iterations": k, "SI-SDR": v} for k, v in results["sparse"].items()]
-    best = max(few, key=lambda row: row["SI-SDR"])
+    results.compute(
+        lambda: score_by_iteration(sparse_nmf(options), mixtures), {"sparse NMF": ()}
+    )
+    networks = {
+        f"{kind}, K={n_layers}": (kind, n_layers, options, mixtures)
+        for kind, depths in DEPTHS.items()
+        for n_layers in depths
+    }
+    results.compute(row_of, networks)
+    scores = results.rows.get("sparse NMF", {})
     text = (
         f"Mean SI-SDR in dB of the 30 validation mixtures. Sparse NMF is best after "
-        f"{best['iterations']} of the iterations below; trained networks have seen "
-        f"{options.draws} draws of 240 mixtures, once each. Speed is that of `predict` on "
-        f"{N_FRAMES} frames with one thread, over that of {N_ITERATIONS} iterations."
+        f"{max(scores, key=scores.get, default='unknown')} of the iterations below; trained "
+        f"networks have seen {options.draws} draws of 240 mixtures, once each. Speed is that "
+        f"of `predict` on {N_FRAMES} frames with one thread, over that of {N_ITERATIONS} "
+        "iterations."
     )
-    columns = ["bases", "K", "parameters", "SI-SDR", "times faster"]
-    write_page(
-        options.markdown,
-        "Same quality, fewer layers",
-        "fewer_layers.py --data ../shared/data/dev",
-        text,
-        markdown(few, ["iterations", "SI-SDR"]),
-        markdown(results["rows"], columns),
-    )
+    iterations = table([{"iterations": k, "SI-SDR": v} for k, v in scores.items()])
+    rows = table(results.of(networks))
+    report(options, results, "Same quality, fewer layers", text, iterations, rows)
 
 
 if __name__ == "__main__":

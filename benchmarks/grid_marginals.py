@@ -9,11 +9,8 @@ marginals are sums over all 65,536 states. The mean absolute error of a marginal
 grids, with its standard error.
 """
 
-import argparse
-import json
-from pathlib import Path
-
 import numpy as np
+from harness import begin, make_parser, report, table
 from sklearn.feature_extraction.image import grid_to_graph
 
 from skunfold._kernels.belief_propagation import BeliefPropagation
@@ -51,43 +48,37 @@ def errors_on(strength, n_grids, seed=0):
     return errors
 
 
-def markdown_of(rows):
-    """Return the table, with the command that makes it."""
-    title, command, about = __doc__.strip().split("\n\n")
-    columns = [*RULES, "BP nearer than mean field"]
-    lines = ["# Marginals on grids", "", title, "", "```", command.strip(), "```", ""]
-    lines += [*about.splitlines(), ""]
-    lines += ["| couplings | grids | " + " | ".join(columns) + " |"]
-    lines += ["|---|" + "---:|" * (len(columns) + 1)]
-    for row in rows:
-        cells = [f"{row['couplings']}, to {row['strength']:g}", f"{row['n_grids']}"]
-        cells += [f"{row[rule]:.5f} ({row[rule + ', s.e.']:.5f})" for rule in RULES]
-        cells += [f"{row['BP nearer than mean field']:.0%}"]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+COUPLINGS = {"weak": 1.0, "middle": 3.0, "strong": 8.0}
+NEARER = "BP nearer than mean field"
+
+
+def row_of(name, n_grids):
+    """Return a row of results: the mean error by each rule, and its standard error."""
+    errors = errors_on(COUPLINGS[name], n_grids)
+    row = {"couplings": name, "strength": COUPLINGS[name], "n_grids": n_grids}
+    for k, rule in enumerate(RULES):
+        row[rule] = errors[:, k].mean()
+        row[rule + ", s.e."] = errors[:, k].std(ddof=1) / n_grids**0.5
+    return row | {NEARER: np.mean(errors[:, 1] < errors[:, 0])}
+
+
+def cells_of(row):
+    """Return a row as the page shows it."""
+    cells = {"couplings": f"{row['couplings']}, to {row['strength']:g}"}
+    cells["grids"] = row["n_grids"]
+    cells |= {rule: f"{row[rule]:.5f} ({row[rule + ', s.e.']:.5f})" for rule in RULES}
+    return cells | {NEARER: f"{row[NEARER]:.0%}"}
 
 
 def main():
-    """Print a table and write it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", default="grid_marginals.json")
-    parser.add_argument("--markdown", help="also write the table as Markdown to this file")
+    """Compute the rows that are not there yet."""
+    parser = make_parser(__doc__, "grid_marginals.json")
     parser.add_argument("--grids", type=int, default=200)
-    options = parser.parse_args()
-    rows = []
-    for name, strength in (("weak", 1.0), ("middle", 3.0), ("strong", 8.0)):
-        errors = errors_on(strength, options.grids)
-        row = {"couplings": name, "strength": strength, "n_grids": options.grids}
-        for k, rule in enumerate(RULES):
-            row[rule] = float(errors[:, k].mean())
-            row[rule + ", s.e."] = float(errors[:, k].std(ddof=1) / options.grids**0.5)
-        row["BP nearer than mean field"] = float(np.mean(errors[:, 1] < errors[:, 0]))
-        rows.append(row)
-    print(markdown_of(rows))
-    Path(options.out).write_text(json.dumps({"rows": rows}, indent=2))
-    if options.markdown:
-        Path(options.markdown).parent.mkdir(parents=True, exist_ok=True)
-        Path(options.markdown).write_text(markdown_of(rows))
+    options, results = begin(parser, ["grids"])
+    results.compute(row_of, {name: (name, options.grids) for name in COUPLINGS})
+    rows = [cells_of(row) for row in results.of(COUPLINGS)]
+    title, _, text = __doc__.strip().split("\n\n")
+    report(options, results, "Marginals on grids", title, text, table(rows))
 
 
 if __name__ == "__main__":

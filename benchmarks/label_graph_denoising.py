@@ -15,14 +15,12 @@ A pixel of the field sees the 3x3 pixels around it in the noisy image (coupling=
 distance.
 """
 
-import argparse
-import json
 import warnings
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 
 import numpy as np
+from harness import begin, make_parser, report, table
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import radius_neighbors_graph
@@ -141,7 +139,7 @@ FIELDS = [
 
 
 def field_row(field, train, test):
-    """Return (row of the table, losses of the test images)."""
+    """Return the row of a field, with the losses of the test images."""
     fit, held_out = train[N_HELD_OUT:], train[:N_HELD_OUT]
     found = {}
     for alpha in ALPHAS:
@@ -150,13 +148,13 @@ def field_row(field, train, test):
     alpha = min(found, key=found.get)
     model = field.fitted(train, alpha)
     losses = losses_of(model.predict_proba(field.inputs(test.X)), test.y)
-    row = {
+    return {
         "model": field.name,
         "parameters": model.n_parameters_,
         "chosen": f"alpha {alpha:g}, {field.n_layers} sweeps",
         "held out": found[alpha],
+        "losses": losses.tolist(),
     }
-    return row, losses
 
 
 def mlp_with(size, activation, alpha, rate):
@@ -184,82 +182,85 @@ def best_epoch(settings, fit, held_out):
     return best
 
 
-def mlp_row(found, train, test):
-    """Return (row of the table, losses of the test images) of the best settings found."""
-    settings = min(found, key=found.get)
-    held_out, n_epochs = found[settings]
+def mlp_row(settings, found, train, test):
+    """Return the row of a perceptron with the epochs that were found, and its test losses."""
+    held_out, n_epochs = found
     model = mlp_with(*settings)
     for _ in range(n_epochs):
         model.partial_fit(train.X, train.y, classes=np.arange(SIDE**2))
     size, activation, alpha, rate = settings
-    row = {
+    return {
         "model": f"MLPClassifier, {size} units",
         "parameters": sum(w.size for w in model.coefs_ + model.intercepts_),
         "chosen": f"{activation}, alpha {alpha:g}, step {rate:g}, {n_epochs} epochs",
         "held out": held_out,
+        "losses": losses_of(model.predict_proba(test.X), test.y).tolist(),
     }
-    return row, losses_of(model.predict_proba(test.X), test.y)
 
 
 def baseline_rows(train, test):
-    """Yield (row, losses) of what needs no model: the noise alone, the mean image alone."""
+    """Return rows of what needs no model: the noise alone, the mean image alone."""
     seen = np.where(test.X == 1, 1 - FLIPPED, FLIPPED)
     mean = np.clip(train.y.mean(axis=0), 1e-3, 1 - 1e-3) + np.zeros_like(test.X)
-    for name, p, size in (("noisy pixel alone", seen, 1), ("mean image alone", mean, 64)):
-        row = {"model": name, "parameters": size, "chosen": "", "held out": None}
-        yield row, losses_of(p, test.y)
+    return [
+        {"model": name, "parameters": size, "losses": losses_of(p, test.y)}
+        for name, p, size in (("noisy pixel alone", seen, 1), ("mean image alone", mean, 64))
+    ]
 
 
-def rows_of_all(train, test):
-    """Return the rows of the table; each is tested once."""
+def name_of(settings):
+    """Return the name of the row that holds what was found for settings of a perceptron."""
+    return "MLPClassifier, {} units, {}, alpha {:g}, step {:g}: epochs".format(*settings)
+
+
+def perceptron_rows(results, train, test):
+    """Return the rows of the best perceptrons that were found: of 100 units, of any size."""
     fit, held_out = train[N_HELD_OUT:], train[:N_HELD_OUT]
-    found = {settings: best_epoch(settings, fit, held_out) for settings in MLP_SETTINGS}
-    small = {settings: result for settings, result in found.items() if settings[0] == 100}
-    best, best_losses = mlp_row(found, train, test)
-    results = [*baseline_rows(train, test), mlp_row(small, train, test), (best, best_losses)]
-    for field in FIELDS:
-        results.append(field_row(field, train, test))
-        print(f"{field.name}: held out {results[-1][0]['held out']:.4f}", flush=True)
-    rows = []
-    for row, losses in results:
-        difference = losses - best_losses
-        row["test"] = losses.mean()
-        row["minus MLP"] = difference.mean()
-        row["standard error"] = difference.std(ddof=1) / np.sqrt(len(difference))
-        row["parameters / MLP"] = row["parameters"] / best["parameters"]
-        rows.append(row)
-    return rows
+    results.compute(best_epoch, {name_of(s): (s, fit, held_out) for s in MLP_SETTINGS})
+    found = {s: results.rows.get(name_of(s)) for s in MLP_SETTINGS}
+    if None in found.values():
+        return []  # the best one is not known yet
+    small = min((s for s in found if s[0] == 100), key=found.get)
+    best = min(found, key=found.get)
+    tasks = {
+        f"MLPClassifier, {name}": (s, found[s], train, test)
+        for name, s in (("100 units", small), ("any size", best))
+    }
+    results.compute(mlp_row, tasks)
+    return results.of(tasks)
 
 
-def markdown_of(rows):
-    """Return the table, with the command that makes it."""
-    _, command, *about = __doc__.split("\n\n")
-    names = ["model", "parameters", "held out", "test", "minus MLP (s.e.)", "chosen"]
-    lines = ["# Denoising digits with a graph of labels", "", *about[0].splitlines()]
-    lines += ["", about[1].strip(), "", "```", command.strip(), "```", ""]
-    lines += ["Mean log-loss of a pixel; the last columns against the best MLPClassifier.", ""]
-    lines += ["| " + " | ".join(names) + " |", "|---|" + "---:|" * 4 + "---|"]
-    for row in rows:
-        held_out = "" if row["held out"] is None else f"{row['held out']:.4f}"
-        cells = [row["model"], f"{row['parameters']:,}", held_out, f"{row['test']:.4f}"]
-        cells.append(f"{row['minus MLP']:+.4f} ({row['standard error']:.4f})")
-        lines.append("| " + " | ".join([*cells, row["chosen"]]) + " |")
-    return "\n".join(lines) + "\n"
+def cells_of(row, best):
+    """Return a row as the page shows it."""
+    losses = np.array(row["losses"])
+    difference = losses - best["losses"]
+    error = difference.std(ddof=1) / np.sqrt(len(difference))
+    return {
+        "model": row["model"],
+        "parameters": f"{row['parameters']:,}",
+        "held out": f"{row['held out']:.4f}" if "held out" in row else "",
+        "test": f"{losses.mean():.4f}",
+        "minus MLP (s.e.)": f"{difference.mean():+.4f} ({error:.4f})",
+        "chosen": row.get("chosen"),
+    }
 
 
 def main():
-    """Choose, fit and test all models; write the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", default="label_graph_denoising.json")
-    parser.add_argument("--markdown", help="also write the table as Markdown to this file")
-    options = parser.parse_args()
+    """Choose, fit and test the models that are not there yet; each is tested once."""
+    options, results = begin(make_parser(__doc__, "label_graph_denoising.json"))
     warnings.simplefilter("ignore", ConvergenceWarning)
-    rows = rows_of_all(*make_images())
-    Path(options.out).write_text(json.dumps({"flipped": FLIPPED, "rows": rows}, indent=2))
-    print(markdown_of(rows))
-    if options.markdown:
-        Path(options.markdown).parent.mkdir(parents=True, exist_ok=True)
-        Path(options.markdown).write_text(markdown_of(rows))
+    train, test = make_images()
+    perceptrons = perceptron_rows(results, train, test)
+    fields = {field.name: (field, train, test) for field in FIELDS}
+    results.compute(field_row, fields)
+    if len(perceptrons) < 2:
+        return
+    rows = [*baseline_rows(train, test), *perceptrons, *results.of(fields)]
+    _, _, *about = __doc__.strip().split("\n\n")
+    text = "Mean log-loss of a pixel; the last columns against the best MLPClassifier."
+    cells = [cells_of(row, perceptrons[1]) for row in rows]
+    title = "Denoising digits with a graph of labels"
+    report(options, results, title, *about, text, table(cells))
 
 
 if __name__ == "__main__":

@@ -11,13 +11,12 @@ row, a network with more of everything. Tied sweeps are damped by 0.8. Rows alre
 output file are not computed again.
 """
 
-import argparse
-import json
 import time
 import warnings
-from pathlib import Path
+from itertools import product
 
 import numpy as np
+from harness import begin, make_parser, report, table
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.exceptions import ConvergenceWarning
@@ -117,52 +116,55 @@ def mean_and_error(values):
     return np.mean(values), np.std(values, ddof=1) / np.sqrt(len(values))
 
 
-def markdown(results):
-    """Return the tables, one for each data set."""
-    lines = ["# Unfolded fields against a sigmoid network", ""]
-    lines += ["```", *(line[4:] for line in __doc__.splitlines()[2:4]), "```", ""]
-    lines += ["Means over 15 folds with their standard errors. Differences from MLPClassifier"]
-    lines += ["are taken fold by fold: above 0 is better for accuracy, below 0 for log-loss."]
-    lines += ["Depth 1 of mean field (MF) is the same network as MLPClassifier, trained by our"]
-    lines += ["loop. Tied sweeps are damped by 0.8, but for the last row."]
+def name_of(data, row):
+    """Return under which name the row of a model and a data set is kept."""
+    return f"{data}: {row}"
+
+
+def former_rows(content):
+    """Return the rows of a file that has them by data set."""
+    return {name_of(d, name): row for d, rows in content.items() for name, row in rows.items()}
+
+
+def cells_of(name, row, baseline):
+    """Return a row as the page shows it."""
+    cells = {"model": name, "parameters": f"{row['n_parameters']:,}"}
+    for metric in METRICS:
+        mine, theirs = np.array(row[metric]), np.array(baseline[metric])
+        difference = "{:+.4f} ± {:.4f}".format(*mean_and_error(mine - theirs))
+        cells[metric] = "{:.4f} ± {:.4f}".format(*mean_and_error(mine))
+        cells[f"{metric}, difference"] = "" if name == BASELINE else difference
+    return cells
+
+
+def tables(results):
+    """Yield the table of each data set, and what stands above it."""
     for data, (_, hidden, epochs) in DATA.items():
-        rows = results.get(data, {})
-        if BASELINE not in rows:
-            continue
-        lines += ["", f"**{data}**: hidden layers {hidden}, at most {epochs} epochs", ""]
-        lines += ["| | parameters | accuracy | difference | log-loss | difference |"]
-        lines += ["|---|---|---|---|---|---|"]
-        for name in filter(rows.__contains__, ROWS):
-            cells = [name, f"{rows[name]['n_parameters']:,}"]
-            for metric in METRICS:
-                mine, theirs = (np.array(rows[row][metric]) for row in (name, BASELINE))
-                cells.append("{:.4f} ± {:.4f}".format(*mean_and_error(mine)))
-                other = "{:+.4f} ± {:.4f}".format(*mean_and_error(mine - theirs))
-                cells.append("" if name == BASELINE else other)
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        rows = {name: results.rows.get(name_of(data, name)) for name in ROWS}
+        if baseline := rows[BASELINE]:
+            yield f"**{data}**: hidden layers {hidden}, at most {epochs} epochs"
+            yield table([cells_of(name, row, baseline) for name, row in rows.items() if row])
+
+
+TEXT = """\
+Means over 15 folds with their standard errors. Differences from MLPClassifier
+are taken fold by fold: above 0 is better for accuracy, below 0 for log-loss.
+Depth 1 of mean field (MF) is the same network as MLPClassifier, trained by our
+loop. Tied sweeps are damped by 0.8, but for the last row."""
 
 
 def main():
     """Compute the rows that are not there yet, and write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("mrf_classification.json"))
-    parser.add_argument("--markdown", type=Path, help="also write the tables to this file")
-    parser.add_argument("--data", nargs="*", default=list(DATA), choices=list(DATA))
-    parser.add_argument("--rows", nargs="*", default=list(ROWS), choices=list(ROWS))
-    options = parser.parse_args()
+    parser = make_parser(__doc__, "mrf_classification.json")
+    options, results = begin(parser, former=former_rows)
     warnings.simplefilter("ignore", ConvergenceWarning)
-    results = json.loads(options.out.read_text()) if options.out.exists() else {}
-    for data in options.data:
-        for name in options.rows:
-            if name in results.setdefault(data, {}):
-                continue
-            row = results[data][name] = run_row(name, data)
-            options.out.write_text(json.dumps(results))
-            means = (f"{np.mean(row[metric]):.4f}" for metric in METRICS)
-            print(data, name, *means, sep="; ", flush=True)
-    if options.markdown:
-        options.markdown.write_text(markdown(results))
+    results.compute(
+        run_row,
+        {name_of(data, row): (row, data) for data, row in product(DATA, ROWS)},
+        lambda row: "; ".join(f"{metric} {np.mean(row[metric]):.4f}" for metric in METRICS),
+    )
+    title = "Unfolded fields against a sigmoid network"
+    report(options, results, title, TEXT, *tables(results))
 
 
 if __name__ == "__main__":

@@ -10,14 +10,12 @@ is written as one would write it: the equations, eager mode, autograd, its Adam;
 softplus and logsumexp.
 """
 
-import argparse
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import torch
+from harness import begin, interleaved, make_parser, report, table
 from threadpoolctl import threadpool_limits
-from timing import interleaved, markdown, write_json, write_page
 from torch.nn.functional import cross_entropy, softplus
 
 from skunfold._kernels.belief_propagation import BeliefPropagation
@@ -99,7 +97,7 @@ def make_cell(rule, hidden, forward, n_samples, tied):
             return forward(sets, tX)
 
     def our_inference():
-        return network.logits(X, parameters)
+        return network.logits(X, network.prepared(parameters))
 
     np.testing.assert_allclose(our_inference(), their_inference(), rtol=1e-3, atol=1e-4)
     with objective:
@@ -117,40 +115,41 @@ CELLS = {
 }
 
 
+TASKS = ("inference", "training step")
+
+
+def measured(task, model, tied, n_threads, n_samples):
+    """Return a row of results."""
+    torch.set_num_threads(n_threads)
+    with threadpool_limits(n_threads, user_api="blas"):
+        objective, functions = make_cell(*CELLS[model], n_samples, tied)
+        with objective:
+            functions = dict(zip(("ours", "theirs"), functions[task]))
+            seconds = interleaved(functions, n_threads, runs=RUNS)
+    return {
+        "task": task,
+        "model": model,
+        "tied": tied,
+        "threads": n_threads,
+        "samples/s": round(n_samples / seconds["ours"]),
+        "ratio": seconds["theirs"] / seconds["ours"],
+    }
+
+
 def main():
-    """Measure all cells."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", default="mrf_throughput.json")
-    parser.add_argument("--markdown", type=Path, help="write a table of all cells here")
+    """Measure the cells that are not there yet."""
+    parser = make_parser(__doc__, "mrf_throughput.json")
     parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--samples", type=int, default=256)
-    options = parser.parse_args()
-    rows = []
-    for n_threads, (name, cell), tied in product(options.threads, CELLS.items(), (True, False)):
-        torch.set_num_threads(n_threads)
-        with threadpool_limits(n_threads, user_api="blas"):
-            objective, tasks = make_cell(*cell, options.samples, tied)
-            for task, (ours, theirs) in tasks.items():
-                with objective:
-                    functions = {"ours": ours, "theirs": theirs}
-                    seconds = interleaved(functions, n_threads, runs=RUNS)
-                rows.append(
-                    {
-                        "task": task,
-                        "model": name,
-                        "tied": tied,
-                        "threads": n_threads,
-                        "samples/s": round(options.samples / seconds["ours"]),
-                        "ratio": seconds["theirs"] / seconds["ours"],
-                    }
-                )
-                print(markdown(rows[-1:], list(rows[-1])).splitlines()[-1], flush=True)
-    write_json(options.out, torch=torch.__version__, rows=rows)
-    if options.markdown:
-        title = "Unfolded fields against PyTorch"
-        text = "Ratios are samples per second over those of PyTorch: above 1, ours is faster."
-        table = markdown(rows, list(rows[0]))
-        write_page(options.markdown, title, "mrf_throughput.py", text, table)
+    options, results = begin(parser, ["samples"])
+    cells = {
+        f"{task} {model} tied={tied} threads={n}": (task, model, tied, n, options.samples)
+        for n, model, tied, task in product(options.threads, CELLS, (True, False), TASKS)
+    }
+    results.compute(measured, cells)
+    text = "Ratios are samples per second over those of PyTorch: above 1, ours is faster."
+    rows = table(results.of(cells))
+    report(options, results, "Unfolded fields against PyTorch", text, rows)
 
 
 if __name__ == "__main__":

@@ -12,16 +12,14 @@ same, and the labels once both have converged. First all marginals must be equal
 both run by turns in CPU time. Compilation is timed apart.
 """
 
-import argparse
 import time
-from pathlib import Path
 
 import jax
 import numpy as np
+from harness import begin, interleaved, make_parser, report, table
 from pgmax import fgraph, fgroup, infer, vgroup
 from sklearn.feature_extraction.image import grid_to_graph
 from threadpoolctl import threadpool_limits
-from timing import interleaved, markdown, write_json, write_page
 
 from skunfold._kernels.belief_propagation import BeliefPropagation
 from skunfold._kernels.graphs import Graph
@@ -87,7 +85,7 @@ def grid(rng, n, n_sweeps):
         {"labels": units}, factors, lambda f: {units: of_binary(f)}, n_sweeps, units
     )
     return (
-        lambda: sigmoid(ours.logits(fields, [W, b, J])),
+        lambda: sigmoid(ours.logits(fields, ours.prepared([W, b, J]))),
         lambda: np.asarray(theirs(fields))[..., 1],
     )
 
@@ -123,7 +121,7 @@ def layered(rng, n, n_sweeps, n_hidden, n_outputs, classes):
         marginals = np.asarray(theirs(fields))
         return marginals[:, 0] if classes else marginals[..., 1]
 
-    return lambda: probabilities(ours.logits(X, [W, b, V, c])), their_marginals
+    return lambda: probabilities(ours.logits(X, ours.prepared([W, b, V, c]))), their_marginals
 
 
 CELLS = {
@@ -157,25 +155,16 @@ def measured(name, n):
 
 
 def main():
-    """Measure all models."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", default="pgmax_peer.json")
-    parser.add_argument("--markdown", type=Path)
+    """Measure the models that are not there yet."""
+    parser = make_parser(__doc__, "pgmax_peer.json")
     parser.add_argument("--samples", type=int, default=256)
-    parser.add_argument("--models", nargs="*", default=list(CELLS), choices=list(CELLS))
-    options = parser.parse_args()
-    rows = []
-    for name in options.models:
-        rows.append(measured(name, options.samples))
-        print(rows[-1], flush=True)
-    write_json(options.out, jax=jax.__version__, rows=rows)
-    if options.markdown:
-        text = (
-            f"Samples per second of CPU time, batches of {options.samples}; all marginals are "
-            f"equal to {TOLERANCE:g}. Compilation, PGMax's alone, is not in the ratio."
-        )
-        table = markdown(rows, list(rows[0]))
-        write_page(options.markdown, "Inference against PGMax", "pgmax_peer.py", text, table)
+    options, results = begin(parser, ["samples"])
+    results.compute(measured, {name: (name, options.samples) for name in CELLS})
+    text = (
+        f"Samples per second of CPU time, batches of {options.samples}; all marginals are "
+        f"equal to {TOLERANCE:g}. Compilation, PGMax's alone, is not in the ratio."
+    )
+    report(options, results, "Inference against PGMax", text, table(results.of(CELLS)))
 
 
 if __name__ == "__main__":

@@ -3,13 +3,11 @@
     python benchmarks/scale.py --out scale.json --markdown doc/results/scale.md
 
 Memory is what a process takes beyond files that are mapped (RssAnon), sampled every 5 ms, at
-its peak over what it took before and less the output; sizes run in processes of their own.
+its peak over what it took before and less the output; each of these rows is a process.
 Times are medians of five runs of one thread's own work; that of an hour of audio is wall time
 with all threads.
 """
 
-import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -18,10 +16,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+from harness import begin, in_a_process, interleaved, make_parser, report, table
 from sklearn import config_context
 from sklearn.feature_extraction.image import grid_to_graph
 from threadpoolctl import threadpool_limits
-from timing import interleaved, markdown, write_json, write_page
 
 from skunfold import DeepNMFRegressor, UnfoldedBPClassifier, UnfoldedMeanFieldClassifier
 from skunfold.audio import SpeechEnhancer
@@ -120,16 +118,11 @@ def enhance_hour(hours):
     }
 
 
-def in_a_process(function, argument):
-    """Return the result of one of the functions above, run in a new process."""
-    command = [sys.executable, __file__, "--run", function, str(argument)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-
-
 def slope(sizes, make):
     """Return the log-log slope of the time of make(size)() by size, one thread."""
-    functions = {size: make(size) for size in sizes}
-    seconds = interleaved(functions, n_threads=1)
+    with threadpool_limits(1, user_api="blas"):
+        functions = {size: make(size) for size in sizes}
+        seconds = interleaved(functions, n_threads=1)
     return float(np.polyfit(np.log(sizes), np.log([seconds[s] for s in sizes]), 1)[0])
 
 
@@ -164,23 +157,24 @@ def hidden_prediction(cls, n):
     return lambda: model.predict_proba(X)
 
 
-def slopes():
-    """Return the slopes of time by size."""
-    grids = {2 * s * (s - 1): s for s in (16, 32, 64)}
-    return {
-        "samples, deep NMF": slope([2048, 8192, 32768], prediction),
-        "components, deep NMF": slope([50, 200, 800], lambda r: prediction(n_components=r)),
-        "layers, deep NMF": slope([4, 16, 64], lambda k: prediction(n_layers=k)),
-        "samples, mean field": slope(
-            [1000, 4000, 16000], lambda n: hidden_prediction(UnfoldedMeanFieldClassifier, n)
-        ),
-        "samples, BP": slope(
-            [500, 1000, 2000], lambda n: hidden_prediction(UnfoldedBPClassifier, n)
-        ),
-        "edges, BP on a grid of labels": slope(
-            list(grids), lambda edges: label_prediction(grids[edges])
-        ),
-    }
+GRIDS = {2 * s * (s - 1): s for s in (16, 32, 64)}
+SLOPES = {  # sizes, and what makes the function that is timed
+    "samples, deep NMF": ([2048, 8192, 32768], prediction),
+    "components, deep NMF": ([50, 200, 800], lambda r: prediction(n_components=r)),
+    "layers, deep NMF": ([4, 16, 64], lambda k: prediction(n_layers=k)),
+    "samples, mean field": (
+        [1000, 4000, 16000],
+        lambda n: hidden_prediction(UnfoldedMeanFieldClassifier, n),
+    ),
+    "samples, BP": (
+        [500, 1000, 2000],
+        lambda n: hidden_prediction(UnfoldedBPClassifier, n),
+    ),
+    "edges, BP on a grid of labels": (
+        list(GRIDS),
+        lambda edges: label_prediction(GRIDS[edges]),
+    ),
+}
 
 
 def prefix_gain(n=8192, epochs=4):
@@ -215,43 +209,52 @@ def import_ratio(statement, runs=9):
     return float(ours / theirs)
 
 
-RUNS = {f.__name__: f for f in (predict_files, fit_files, enhance_hour)}
+MEMORY = {
+    "memory: predict, 100,000 frames": (predict_files, 100_000),
+    "memory: predict, 1,000,000 frames": (predict_files, 1_000_000),
+    "memory: fit, 100,000 frames": (fit_files, 100_000),
+    "memory: fit, 1,000,000 frames": (fit_files, 1_000_000),
+    "memory: enhance an hour": (enhance_hour, 1),
+}
+IMPORTS = ("import skunfold", "from skunfold import DeepNMFRegressor")
+
+
+def slope_row(name):
+    """Return a row of the slopes."""
+    return {"time by number of": name, "slope": slope(*SLOPES[name])}
+
+
+def prefix_row():
+    """Return the row of what keeping the prefix gains."""
+    with threadpool_limits(1, user_api="blas"):
+        ratio = prefix_gain()
+    return {"what": "epoch of C=2, K=25 with the prefix kept, times faster", "ratio": ratio}
+
+
+def import_row(statement):
+    """Return the row of an import."""
+    return {"what": f"`{statement}` over `{SCIKIT_LEARN}`", "ratio": import_ratio(statement)}
 
 
 def main():
-    """Measure everything."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", default="scale.json")
-    parser.add_argument("--markdown", type=Path)
-    parser.add_argument("--run", nargs=2, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.run:
-        name, argument = options.run
-        print(json.dumps(RUNS[name](int(argument))))
-        return
-    memory = [in_a_process("predict_files", n) for n in (100_000, 1_000_000)]
-    memory += [in_a_process("fit_files", n) for n in (100_000, 1_000_000)]
-    memory += [in_a_process("enhance_hour", 1)]
-    with threadpool_limits(1, user_api="blas"):
-        by_size = [{"time by number of": k, "slope": v} for k, v in slopes().items()]
-        gains = {"epoch of C=2, K=25 with the prefix kept, times faster": prefix_gain()}
-    for statement in ("import skunfold", "from skunfold import DeepNMFRegressor"):
-        gains[f"`{statement}` over `{SCIKIT_LEARN}`"] = import_ratio(statement)
-    gain_rows = [{"what": k, "ratio": v} for k, v in gains.items()]
+    """Measure what is not there yet."""
+    options, results = begin(make_parser(__doc__, "scale.json"))
+    slopes = {f"slope: {name}": (name,) for name in SLOPES}
+    imports = {f"ratio: {statement}": (statement,) for statement in IMPORTS}
+    results.compute(in_a_process, MEMORY)
+    results.compute(slope_row, slopes)
+    results.compute(prefix_row, {"ratio: prefix": ()})
+    results.compute(import_row, imports)
+    note = (
+        "Memory beyond files and output; data of 257 float32 features (1 GB for 1,000,000\n"
+        "frames), `working_memory=64` for the fits."
+    )
     tables = [
-        markdown(memory, ["what", "frames", "seconds", "real-time factor", "MB"]),
-        markdown(by_size, ["time by number of", "slope"]),
-        markdown(gain_rows, ["what", "ratio"]),
+        table(results.of(MEMORY), ["what", "frames", "seconds", "real-time factor", "MB"]),
+        table(results.of(slopes)),
+        table(results.of(["ratio: prefix", *imports])),
     ]
-    print("\n\n".join(tables))
-    write_json(options.out, memory=memory, slopes=by_size, ratios=gains)
-    if options.markdown:
-        title = "Memory, growth, and work that is kept"
-        note = (
-            "Memory beyond files and output; data of 257 float32 features (1 GB for 1,000,000\n"
-            "frames), `working_memory=64` for the fits."
-        )
-        write_page(options.markdown, title, "scale.py", note, *tables)
+    report(options, results, "Memory, growth, and work that is kept", note, *tables)
 
 
 if __name__ == "__main__":

@@ -9,22 +9,17 @@ data itself. All models of one kind make the same number of epochs or updates: f
 Adam with 200 samples in a batch, or of the deep NMF, and 20 multiplicative updates.
 """
 
-import argparse
-import json
-import statistics
-import subprocess
-import sys
 import time
 import tracemalloc
 import warnings
-from pathlib import Path
+from itertools import product
 
 import numpy as np
+from harness import begin, in_a_process, make_parser, median_seconds, report, table
 from scipy import sparse
 from sklearn.decomposition import NMF
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
-from timing import markdown, write_json, write_page
 
 from skunfold import (
     DeepNMFRegressor,
@@ -85,12 +80,7 @@ def measure(name, density, form, runs):
         function()
         row[f"{task} MB"] = tracemalloc.get_traced_memory()[1] / 2**20
         tracemalloc.stop()
-        seconds = []
-        for _ in range(runs):
-            began = time.process_time()
-            function()
-            seconds.append(time.process_time() - began)
-        row[f"{task} s"] = statistics.median(seconds)
+        row[f"{task} s"] = median_seconds(function, runs, time.process_time)
 
     warnings.simplefilter("ignore")
     with threadpool_limits(1):
@@ -103,54 +93,35 @@ def measure(name, density, form, runs):
     return row
 
 
-def in_a_process(*arguments):
-    """Return what `measure` returns, run in a new process."""
-    command = [sys.executable, __file__, "--run", *map(str, arguments)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-
-
 def with_ratios(rows):
-    """Return the rows with the time of the same data dense over that of each."""
+    """Return the rows with the time of the same data dense, if known, over that of each."""
     dense = {(r["model"], r["density"]): r for r in rows if r["X"] == "dense"}
+    ratios = []
     for row in rows:
-        whole = dense[row["model"], row["density"]]
-        row["dense / this, fit"] = whole["fit s"] / row["fit s"]
-        row["dense / this, predict"] = whole["predict s"] / row["predict s"]
-    return rows
+        whole = dense.get((row["model"], row["density"]), {})
+        times = {task: whole.get(f"{task} s") for task in ("fit", "predict")}
+        ratios.append(
+            row | {f"dense / this, {k}": v and v / row[f"{k} s"] for k, v in times.items()}
+        )
+    return ratios
 
 
 def main():
-    """Measure everything."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", default="sparse_data.json")
-    parser.add_argument("--markdown", type=Path, help="write a table here")
+    """Measure the rows that are not there yet."""
+    parser = make_parser(__doc__, "sparse_data.json")
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--densities", type=float, nargs="*", default=DENSITIES)
-    parser.add_argument("--models", nargs="*", choices=MODELS, default=list(MODELS))
-    parser.add_argument("--run", nargs=4, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.run:
-        name, density, form, runs = options.run
-        print(json.dumps(measure(name, float(density), form, int(runs))))
-        return
-    rows = []
-    for density in options.densities:
-        for name in options.models:
-            for form in ("sparse", "dense"):
-                rows.append(in_a_process(name, density, form, options.runs))
-                print(markdown(rows[-1:], list(rows[-1])).splitlines()[-1], flush=True)
-    rows = with_ratios(rows)
-    write_json(options.out, rows=rows)
-    if options.markdown:
-        title = "Sparse data"
-        dense_mb = N_SAMPLES * N_FEATURES * 8 / 2**20
-        note = (
-            f"{N_SAMPLES} samples of {N_FEATURES} features ({dense_mb:.0f} MB as a dense\n"
-            "array), one thread. Ratios above 1: faster than the same data dense."
-        )
-        write_page(
-            options.markdown, title, "sparse_data.py", note, markdown(rows, list(rows[0]))
-        )
+    options, results = begin(parser, ["runs"])
+    cells = {
+        f"{model}, density {density:g}, {form}": (measure, model, density, form, options.runs)
+        for density, model, form in product(DENSITIES, MODELS, ("sparse", "dense"))
+    }
+    results.compute(in_a_process, cells)
+    dense_mb = N_SAMPLES * N_FEATURES * 8 / 2**20
+    note = (
+        f"{N_SAMPLES} samples of {N_FEATURES} features ({dense_mb:.0f} MB as a dense\n"
+        "array), one thread. Ratios above 1: faster than the same data dense."
+    )
+    report(options, results, "Sparse data", note, table(with_ratios(results.of(cells))))
 
 
 if __name__ == "__main__":

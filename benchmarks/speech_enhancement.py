@@ -1,24 +1,21 @@
 """Deep NMF, sparse NMF and mask networks on real speech in real noise.
 
-    python benchmarks/speech_enhancement.py --data DIR --out results/speech_enhancement
+    python benchmarks/speech_enhancement.py --data DIR --out results/speech_enhancement.json
 
 The protocol stands in `speech_protocol.py`, the networks in `mask_network.py`. Every trained
 row sees 240 new mixtures in each epoch, the same ones for all rows, ends with the parameters
 that were best on the validation mixtures, and starts, if it is deep NMF, from the same bases:
-sparse NMF of 10,000 training frames of each source. Rows that are in ``OUT.json`` already are
-not computed again; ``OUT.md`` is the table, ``OUT.models/`` holds the fitted models, and
-`speech_figures.py` draws the pictures once all models that it shows are there.
+sparse NMF of 10,000 training frames of each source. Beside the JSON file are the tables and,
+in a folder ``.models``, the fitted models; `speech_figures.py` draws the pictures once all
+models that it shows are there.
 """
 
-import argparse
-import json
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
+from harness import begin, kept, make_parser, report, table
 from mask_network import MaskNetwork
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
@@ -40,7 +37,6 @@ from speech_protocol import (
 
 from skunfold import DeepNMFRegressor
 from skunfold.audio import SpeechEnhancer
-from skunfold.cli.progress import open_progress
 
 DEEP_NMF = {
     "n_components": 50,
@@ -236,18 +232,20 @@ def fit(regressor, n_draws, seed, folder, keep=any_name, context=STACKED):
 
 def fitted(name, options):
     """Return the fitted regressor of a row, and the seconds that it took."""
-    file = options.out.with_suffix(".models") / f"{name}.joblib"
-    if file.exists():
-        return joblib.load(file)
-    row = ROWS[name]
-    if row.start is not None:
-        row.regressor.set_params(init=FrozenEstimator(fitted(row.start, options)[0]))
-    elif isinstance(row.regressor, DeepNMFRegressor):
-        row.regressor.set_params(init=_first_bases(row, options))
-    n_draws = options.draws or row.n_draws
-    enhancer, seconds = fit(row.regressor, n_draws, row.seed, options.data, context=row.context)
-    joblib.dump((enhancer.regressor_, seconds), file)
-    return enhancer.regressor_, seconds
+
+    def make():
+        row = ROWS[name]
+        if row.start is not None:
+            row.regressor.set_params(init=FrozenEstimator(fitted(row.start, options)[0]))
+        elif isinstance(row.regressor, DeepNMFRegressor):
+            row.regressor.set_params(init=_first_bases(row, options))
+        draws = options.draws or row.n_draws
+        enhancer, seconds = fit(
+            row.regressor, draws, row.seed, options.data, context=row.context
+        )
+        return enhancer.regressor_, seconds
+
+    return kept(options.out.with_suffix(".models") / f"{name}.joblib", make)
 
 
 def run_row(name, options):
@@ -279,48 +277,37 @@ def _first_bases(row, options):
     name = f"bases, sparsity {regressor.sparsity:g}, {regressor.n_components} a source"
     name += f", {bands} bands" if bands else ""
     name += f", averages {averages}" if averages else ""
-    file = options.out.with_suffix(".models") / f"{name}.joblib"
-    if not file.exists():
+
+    def make():
         sparse = clone(regressor).set_params(n_layers=1, n_trained_layers=0, init="sparse_nmf")
         enhancer, _ = fit(sparse, 1, 0, options.data, context=row.context)
-        joblib.dump(enhancer.regressor_.bases_[0], file)
-    return joblib.load(file)
+        return enhancer.regressor_.bases_[0]
+
+    return kept(options.out.with_suffix(".models") / f"{name}.joblib", make)
 
 
-def as_markdown(results, command):
-    """Return the tables of the rows."""
-    rows = {name: row for name, row in results.items() if name != "utterances"}
-    columns = ["row", "parameters", "fit (s)", "x real time", "SI-SDR, draw 1", "gain"]
-    columns += ["SI-SDR, all", "gain"]
-    scores = [
-        [
-            name,
-            f"{row.get('n_parameters', 0):,}",
-            f"{row.get('fit_seconds', 0):.0f}",
-            f"{row['real_time_factor']:.0f}" if "real_time_factor" in row else "",
-            *_cells(row["first"]["si_sdr"], 2),
-            *_cells(row["all"], 2),
-        ]
-        for name, row in rows.items()
-    ]
-    others = [
-        [name, *_cells(row["first"]["sdr"], 2), *_cells(row["first"]["stoi"], 3)]
-        + [f"{value:.2f}" for value in row["first"]["si_sdr_by_snr"].values()]
-        for name, row in rows.items()
-    ]
-    by_snr = [f"{snr:g} dB" for snr in SNRS]
-    return "\n".join(
-        [
-            "# Speech enhancement\n",
-            f"```bash\n{command}\n```\n",
-            INTRODUCTION,
-            table(columns, scores),
-            "Draw 1 by other metrics (gain over the mixture), and its SI-SDR at each SNR:\n",
-            table(["row", "SDR", "gain", "STOI", "gain", *by_snr], others),
-            "Differences in SI-SDR, mixture by mixture, over all draws:\n",
-            table(["better by", "than", "dB"], _differences(rows, results.get("utterances"))),
-        ]
-    )
+def tables(rows, utterances):
+    """Return the tables of the rows: scores, other metrics, and differences."""
+    scores, others = [], []
+    for name, row in rows.items():
+        first = row["first"]
+        speed = f"{row['real_time_factor']:.0f}" if "real_time_factor" in row else ""
+        scores.append(
+            {
+                "row": name,
+                "parameters": f"{row.get('n_parameters', 0):,}",
+                "fit (s)": f"{row.get('fit_seconds', 0):.0f}",
+                "x real time": speed,
+                **_cells("SI-SDR, draw 1", first["si_sdr"], 2),
+                **_cells("SI-SDR, all", row["all"], 2),
+            }
+        )
+        by_snr = {f"{snr} dB": value for snr, value in first["si_sdr_by_snr"].items()}
+        others.append(
+            {"row": name, **_cells("SDR", first["sdr"], 2), **_cells("STOI", first["stoi"], 3)}
+            | by_snr
+        )
+    return table(scores), table(others), table(_differences(rows, utterances))
 
 
 INTRODUCTION = """\
@@ -334,8 +321,7 @@ with what was active before (`recurrence`). With 40 bands the frames before the 
 gathered into mel bands; with "average" their average over 3 seconds is shown, too. The seconds
 are those of the row itself, on a core that other work shared; "x real time" are the seconds of
 sound enhanced in a second of one thread (CPU time, median of five). Rows of the script that are
-missing here have not been run.
-"""
+missing here have not been run."""
 
 
 def _differences(rows, utterances):
@@ -349,55 +335,53 @@ def _differences(rows, utterances):
                 rows[name]["si_sdr_by_mixture"], rows[other]["si_sdr_by_mixture"]
             )
             low, high = interval(values, utterances)
-            lines.append([name, other, f"{values.mean():+.2f} [{low:+.2f}, {high:+.2f}]"])
+            difference = f"{values.mean():+.2f} [{low:+.2f}, {high:+.2f}]"
+            lines.append({"better by": name, "than": other, "dB": difference})
     return lines
 
 
-def table(columns, rows):
-    """Return rows of cells as a table in Markdown."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
-
-
-def _cells(scores, digits):
+def _cells(name, scores, digits):
     """Return mean with interval, and improvement with interval."""
-    return [
-        f"{scores[mean]:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
-        for mean, (low, high) in (
-            ("mean", scores["interval"]),
-            ("improvement", scores["improvement_interval"]),
+    return {
+        column: f"{scores[mean]:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+        for column, mean, (low, high) in (
+            (name, "mean", scores["interval"]),
+            (f"{name}: gain", "improvement", scores["improvement_interval"]),
         )
-    ]
+    }
 
 
 def main():
     """Compute the rows that are not there yet."""
     names = ["noisy", "ideal ratio mask", *ROWS]
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of speech and noise")
-    parser.add_argument("--out", type=Path, default=Path("doc/results/speech_enhancement"))
-    parser.add_argument("--rows", nargs="*", default=names, choices=names)
+    parser = make_parser(__doc__, "doc/results/speech_enhancement.json", data=True)
     parser.add_argument("--subset", choices=["valid", "test"], default="test")
     parser.add_argument("--draws", type=int, help="in place of each row's own number")
-    options = parser.parse_args()
-    options.out.with_suffix(".models").mkdir(parents=True, exist_ok=True)
-    file = options.out.with_suffix(".json")
-    results = json.loads(file.read_text()) if file.exists() else {}
-    if "utterances" not in results:
-        results["utterances"] = utterances_of(options.data, options.subset)
-    missing = [name for name in options.rows if name not in results]
-    with open_progress(len(missing)) as progress:
-        for name in missing:
-            progress.stage(name)
-            results[name] = run_row(name, options)
-            print(f"{name}: {results[name]['all']['mean']:.2f} dB", flush=True)
-            file.write_text(json.dumps(results))
-    results = {name: results[name] for name in ["utterances", *names] if name in results}
-    command = f"python benchmarks/speech_enhancement.py --data {options.data}"
-    options.out.with_suffix(".md").write_text(as_markdown(results, command))
+    options, results = begin(parser, ["subset", "draws"], former=dict)
+    options.markdown = options.markdown or options.out.with_suffix(".md")
+    if "utterances" not in results.rows:
+        results.add("utterances", utterances_of(options.data, options.subset))
+    results.compute(
+        run_row,
+        {name: (name, options) for name in names},
+        lambda row: f"{row['all']['mean']:.2f} dB",
+    )
+    rows = {name: results.rows[name] for name in names if name in results.rows}
+    scores, others, differences = tables(rows, results.rows["utterances"])
+    report(
+        options,
+        results,
+        "Speech enhancement",
+        INTRODUCTION,
+        scores,
+        "Draw 1 by other metrics (gain over the mixture), and its SI-SDR at each SNR:",
+        others,
+        "Differences in SI-SDR, mixture by mixture, over all draws:",
+        differences,
+    )
     from speech_figures import draw  # which takes names of rows from here
 
-    draw(options.data, options.out, options.subset)
+    draw(options.data, options.out, options.subset, results.rows)
 
 
 if __name__ == "__main__":

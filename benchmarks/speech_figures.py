@@ -1,18 +1,16 @@
 """Draw the figures of the speech enhancement benchmark from its results and its models.
 
-    python benchmarks/speech_figures.py --data DIR --results results/speech_enhancement
+    python benchmarks/speech_figures.py --data DIR --out results/speech_enhancement.json
 
-They stand beside the results: ``RESULTS_parameters.png``, ``_layers.png`` and ``_curves.png``,
-``_bases.jpg`` and ``_spectrograms.jpg``. Layers are scored on validation mixtures.
+They stand beside that file of results: ``speech_enhancement_parameters.png``, ``_layers.png``
+and ``_curves.png``, ``_bases.jpg`` and ``_spectrograms.jpg``. Layers are scored on validation
+mixtures.
 """
-
-import argparse
-import json
-from pathlib import Path
 
 import joblib
 import matplotlib.pyplot as plt
 import numpy as np
+from harness import make_parser, read_file
 from speech_enhancement import RECURRENT, ROWS, TIED, TIED_16
 from speech_protocol import (
     N_CONTEXT,
@@ -160,13 +158,12 @@ def curves(results):
     return figure
 
 
-def draw(folder, place, subset):
-    """Draw all figures of the results at a place; False if a model that is shown is missing."""
-    files = {name: place.with_suffix(".models") / f"{name}.joblib" for name in SHOWN}
-    if not all(file.exists() for file in files.values()):
+def draw(folder, file, subset, results):
+    """Draw all figures of the results of a file; False if a model that is shown is missing."""
+    files = {name: file.with_suffix(".models") / f"{name}.joblib" for name in SHOWN}
+    if not all(model.exists() for model in files.values()):
         return False
-    results = json.loads(place.with_suffix(".json").read_text())
-    models = {name: joblib.load(file)[0] for name, file in files.items()}
+    models = {name: joblib.load(model)[0] for name, model in files.items()}
     figures = {
         "parameters": parameters(results),
         "layers": layers(models, folder),
@@ -176,18 +173,20 @@ def draw(folder, place, subset):
     }
     for name, figure in figures.items():
         suffix = "jpg" if name in ("bases", "spectrograms") else "png"
-        figure.savefig(place.with_name(f"{place.name}_{name}.{suffix}"), dpi=100)
+        figure.savefig(file.with_name(f"{file.stem}_{name}.{suffix}"), dpi=100)
     return True
 
 
 def main():
     """Draw what there are results for."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of speech and noise")
-    parser.add_argument("--results", type=Path, default=Path("doc/results/speech_enhancement"))
-    parser.add_argument("--subset", choices=["valid", "test"], default="test")
+    out = "doc/results/speech_enhancement.json"
+    parser = make_parser(__doc__, out, data=True, tables=False)
     options = parser.parse_args()
-    if not draw(options.data, options.results, options.subset):
+    if not options.out.exists():
+        parser.error(f"there is no {options.out}; run speech_enhancement.py")
+    content = read_file(options.out, former=dict)
+    subset = content["settings"].get("subset", "test")
+    if not draw(options.data, options.out, subset, content["rows"]):
         parser.error(f"the models of {', '.join(SHOWN)} are needed; run speech_enhancement.py")
 
 

@@ -11,13 +11,14 @@ import time
 from pathlib import Path
 
 import numpy as np
+from harness import median_seconds
 from pystoi import stoi
 from sklearn.utils import Bunch
 from threadpoolctl import threadpool_limits
 
 from skunfold.audio import STFT
 from skunfold.audio.context import Context
-from skunfold.audio.features import recording_level
+from skunfold.audio.features import recording_level, without_offset
 from skunfold.datasets import load_recordings, make_mixtures
 from skunfold.metrics import sdr, si_sdr
 
@@ -75,7 +76,7 @@ def utterances_of(folder, subset):
 
 
 def masked(mixture, magnitudes_of, context_bands=None, context_averages=()):
-    """Return a mixture with other magnitudes.
+    """Return a mixture with other magnitudes, and without its offset.
 
     As `SpeechEnhancer.enhance`, but at the level of the whole recording, as in training: deep
     NMF does not depend on the level, networks do.
@@ -96,7 +97,7 @@ def masked(mixture, magnitudes_of, context_bands=None, context_averages=()):
 def masked_stages(mixture, stages_of, context_bands=None, context_averages=()):
     """Yield a mixture with each of the magnitudes that `stages_of` makes, as `masked` does."""
     stft = STFT(SAMPLE_RATE)
-    spectrum = stft.analyze(mixture)
+    spectrum = stft.analyze(without_offset(mixture, SAMPLE_RATE))
     magnitudes = np.abs(spectrum)
     level = recording_level(magnitudes)
     floored = np.maximum(magnitudes, np.finfo(magnitudes.dtype).tiny)
@@ -168,15 +169,14 @@ def _first_draw(mixtures, estimates, si_sdrs):
 def real_time_factor(enhance, folder):
     """Return how many seconds of sound are enhanced in a second of one thread."""
     mixtures = validation_mixtures(folder).noisy[:N_TIMED]
+
+    def enhance_all():
+        for mixture in mixtures:
+            enhance(mixture)
+
     with threadpool_limits(1):
-        enhance(mixtures[0])  # warm up
-        seconds = []
-        for _ in range(N_TIMINGS):
-            began = time.process_time()
-            for mixture in mixtures:
-                enhance(mixture)
-            seconds.append(time.process_time() - began)
-    return sum(map(len, mixtures)) / SAMPLE_RATE / float(np.median(seconds))
+        seconds = median_seconds(enhance_all, N_TIMINGS, time.process_time)
+    return sum(map(len, mixtures)) / SAMPLE_RATE / seconds
 
 
 def _each(metric, references, estimates):

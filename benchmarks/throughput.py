@@ -3,32 +3,26 @@
     python benchmarks/throughput.py --out throughput.json --markdown doc/results/throughput.md
 
 For every cell all implementations run by turns in one process with the same number of threads,
-in float32, and the median of five such runs counts (`timing.interleaved`). "bound" are the
+in float32, and the median of five such runs counts (`harness.interleaved`). "bound" are the
 matrix products of the cell alone, by the same BLAS; "plain" is PyTorch as one would write it,
 "tuned" PyTorch with the same tricks as ours; "eager" and "compiled" are its autograd and Adam;
 "mu" is our own multiplicative step. Ratios are frames per second of ours over theirs: above 1,
 ours is faster.
 
-Rows that are in the JSON file already are not measured again, so a run may be cut off and
-started anew, or be split by `--only`, a regular expression searched for in the names of cells
-such as "training threads=1 R=200 F=257 C=4 tied=False batch=1024". Compilation takes up to a
-minute a cell, so only batches of 1024 have a compiled peer::
+Rows have names such as "training threads=1 R=200 F=257 C=4 tied=False batch=1024". Compilation
+takes up to a minute a cell, so only batches of 1024 have a compiled peer::
 
     python benchmarks/throughput.py --only "training threads=1 R=200 .*batch=1024"
 """
 
-import argparse
-import json
-import re
 from contextlib import ExitStack
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import torch
 from deep_nmf_peers import Autograd, PlainInference, Products, TunedInference
+from harness import begin, interleaved, make_parser, report, summary, table
 from threadpoolctl import threadpool_limits
-from timing import interleaved, markdown, summary, write_json, write_page
 
 from skunfold._deep_nmf.architecture import Architecture
 from skunfold._kernels.outputs import MaskOutput
@@ -79,7 +73,7 @@ def inference(beta, n_components, n_features, n):
     arguments = (W, U, beta, SPARSITY, START, n_layers)
     plain, tuned = PlainInference(*arguments), TunedInference(*arguments)
     functions = {
-        "ours": lambda: network.predictions(X, [W] * n_layers, U, out),
+        "ours": lambda: network.predictions(X, network.layers([W] * n_layers, n), U, out),
         "bound": lambda: products.inference(beta, n_layers, by_gram),
         "plain": lambda: plain(tX),
         "tuned": lambda: tuned(tX),
@@ -142,6 +136,11 @@ def cells_of(task):
     return [dict(zip(names, shape)) | {"batch": n} for shape, n in product(shapes, BATCHES)]
 
 
+def name_of(task, n_threads, cell):
+    """Return the name of the row of a cell."""
+    return " ".join([task, *(f"{k}={v}" for k, v in {"threads": n_threads, **cell}.items())])
+
+
 def measured(task, n_threads, cell, compiled):
     """Return a row: the cell, frames per second of ours, and its ratios to all others."""
     torch.set_num_threads(n_threads)
@@ -150,6 +149,7 @@ def measured(task, n_threads, cell, compiled):
             functions = inference(cell["beta"], cell["R"], cell["F"], cell["batch"])
         else:
             shape = (cell[name] for name in ("F", "R", "C", "tied", "batch"))
+            compiled = compiled and cell["batch"] == COMPILED_BATCH
             functions = training(*shape, objectives, compiled)
         seconds = interleaved(functions, n_threads)
     ours = seconds.pop("ours")
@@ -157,44 +157,15 @@ def measured(task, n_threads, cell, compiled):
     return row | {name: theirs / ours for name, theirs in seconds.items()}
 
 
-def main():
-    """Measure all cells."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("throughput.json"))
-    parser.add_argument("--markdown", type=Path, help="write a table of all cells here")
-    parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
-    parser.add_argument("--tasks", nargs="*", default=["inference", "training"])
-    parser.add_argument("--only", type=re.compile, default=re.compile(""))
-    parser.add_argument("--no-compiled", dest="compiled", action="store_false")
-    options = parser.parse_args()
-    rows = json.loads(options.out.read_text())["rows"] if options.out.exists() else []
-    for task, n_threads in product(options.tasks, options.threads):
-        for cell in cells_of(task):
-            named = {"threads": n_threads} | cell
-            if not options.only.search(
-                " ".join([task, *(f"{k}={v}" for k, v in named.items())])
-            ):
-                continue
-            compiled = options.compiled and cell["batch"] == COMPILED_BATCH
-            compiled = compiled and task == "training"
-            former = [r for r in rows if {"task": task, **named}.items() <= r.items()]
-            if former and ("compiled" in former[0] or not compiled):
-                continue
-            row = measured(task, n_threads, cell, compiled)
-            rows = [r for r in rows if r not in former] + [row]
-            print(
-                *(f"{v:.2f}" if isinstance(v, float) else v for v in row.values()), flush=True
-            )
-            write_json(options.out, torch=torch.__version__, rows=rows)
-    table = medians(rows)
-    print(table)
-    if options.markdown:
-        write_markdown(options.markdown, table, rows)
+PEERS = {
+    "inference": ("bound", "plain", "tuned"),
+    "training": ("bound", "eager", "compiled", "mu"),
+}
 
 
 def medians(rows):
     """Return a table of the medians of each task and number of threads."""
-    names = ("bound", "plain", "tuned", "eager", "compiled", "mu")
+    names = dict.fromkeys(name for peers in PEERS.values() for name in peers)
     lines = []
     for task, n_threads in dict.fromkeys((r["task"], r["threads"]) for r in rows):
         some = [r for r in rows if (r["task"], r["threads"]) == (task, n_threads)]
@@ -203,27 +174,33 @@ def medians(rows):
             if ratios := [r[name] for r in some if name in r]:
                 line[name] = summary(ratios)
         lines.append(line)
-    return markdown(lines, ["task", "threads", "cells", *names])
+    return table(lines, ["task", "threads", "cells", *names])
 
 
-def write_markdown(path, table, rows):
-    """Write the medians (least values) and all cells."""
+def main():
+    """Measure the cells that are not there yet."""
+    parser = make_parser(__doc__, "throughput.json")
+    parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
+    parser.add_argument("--no-compiled", dest="compiled", action="store_false")
+    options, results = begin(parser, ["compiled"])
+    cells = {
+        name_of(task, n_threads, cell): (task, n_threads, cell, options.compiled)
+        for task, n_threads in product(PEERS, options.threads)
+        for cell in cells_of(task)
+    }
+    results.compute(measured, cells)
+    rows = results.of(cells)
     parts = [
         "Ratios are frames per second of ours over theirs: above 1, ours is faster.",
         "Medians over all cells, the least value in brackets:",
-        table,
+        medians(rows),
     ]
-    for task, cells in (
-        ("inference", ["beta", "R", "F"]),
-        ("training", ["R", "F", "C", "tied"]),
-    ):
-        some = [r for r in rows if r["task"] == task]
-        names = ["bound", "plain", "tuned"] if task == "inference" else ["bound", "eager"]
-        names += ["compiled", "mu"] if task == "training" else []
-        parts += [f"All cells of {task}:"]
-        parts += [markdown(some, ["threads", *cells, "batch", "kframes/s", *names])]
+    for task, peers in PEERS.items():
+        names = ["threads", *cells_of(task)[0], "kframes/s", *peers]
+        some = [row for row in rows if row["task"] == task]
+        parts += [f"All cells of {task}:", table(some, names)]
     title = "Deep NMF against its matrix products and PyTorch"
-    write_page(path, title, "throughput.py", *parts)
+    report(options, results, title, *parts)
 
 
 if __name__ == "__main__":

@@ -10,21 +10,21 @@ autograd and Adam train the logarithms of the bases, through plain updates. All 
 of all start from the same bases and see the same batches, by turns, in one thread; validation,
 after the same numbers of updates, is not part of their times. Of each, the rate counts that
 ends with the lowest validation loss.
+
+A row is a net. Those that are missing are trained by turns, so compare only rows of one run.
 """
 
-import argparse
 import time
 from dataclasses import replace
 from itertools import pairwise, product
-from pathlib import Path
 
 import numpy as np
 import torch
 from deep_nmf_peers import Autograd
+from harness import begin, make_parser, report, table
 from speech_enhancement import DEEP_NMF
 from speech_protocol import N_CONTEXT, SAMPLE_RATE, SNRS, load, validation_mixtures
 from threadpoolctl import threadpool_limits
-from timing import markdown, write_json, write_page
 
 from skunfold import DeepNMFRegressor
 from skunfold._deep_nmf.architecture import Architecture
@@ -183,77 +183,74 @@ def seconds_to(curve, loss):
     return float("nan")
 
 
-def best_rates(curves):
-    """Return the learning rate of each net that ends with the lowest loss."""
+def best_nets(rows):
+    """Return the row of each kind of net whose rate ends with the lowest loss."""
     best = {}
-    for name, rate in sorted(curves, key=lambda key: curves[key][-1]["loss"]):
-        best.setdefault(name, rate)
+    for row in sorted(rows, key=lambda row: row["curve"][-1]["loss"]):
+        best.setdefault(row["net"], row)
     return best
 
 
-def rows_of(name, ours, peer, theirs):
-    """Return a row for each of some losses that both curves reach."""
+def comparison(ours, theirs):
+    """Return a line for each of some losses that the curves of two nets reach."""
+    names = {"ours": ours["net"], "peer": theirs["net"]}
+    ours, theirs = ours["curve"], theirs["curve"]
     first = min(ours[0]["loss"], theirs[0]["loss"])
     last = max(min(p["loss"] for p in c) for c in (ours, theirs))
-    rows = []
+    lines = []
     for part in PARTS:
         loss = first - part * (first - last)
-        row = {"ours": name, "peer": peer, "loss": loss, "s, ours": seconds_to(ours, loss)}
-        row["s, peer"] = seconds_to(theirs, loss)
-        rows.append(row | {"times faster": row["s, peer"] / row["s, ours"]})
-    return rows
+        line = {**names, "loss": loss, "s, ours": seconds_to(ours, loss)}
+        line["s, peer"] = seconds_to(theirs, loss)
+        lines.append(line | {"times faster": line["s, peer"] / line["s, ours"]})
+    return lines
+
+
+def train_missing(names, options, results):
+    """Train the nets that have no row yet, by turns; names: of rows, by net and rate."""
+    missing = set(results.missing(names.values()))
+    if not missing:
+        return
+    torch.set_num_threads(1)
+    with threadpool_limits(1, user_api="blas"):
+        problem = Problem(options.data)
+        nets = {
+            (net, rate): MAKERS[net](problem, rate)
+            for (net, rate), name in names.items()
+            if name in missing
+        }
+        batches = (options.updates, options.between, options.batch_size)
+        curves = train_by_turns(problem, nets, *batches)
+    for (net, rate), curve in curves.items():
+        results.add(names[net, rate], {"net": net, "rate": rate, "curve": curve})
 
 
 def main():
     """Train, and compare."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of speech and noise")
-    parser.add_argument("--out", default="time_to_loss.json")
-    parser.add_argument("--markdown", type=Path)
+    parser = make_parser(__doc__, "time_to_loss.json", data=True)
     parser.add_argument("--rates", type=float, nargs="*", default=[0.01, 0.03, 0.1])
     parser.add_argument("--peers", nargs="*", default=["eager"], choices=["eager", "compiled"])
     parser.add_argument("--updates", type=int, default=200)
     parser.add_argument("--between", type=int, default=10, help="updates between validations")
     parser.add_argument("--batch-size", type=int, default=DEEP_NMF["batch_size"])
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    with threadpool_limits(1, user_api="blas"):
-        problem = Problem(options.data)
-        nets = {
-            (name, rate): MAKERS[name](problem, rate)
-            for name in (*OURS, *options.peers)
-            for rate in options.rates
-        }
-        batches = (options.updates, options.between, options.batch_size)
-        curves = train_by_turns(problem, nets, *batches)
-    best = best_rates(curves)
-    rows = [
-        row
-        for name, peer in product(OURS, options.peers)
-        for row in rows_of(name, curves[name, best[name]], peer, curves[peer, best[peer]])
+    options, results = begin(parser, ["updates", "between", "batch_size"])
+    pairs = product((*OURS, *options.peers), options.rates)
+    names = {(net, rate): f"{net}, rate {rate:g}" for net, rate in pairs}
+    train_missing(names, options, results)
+    best = best_nets(results.of(names.values()))
+    lines = [
+        line
+        for ours, peer in product(OURS, options.peers)
+        if ours in best and peer in best
+        for line in comparison(best[ours], best[peer])
     ]
-    table = markdown(rows, list(rows[0]))
-    print(table)
-    write_json(
-        options.out,
-        batch_size=options.batch_size,
-        best_rates=best,
-        rows=rows,
-        curves=[
-            {"net": name, "rate": rate, "curve": curve}
-            for (name, rate), curve in curves.items()
-        ],
+    rates = ", ".join(f"{name} {row['rate']}" for name, row in best.items())
+    text = (
+        f"CPU seconds of training in one thread to a validation loss, at batches of "
+        f"{options.batch_size} frames, {options.updates} updates at most. Rates tried: "
+        f"{', '.join(map(str, options.rates))}; the best: {rates}."
     )
-    if options.markdown:
-        text = (
-            f"CPU seconds of training in one thread to a validation loss, at batches of "
-            f"{options.batch_size} frames, {options.updates} updates at most. Rates tried: "
-            f"{', '.join(map(str, options.rates))}; the best: "
-            f"{', '.join(f'{name} {rate}' for name, rate in best.items())}."
-        )
-        title = "Time to a given validation loss"
-        command = "time_to_loss.py --data ../shared/data/dev"
-        write_page(options.markdown, title, command, text, table)
+    report(options, results, "Time to a given validation loss", text, table(lines))
 
 
 if __name__ == "__main__":

@@ -1,21 +1,18 @@
 """What models lose on voices and kinds of noise that they were not trained on.
 
-    python benchmarks/unseen_conditions.py --data DIR --out results/unseen_conditions
+    python benchmarks/unseen_conditions.py --data DIR --out results/unseen_conditions.json
 
 The protocol is that of `speech_protocol.py`. For each voice and each of several kinds of noise,
 every model is trained twice with the same settings and number of mixtures, on all recordings
 and on those without the condition (stopped by validation mixtures without it, too). Both are
 scored on the same test mixtures, all of that voice or that kind of noise; the difference is
-what not having heard it costs. Folds that are in ``OUT.json`` already are not computed again.
+what not having heard it costs. A row is a fold; the tables are written beside the JSON file.
 """
 
-import argparse
-import json
-from pathlib import Path
-
 import numpy as np
+from harness import begin, make_parser, report, table
 from sklearn.base import clone
-from speech_enhancement import ROWS, TIED, fit, table
+from speech_enhancement import ROWS, TIED, fit
 from speech_protocol import N_TEST, SNRS, interval, load, masked
 
 from skunfold.datasets import make_mixtures
@@ -85,20 +82,23 @@ def scores(models, condition, folder):
     return result
 
 
-def as_markdown(results, command, n_draws):
-    """Return the tables: each condition, and what models lose over all those of a kind."""
+def tables(results):
+    """Return tables: each condition, and what models lose over all those of a kind."""
     conditions, overall = [], []
     for kind, names in CONDITIONS.items():
-        there = [name for name in names if name in results]
+        there = [name for name in names if ALL in results and name in results]
         if not there:
             continue
         seen = {m: [results[ALL][name][m] for name in there] for m in MODELS}
         unseen = {m: [results[name][m] for name in there] for m in MODELS}
         for model in MODELS:
             for name, before, after in zip(there, seen[model], unseen[model]):
-                means = np.mean([results[name]["noisy"], before, after], axis=1)
-                loss = _with_interval(np.subtract(before, after), results[name]["utterance"])
-                conditions.append([name, model, *(f"{mean:.2f}" for mean in means), loss])
+                row = {"condition": name, "model": model, "noisy": results[name]["noisy"]}
+                row = row | {"seen": before, "unseen": after}
+                row = {k: np.mean(v) if isinstance(v, list) else v for k, v in row.items()}
+                loss = np.subtract(before, after)
+                row["loss"] = _with_interval(loss, results[name]["utterance"])
+                conditions.append(row)
         # The utterances of two voices are different ones, those in two kinds of noise are not.
         index = [
             1000 * i * (kind == "speech") + utterance
@@ -108,33 +108,20 @@ def as_markdown(results, command, n_draws):
         seen, unseen = ({m: np.ravel(scores[m]) for m in MODELS} for scores in (seen, unseen))
         for model in MODELS:
             loss = seen[model] - unseen[model]
-            differences = [
-                loss,
-                loss - (seen[TIED] - unseen[TIED]),
-                unseen[model] - unseen[TIED],
-            ]
-            overall.append(
-                [kind, model, f"{unseen[model].mean():.2f}"]
-                + [_with_interval(difference, index) for difference in differences]
-            )
-    columns = ["kind", "model", "unseen", "loss", "loss less tied's", "unseen less tied's"]
-    return "\n".join(
-        [
-            "# Unseen voices and noise\n",
-            f"```bash\n{command}\n```\n",
-            INTRODUCTION.format(n_draws=n_draws),
-            table(["condition", "model", "noisy", "seen", "unseen", "loss"], conditions),
-            "Over all conditions of a kind, and differences from tied deep NMF:\n",
-            table(columns, overall),
-        ]
-    )
+            differences = {
+                "loss": loss,
+                "loss less tied's": loss - (seen[TIED] - unseen[TIED]),
+                "unseen less tied's": unseen[model] - unseen[TIED],
+            }
+            row = {"kind": kind, "model": model, "unseen": unseen[model].mean()}
+            overall.append(row | {k: _with_interval(v, index) for k, v in differences.items()})
+    return table(conditions), table(overall)
 
 
 INTRODUCTION = """\
 Mean SI-SDR in dB of the test mixtures of each condition, for models that were trained on
 recordings of it (seen) and not (unseen), and the loss, mixture by mixture, with its 95 %
-bootstrap interval over utterances. Every model sees at most {n_draws} draws of 240 mixtures.
-"""
+bootstrap interval over utterances. Every model sees at most {n_draws} draws of 240 mixtures."""
 
 
 def _with_interval(values, utterances):
@@ -145,26 +132,30 @@ def _with_interval(values, utterances):
 def main():
     """Compute the folds that are not there yet."""
     pairs = [(kind, name) for kind, names in CONDITIONS.items() for name in names]
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of speech and noise")
-    parser.add_argument("--out", type=Path, default=Path("doc/results/unseen_conditions"))
+    parser = make_parser(__doc__, "doc/results/unseen_conditions.json", data=True)
     parser.add_argument("--draws", type=int, default=2, help="of 240 mixtures, at most")
-    options = parser.parse_args()
-    file = options.out.with_suffix(".json")
-    results = json.loads(file.read_text()) if file.exists() else {}
-    if ALL not in results:
+    options, results = begin(parser, ["draws"], former=dict)
+    options.markdown = options.markdown or options.out.with_suffix(".md")
+
+    def scores_with_all():
         models = fold(ALL, options)
-        results[ALL] = {
-            name: scores(models, (kind, name), options.data) for kind, name in pairs
-        }
-        file.write_text(json.dumps(results))
-    for kind, name in pairs:
-        if name not in results:
-            models = fold((kind, name), options)
-            results[name] = scores(models, (kind, name), options.data)
-            file.write_text(json.dumps(results))
-    command = f"python benchmarks/unseen_conditions.py --data {options.data}"
-    options.out.with_suffix(".md").write_text(as_markdown(results, command, options.draws))
+        return {pair[1]: scores(models, pair, options.data) for pair in pairs}
+
+    def scores_without(*pair):
+        return scores(fold(pair, options), pair, options.data)
+
+    results.compute(scores_with_all, {ALL: ()})
+    results.compute(scores_without, {pair[1]: pair for pair in pairs})
+    conditions, overall = tables(results.rows)
+    report(
+        options,
+        results,
+        "Unseen voices and noise",
+        INTRODUCTION.format(n_draws=options.draws),
+        conditions,
+        "Over all conditions of a kind, and differences from tied deep NMF:",
+        overall,
+    )
 
 
 if __name__ == "__main__":

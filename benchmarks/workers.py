@@ -8,19 +8,16 @@ over blocks is compared with its own speed on the idle machine, and so are the m
 of the same network by threaded BLAS.
 """
 
-import argparse
-import statistics
 import subprocess
 import sys
 import time
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import joblib
 import numpy as np
 from deep_nmf_peers import Products
+from harness import begin, interleaved, make_parser, median_seconds, report, table
 from threadpoolctl import threadpool_limits
-from timing import interleaved, markdown, write_json, write_page
 
 from skunfold import DeepNMFRegressor
 from skunfold._training.objective import Objective
@@ -61,7 +58,7 @@ def make_epoch(model, X, objective_of):
 
 
 def gain_of_workers(backend):
-    """Return how much faster an epoch is with two workers than with one."""
+    """Return a row: how much faster an epoch is with two workers than with one."""
     with threadpool_limits(1, user_api="blas"), ExitStack() as stack:
         model, X = make_model()
         one, alone = make_epoch(model, X, lambda network, samples: Objective(network, None, 1))
@@ -73,7 +70,7 @@ def gain_of_workers(backend):
         stack.enter_context(two)
         functions = {1: alone, 2: shared}
         seconds = interleaved(functions, n_threads=2)
-    return seconds[1] / seconds[2]
+    return {"two workers over one": backend, "times faster": seconds[1] / seconds[2]}
 
 
 @contextmanager
@@ -121,13 +118,7 @@ def kept_when_busy():
         with ExitStack() as stack:
             if function is epoch:
                 stack.enter_context(objective)
-            function()
-            times = []
-            for _ in range(5):
-                began = time.perf_counter()
-                function()
-                times.append(time.perf_counter() - began)
-        return statistics.median(times)
+            return median_seconds(function, 5)
 
     idle = {name: seconds(f) for name, f in functions.items()}
     with busy(2):
@@ -136,27 +127,15 @@ def kept_when_busy():
 
 
 def main():
-    """Measure everything."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", default="workers.json")
-    parser.add_argument("--markdown", type=Path)
-    options = parser.parse_args()
-    gains = {backend: gain_of_workers(backend) for backend in ("threading", "loky", "dask")}
-    kept = kept_when_busy()
-    tables = [
-        markdown(
-            [{"two workers over one": k, "times faster": v} for k, v in gains.items()],
-            ["two workers over one", "times faster"],
-        ),
-        markdown(
-            [{"speed kept beside two busy processes": k, "part": v} for k, v in kept.items()],
-            ["speed kept beside two busy processes", "part"],
-        ),
-    ]
-    print("\n\n".join(tables))
-    write_json(options.out, workers=gains, busy=kept)
-    if options.markdown:
-        write_page(options.markdown, "Workers, and a busy machine", "workers.py", *tables)
+    """Measure what is not there yet."""
+    options, results = begin(make_parser(__doc__, "workers.json"))
+    gains = {f"two {backend} workers": (backend,) for backend in ("threading", "loky", "dask")}
+    results.compute(gain_of_workers, gains)
+    results.compute(kept_when_busy, {"busy": ()})
+    kept = results.rows.get("busy", {}).items()
+    parts = [{"speed kept beside two busy processes": k, "part": v} for k, v in kept]
+    tables = table(results.of(gains)), table(parts)
+    report(options, results, "Workers, and a busy machine", *tables)
 
 
 if __name__ == "__main__":
