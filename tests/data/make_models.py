@@ -35,8 +35,44 @@ from skunfold import (
 )
 from skunfold.audio import SpeechEnhancer
 from skunfold.model_files import save_model
+from skunfold.unfolding import (
+    BetaDivergence,
+    IdentityReadout,
+    Iteration,
+    LinearReadout,
+    LogitReadout,
+    MaskReadout,
+    SquaredError,
+    UnfoldedClassifier,
+    UnfoldedRegressor,
+)
 
 SETTINGS = {"max_iter": 3, "random_state": 0}
+
+
+class Smoothing(Iteration):
+    """An iteration of one's own: h <- h + rate * (x - h)."""
+
+    positive = True
+
+    def __init__(self, rate=0.5):
+        self.rate = rate
+
+    def parameters(self, X, y, random_state):
+        """Return the rate of each state."""
+        return (np.full(X.shape[1], self.rate),)
+
+    def initial(self, theta, X, n_samples):
+        """Return ones."""
+        return np.ones_like(X)
+
+    def step(self, theta, X, h, k):
+        """Return h after a step, and what is left of x before it."""
+        return h + theta[0] * (X - h), X - h
+
+    def adjoint(self, theta, tape, g, k):
+        """Return the gradients."""
+        return g * (1 - theta[0]), None, (np.sum(g * tape, axis=0),)
 
 
 def make_models():
@@ -87,6 +123,19 @@ def make_models():
         "enhancer": enhancer.fit([waveform + noise], [waveform]),
         "pipeline": pipeline.fit(X, y),
         "scaled_classifier": scaled_classifier.fit(X, labels[:, 0]),
+        "unfolded_classifier": UnfoldedClassifier(
+            Smoothing(), readout=LogitReadout(), n_layers=3, **SETTINGS
+        ).fit(X, classes),
+        **{
+            f"unfolded_{name}": UnfoldedRegressor(
+                Smoothing(), readout=readout, loss=loss, n_layers=2, tied=True, **SETTINGS
+            ).fit(X, targets)
+            for name, readout, loss, targets in (
+                ("identity", IdentityReadout(), "squared_error", X**2),
+                ("linear", LinearReadout(), SquaredError(), y),
+                ("mask", MaskReadout((2, 2)), BetaDivergence(1.0), y / 4),
+            )
+        },
     }
     return models, X, waveform + noise
 
@@ -97,7 +146,7 @@ def predict(model, X, waveform):
         return model.enhance(waveform)
     if isinstance(model, SparseNMF):
         return model.transform(X)
-    if isinstance(model, Pipeline) and not hasattr(model, "predict_proba"):
+    if isinstance(model, Pipeline | UnfoldedRegressor) and not hasattr(model, "predict_proba"):
         return model.predict(X)
     if isinstance(model, DeepNMFRegressor):
         return model.predict(X.astype(model.bases_[0].dtype))

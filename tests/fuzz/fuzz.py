@@ -31,10 +31,13 @@ from skunfold.model_files import load_model
 
 try:
     import resource
+import runpy
 except ImportError:  # Windows, where memory is not watched
     resource = None
 
-MODELS = sorted(Path(__file__).parent.parent.glob("data/models-*/*.model"))
+DATA = Path(__file__).parent.parent / "data"
+MODELS = sorted(DATA.glob("models-*/*.model"))
+CLASSES = [runpy.run_path(str(DATA / "make_models.py"))["Smoothing"]]
 SECONDS = 5.0
 MEGABYTES = 300
 # Events by which code would run, or leave the process.
@@ -129,7 +132,7 @@ def hostile_sound(data, rng):
 
 def read_model(file):
     """Read a model from a path."""
-    load_model(file)
+    load_model(file, classes=CLASSES)
 
 
 def read_sound(file):
@@ -145,7 +148,7 @@ def read_and_use_model(file):
     What a forged model predicts may be nonsense.  It may be refused as a model, but it must not
     fail otherwise, and the recording must not be blamed.
     """
-    model = load_model(file)
+    model = load_model(file, classes=CLASSES)
     if isinstance(model, SpeechEnhancer):
         return _enhance(model)
     if not hasattr(model, "n_features_in_"):
