@@ -10,6 +10,7 @@ grown by more than `MEGABYTES`. Files of failed cases are kept in the folder of 
 import argparse
 import importlib
 import io
+import runpy
 import sys
 import tempfile
 import time
@@ -31,7 +32,6 @@ from skunfold.model_files import load_model
 
 try:
     import resource
-import runpy
 except ImportError:  # Windows, where memory is not watched
     resource = None
 
