@@ -11,7 +11,6 @@ such values.
 """
 
 import importlib
-import inspect
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -284,7 +283,7 @@ class TreeReader:
             )
         params = self._decode_items(node["params"], depth)
         attributes = self._decode_items(node["attributes"], depth)
-        if unknown := sorted(set(params) - set(inspect.signature(cls).parameters)):
+        if unknown := sorted(set(params) - set(cls._get_param_names())):
             raise ValueError(f"{name} has no parameter {shown(unknown[0])}")
         if params.get("memory") is not None:
             raise ValueError("it names a cache, whose files could run code")
