@@ -275,7 +275,7 @@ class TreeReader:
         if self._n_estimators > _MAX_ESTIMATORS:
             raise ValueError(f"it holds more than {_MAX_ESTIMATORS} estimators")
         name = _checked(_checked(node, dict)["class"], str)
-        cls = _find_class(name) or self._classes.get(name)
+        cls: Any = _find_class(name) or self._classes.get(name)
         if cls is None:
             raise ValueError(
                 f"it holds a {shown(name)}, which this skunfold does not know; if it is an "
