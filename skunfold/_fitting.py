@@ -193,14 +193,17 @@ def split_rows(estimator, splitter, n_samples, y=None, groups=None):
 def checked_weights(sample_weight, X, suffix=""):
     """Return the weights of samples in the dtype of X, or None if there are none.
 
-    They are divided by a power of two, since their unit does not matter, but sums of the
-    largest numbers would not be finite. The suffix is that of the name.
+    Numbers at the ends of the range are divided by a power of two: the unit does not matter,
+    but their sums would not be finite, or have no digits. The suffix is that of the name.
     """
     if sample_weight is None:
         return None
     weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     check_some_weight(weight, suffix)
-    return (weight / 2.0 ** np.floor(np.log2(weight.max()))).astype(X.dtype)
+    largest = weight.max()
+    if not 1e-30 < largest < 1e30:
+        weight = weight / 2.0 ** np.floor(np.log2(largest))
+    return weight.astype(X.dtype)
 
 
 def check_some_weight(weight, suffix=""):

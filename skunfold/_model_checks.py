@@ -26,7 +26,7 @@ from skunfold._model_values import (
     whole_number,
 )
 
-_MAX_LAYERS = 10_000
+_MAX_LAYERS = 4_000
 _TRIED_LAYERS = 100  # by the prediction of one sample
 _MAX_UPDATES = 100_000  # of SparseNMF, each as much work as a layer
 _COUNTS = ("n_iter_", "n_parameters_", "n_trained_parameters_", "n_frames_")

@@ -72,7 +72,7 @@ def find_files(
             if not name.startswith(".") and (here / name).resolve() != but
         ]
         left_out.extend(
-            f"{printable(here / name)} is left out: it is a link to a folder; name that too."
+            f"{printable(here / name)} is left out: it is a link to a folder."
             for name in folders
             if (here / name).is_symlink()
         )
@@ -81,6 +81,10 @@ def find_files(
                 try:
                     if stat.S_ISREG(file.stat().st_mode):
                         names.append(file.relative_to(root))
+                    else:
+                        left_out.append(
+                            f"{printable(file)} is left out: it is no regular file."
+                        )
                 except OSError as error:
                     note(error)
     return sorted(names), left_out

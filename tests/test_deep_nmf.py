@@ -335,7 +335,17 @@ def test_zeros_that_training_cannot_change_are_told(mixtures):
     bases = np.eye(4, 12)
     with pytest.warns(UserWarning, match=r"init holds zeros \(44\).*np\.maximum"):
         make_model(init=bases, output="mask", n_components=2, max_iter=2).fit(X, y)
-    make_model(init=bases, n_trained_layers=0).fit(X, y)  # plain NMF, where zeros are meant
+    plain = make_model(init=bases, n_trained_layers=0).fit(X, y)  # where zeros are meant
+    with pytest.warns(UserWarning, match=r"init holds zeros \(44\)"):
+        make_model(init=plain, max_iter=2).fit(X, y)
+
+
+def test_mu_takes_a_stream_of_zeros_in_single_precision(mixtures):
+    X, y = mixtures
+    model = make_model(solver="mu", max_iter=3).fit(X, y)
+    for factor in (0, 1e-30):
+        model.partial_fit((factor * X).astype(np.float32), y.astype(np.float32))
+        assert np.isfinite(model.predict(X)).all()
 
 
 def test_a_column_of_targets_is_flattened_with_a_warning(spectra):

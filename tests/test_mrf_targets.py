@@ -153,3 +153,29 @@ def test_infinite_patience_never_stops_early(iris, cls):
         warnings.simplefilter("ignore")
         assert model.fit(X, y).n_iter_ == 40
     assert clone(model).set_params(n_iter_no_change=3).fit(X, y).n_iter_ == 3
+
+
+@both
+@pytest.mark.parametrize("unit", [1e307, 1e-320])
+def test_weights_at_the_ends_of_the_range(iris, cls, unit):
+    X, y = iris
+    model = cls(4, max_iter=20, random_state=0)
+    expected = clone(model).fit(X, y, sample_weight=np.ones(150)).predict_proba(X)
+    p = clone(model).fit(X, y, sample_weight=np.full(150, unit)).predict_proba(X)
+    assert_allclose(p, expected, rtol=1e-6)
+    with pytest.raises(ValueError, match="sample_weight is zero for all samples"):
+        clone(model).set_params(class_weight={0: 0, 1: 0, 2: 0}).fit(X, y)
+
+
+@both
+@pytest.mark.parametrize("graph", [np.full((3, 3), "a"), np.zeros((2, 2, 2)), 1j * np.eye(3)])
+def test_a_label_graph_must_be_a_matrix_of_numbers(labels, cls, graph):
+    X, Y = labels
+    with pytest.raises(ValueError, match="label_graph"):
+        cls((), label_graph=graph).fit(X, Y)
+
+
+def test_rbm_takes_what_a_scaler_has_rounded_beside_an_offset():
+    X = np.random.default_rng(1).normal(size=(50, 4)) * 10 + 1e3
+    X = MinMaxScaler().fit_transform(X)
+    UnfoldedMeanFieldClassifier(2, init="rbm", max_iter=2).fit(X, np.arange(50) % 2)

@@ -242,3 +242,21 @@ def test_memory_is_for_nonzero_elements(make):
     finally:
         tracemalloc.stop()
     assert peak < 0.06 * 8 * X.shape[0] * X.shape[1]  # 512 MB as a dense array
+
+
+@pytest.mark.parametrize("form", ["stored zeros", "blocks"])
+def test_stored_zeros_are_no_elements(form):
+    dense = np.array([[1.0, 0, 2, 0], [0, 3, 0, 1], [1, 1, 0, 0], [0, 0, 2, 2]])
+    if form == "blocks":
+        stored = sparse.bsr_array(dense, blocksize=(2, 2))
+    else:
+        stored = sparse.csr_array(dense + (dense == 0))
+        stored.data[stored.data == 1] = dense[dense + (dense == 0) == 1]
+    n_stored = stored.nnz
+    settings = {"n_layers": 2, "max_iter": 2, "random_state": 0}
+    actual, expected = (
+        DeepNMFRegressor(2, **settings).fit(X, np.ones((4, 2))).predict(X)
+        for X in (stored, sparse.csr_array(dense))
+    )
+    np.testing.assert_allclose(actual, expected, rtol=1e-12)
+    assert stored.nnz == n_stored

@@ -41,7 +41,8 @@ def graph_of_labels(label_graph, coupling, targets, n_features, hidden_sizes):
 def _edges(label_graph, n, by_value):
     """Return both ends and the value of each edge of an adjacency matrix, by rows."""
     try:
-        adjacency = sparse.csr_array(label_graph, copy=True).astype(np.float64)
+        adjacency = sparse.csr_array(label_graph, copy=True)
+        adjacency = adjacency.astype(np.float64, casting="same_kind")
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"label_graph is no matrix of real numbers ({error}); give an array or a sparse "

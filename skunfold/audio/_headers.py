@@ -7,7 +7,7 @@ a header should read.
 
 import os
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from skunfold.audio.io import ENDLESS
@@ -16,6 +16,7 @@ _ENDLESS_64 = 1 << 62
 _LARGEST = 0xFFFFFFFF
 _MAX_CHUNKS = 1000  # in front of the sound
 _MAX_HEADER = 1 << 24  # bytes in front of the sound
+_MAX_TAIL = 1 << 16  # bytes of chunks behind the sound
 _MAX_OGG_PAGE = 27 + 255 + 255 * 255
 
 
@@ -99,7 +100,12 @@ def find_sound(stream: BinaryIO) -> Sound | None:
             return _find_in_au(stream, start, end)
         layout = {b"riff": _W64, b"caff": _CAF}.get(head[:4])
         layout = layout or _LAYOUTS.get((head[:4], head[8:]))
-        return None if layout is None else _find_in_chunks(stream, layout, start, end)
+        sound = None if layout is None else _find_in_chunks(stream, layout, start, end)
+        if sound is not None and sound.header is None and start > begin:
+            # Behind a tag libsndfile loses as much of the end.
+            header = _read(stream, start, sound.first - start)
+            return replace(sound, header=header)
+        return sound
     finally:
         stream.seek(begin)
 
@@ -148,9 +154,9 @@ def _find_in_au(stream: BinaryIO, start: int, end: int) -> Sound | None:
     there = end - first
     if there < 0 or offset > _MAX_HEADER:
         return None
-    if 0 < size <= there:
+    if 0 < size <= there and not _is_wrapped(size, there):
         return Sound(size, there, first)
-    unknown = size == 0 or size >= ENDLESS
+    unknown = size <= there or size >= ENDLESS
     header = bytearray(_read(stream, start, offset))
     header[8:12] = struct.pack(f"{order}I", there if there < _LARGEST else _LARGEST)
     return Sound(None if unknown else size, there, first, bytes(header))
@@ -178,15 +184,22 @@ def _find_in_chunks(stream: BinaryIO, layout: _Layout, start: int, end: int) -> 
     first = place + layout.head + layout.prefix
     there, announced = max(end - first, 0), size - layout.prefix
     unknown = announced <= 0 or size >= limit
+    wrapped = layout.head == 8 and _is_wrapped(announced, there)
     if unknown and size <= there + layout.prefix:  # or does it know?
         after = layout.after(place, max(size, 0))
         unknown = after < end and not _are_chunks(stream, layout, after, end)
         announced = max(announced, 0)
+    unknown = unknown or wrapped
     if first - start > _MAX_HEADER or (not unknown and announced <= there):
         return Sound(announced, there, first)
     header = _read(stream, start, first - start)
     repaired = _repaired(header, layout, place - start, there)
     return Sound(None if unknown else announced, there, first, repaired)
+
+
+def _is_wrapped(size: int, there: int) -> bool:
+    """Return whether a size of 32 bits is what is left of one of more than 4 GiB."""
+    return there > _LARGEST and 0 <= (there - size) % (_LARGEST + 1) < _MAX_TAIL
 
 
 def _are_chunks(stream: BinaryIO, layout: _Layout, place: int, end: int) -> bool:

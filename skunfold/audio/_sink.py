@@ -43,6 +43,9 @@ def open_sink(
     """
     import soundfile
 
+    from skunfold.audio.formats import check_sample_rate
+
+    check_sample_rate(format_, subtype, n_channels, sample_rate)
     sink = _Sink(file)
 
     def write(samples: NDArray) -> None:
@@ -60,7 +63,8 @@ def open_sink(
         if sink.error is None:
             raise ValueError(
                 f"{n_channels} channels at {sample_rate} Hz cannot be written as {format_} "
-                f"{subtype} ({error}); a waveform has shape (n_samples, n_channels)"
+                f"{subtype} ({error.error_string.rstrip('.')}); use .wav, or another rate or "
+                "number of channels"
             ) from error
     if sink.error is not None:
         raise sink.error

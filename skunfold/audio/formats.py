@@ -3,16 +3,20 @@
 Formats and subtypes (the encodings of samples) are named as libsndfile names them.
 """
 
+import io
 import os
+from functools import cache
 from pathlib import PurePath
 
+import numpy as np
 import soundfile
 
 from skunfold._text import printable
 
 _FORMATS = {  # of suffixes that are not libsndfile's name of the format
     "aif": "AIFF", "aifc": "AIFF", "afc": "AIFF", "snd": "AU", "wave": "WAV", "bwf": "WAV",
-    "oga": "OGG", "opus": "OGG", "sph": "NIST", "sf": "IRCAM", "8svx": "SVX",
+    "oga": "OGG", "opus": "OGG", "sph": "NIST", "sf": "IRCAM", "8svx": "SVX", "16svx": "SVX",
+    "iff": "SVX", "fap": "PAF", "mpga": "MP3",
 }  # fmt: skip
 _ONLY_READ = {"gsm", "vox", "mp1", "mp2", "sd2"}  # suffixes
 _NEAREST = {  # subtypes to write where the source has another, the best one first
@@ -33,6 +37,7 @@ _NEAREST = {  # subtypes to write where the source has another, the best one fir
 }
 _N_BYTES = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}  # others: 1 at most
 _LONG = {"CAF", "FLAC", "MP3", "OGG", "RF64", "W64"}  # formats for more than 4 GiB
+_LONGEST_SDS = (1 << 21) - 1  # samples
 _LONGEST = (1 << 32) - 1 - 4096  # bytes of sound in other formats, which count with 32 bits
 
 UNBOUNDED = ("FLOAT", "DOUBLE")  # subtypes that hold samples beyond full scale
@@ -106,8 +111,13 @@ def format_for_length(format_: str, subtype: str, n_numbers: int) -> str:
     Raises
     ------
     ValueError
-        If the format cannot, because it counts bytes with 32 bits.
+        If the format cannot, because it counts bytes with 32 bits, or fewer.
     """
+    if format_ == "SDS" and n_numbers > _LONGEST_SDS:
+        raise ValueError(
+            f"{n_numbers} samples cannot be written as SDS, which holds {_LONGEST_SDS}; use "
+            ".wav or .flac"
+        )
     n_bytes = n_numbers * _N_BYTES.get(subtype, 1)
     if format_ in _LONG or n_bytes <= _LONGEST:
         return format_
@@ -117,6 +127,32 @@ def format_for_length(format_: str, subtype: str, n_numbers: int) -> str:
         f"{n_bytes / 2**30:.1f} GiB of sound cannot be written as {format_} {subtype}, which "
         "ends at 4 GiB; use .wav (which becomes RF64), .w64, .caf or .flac"
     )
+
+
+@cache
+def check_sample_rate(format_: str, subtype: str, n_channels: int, sample_rate: int) -> None:
+    """Check that a format says the rate as it is: some hold it as a period, or in 16 bits.
+
+    Raises
+    ------
+    ValueError
+        If a recording of that rate would be read with another one.
+    """
+    file = io.BytesIO()
+    layout = {"format": format_, "subtype": subtype}
+    try:
+        with soundfile.SoundFile(file, "w", sample_rate, n_channels, **layout) as target:
+            target.write(np.zeros((16, n_channels), np.float32))
+        file.seek(0)
+        with soundfile.SoundFile(file) as source:
+            written = source.samplerate
+    except (soundfile.LibsndfileError, TypeError):  # told by who opens the file itself
+        return
+    if written != sample_rate and format_ != "OGG":
+        raise ValueError(
+            f"{format_} cannot hold a sample rate of {sample_rate} Hz (it would become "
+            f"{written}); use .wav or .flac"
+        )
 
 
 def _suffix(file: str | os.PathLike[str]) -> str:

@@ -61,8 +61,10 @@ class Outcome:
         self.warnings = complaints
         for name in ("sample_rate", "n_channels", "seconds", "clipped", "silent"):
             setattr(self, name, getattr(meter, name))
-        for complaint in complaints:
-            tell(f"skunfold: warning: {printable(self.input)}: {one_line(complaint)}")
+        subject = printable(self.input)
+        for complaint in map(one_line, complaints):
+            named = complaint if complaint.startswith(subject) else f"{subject}: {complaint}"
+            tell(f"skunfold: warning: {named}")
 
     def fail(self, error: Exception) -> None:
         """Note what went wrong, in one sentence that names the file at fault."""

@@ -161,7 +161,7 @@ def _data_size(n_bytes: int, sizes: bytes) -> int | None:
     """
     if n_bytes == _LARGEST and len(sizes) >= 16:
         (n_bytes,) = struct.unpack("<8xQ", sizes[:16])
-        return n_bytes or None
+        return n_bytes if 0 < n_bytes < 1 << 62 else None
     return n_bytes if 0 < n_bytes < ENDLESS else None
 
 

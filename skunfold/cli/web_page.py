@@ -5,6 +5,7 @@ import importlib.util
 import os
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -100,6 +101,7 @@ def serve(
     browser : bool
         Whether to open a browser.
     """
+    _check_host(host)
     with _ending_by_signals(), _temporary_folder() as folder:
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
         os.environ["GRADIO_TEMP_DIR"] = str(folder)  # where uploads go
@@ -114,7 +116,7 @@ def serve(
         )
         try:
             page.launch(
-                server_name=host,
+                server_name=f"[{host}]" if ":" in host and host[0] != "[" else host,
                 server_port=port,
                 inbrowser=browser,
                 share=False,  # whatever GRADIO_SHARE says
@@ -133,6 +135,21 @@ def serve(
             threading.Event().wait()
         except KeyboardInterrupt:
             page.close(verbose=False)
+
+
+def _check_host(host: str) -> None:
+    """Check that this machine can listen on an address; Gradio would try port after port."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host.strip("[]"), 0, type=socket.SOCK_STREAM
+        )[0]
+        with socket.socket(family, kind, protocol) as listener:
+            listener.bind(address)
+    except (OSError, UnicodeError) as error:
+        raise ValueError(
+            f"--host {host} is no address of this machine ({error}); use 127.0.0.1, or 0.0.0.0 "
+            "for all."
+        ) from error
 
 
 @contextmanager

@@ -118,3 +118,17 @@ def test_a_recording_too_long_for_its_format(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"cannot be written as AU PCM_16"):
         write_audio(tmp_path / "long.au", X, 16000)
     assert not (tmp_path / "long.au").exists()
+
+
+@pytest.mark.parametrize(("suffix", "rate"), [("htk", 44100), ("sds", 44100), ("svx", 96000)])
+def test_a_rate_that_a_format_cannot_say_is_refused(tmp_path, suffix, rate):
+    file = tmp_path / f"x.{suffix}"
+    with pytest.raises(ValueError, match=f"cannot hold a sample rate of {rate} Hz"):
+        write_audio(file, np.zeros(100) + 0.1, rate)
+    assert not file.exists()
+
+
+def test_sds_holds_two_million_samples():
+    assert format_for_length("SDS", "PCM_16", (1 << 21) - 1) == "SDS"
+    with pytest.raises(ValueError, match="SDS, which holds 2097151"):
+        format_for_length("SDS", "PCM_16", 1 << 21)

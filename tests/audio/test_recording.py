@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from skunfold.audio import read_audio, write_audio
-from skunfold.audio._headers import find_sound
+from skunfold.audio._headers import _is_wrapped, find_sound
 from skunfold.audio._recording import Recording
 from skunfold.cli.meter import measure
 
@@ -226,3 +226,25 @@ def test_mp3_whose_length_cannot_be_told(tmp_path):
     with pytest.warns(UserWarning, match=r"a\.mp3 does not say how long it is, and only its"):
         waveform, _ = read_audio(tmp_path / "a.mp3")
     assert len(waveform) < len(samples)
+
+
+@pytest.mark.parametrize("size", [10, 5000, 100_000])
+def test_a_tag_costs_no_samples(size):
+    file = io.BytesIO()
+    soundfile.write(file, np.arange(16000) / 20000, 16000, format="WAV", subtype="FLOAT")
+    digits = bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0))
+    tagged = b"ID3\x04\0\0" + digits + bytes(size) + file.getvalue()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        waveform, _ = read_audio(io.BytesIO(tagged))
+    assert len(waveform) == 16000
+    np.testing.assert_allclose(waveform[-1], 15999 / 20000, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("there", "announced"), [(5 << 30, 1 << 30), ((5 << 30) + 100, 1 << 30)]
+)
+def test_a_size_that_was_wrapped_is_not_believed(there, announced):
+    assert _is_wrapped(announced, there)
+    assert not _is_wrapped(announced, 2 << 30)
+    assert not _is_wrapped(announced, (4 << 30) + (1 << 20))

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 import skunfold
-from skunfold.cli import main, progress, workbench
+from skunfold._storage import replacing
+from skunfold.cli import main, progress, web_page, workbench
 from skunfold.model_files import load_model
 
 COMMANDS = ("demo", "train", "enhance", "evaluate", "app")
@@ -146,3 +147,29 @@ def test_bar(capsys, monkeypatch, waveforms):
     if hasattr(enhancer.regressor, "set_callbacks"):
         assert re.search(r"\[2/2\] train \S+ 2/2", shown)
         assert not getattr(enhancer.regressor_, "_skl_callbacks", None)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_signals_to_end_unwind_a_command(name, monkeypatch, tmp_path):
+    number = getattr(signal, name)
+    before = signal.getsignal(number)
+    target = tmp_path / "model"
+
+    def command(options):
+        with replacing(target) as temporary:
+            temporary.write_text("half")
+            signal.raise_signal(number)
+        return 0
+
+    monkeypatch.setattr("skunfold.cli.commands.run", command)
+    with pytest.raises(SystemExit) as stop:
+        main(["demo"])
+    assert stop.value.code == 128 + number
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(number) == before
+
+
+def test_an_address_of_another_machine_is_refused_at_once():
+    with pytest.raises(ValueError, match=r"--host 999\.1\.1\.1 is no address of this machine"):
+        web_page.serve({}, "999.1.1.1", None, None, False)

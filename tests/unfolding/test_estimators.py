@@ -302,3 +302,34 @@ def test_model_files(tmp_path, codes, tied):
     classifier.theta_[0][0][0] = np.nan
     with pytest.raises(ValueError, match="cannot be saved: its theta_ are not finite"):
         save_model(classifier, file)
+
+
+def test_a_classifier_holds_out_samples(codes):
+    X, _, z = codes
+    y = np.array(["a", "b"])[(z[:, 0] > 0).astype(int)]
+    model = UnfoldedClassifier(RandomISTA(), n_layers=2, early_stopping=True, max_iter=3)
+    assert len(model.fit(X, y, groups=np.arange(300) // 10).validation_scores_) == 3
+    assert len(model.fit(X, y, sample_weight=np.arange(300) % 3).validation_scores_) == 3
+
+
+def test_a_readout_at_its_optimum_is_not_moved_by_rounding_errors(codes):
+    X, _, _ = codes
+    X, weight = np.abs(X) + 0.1, np.arange(300) % 3
+    y = X[:, :2] ** 2
+    weighted, repeated = (UnfoldedRegressor(KL_NMF(3), random_state=0) for _ in range(2))
+    for model in (weighted, repeated):
+        model.set_params(batch_size=1000)
+    weighted.partial_fit(X, y, sample_weight=weight)
+    repeated.partial_fit(np.repeat(X, weight, 0), np.repeat(y, weight, 0))
+    for one, other in zip(weighted.readout_parameters_, repeated.readout_parameters_):
+        assert_allclose(one, other, rtol=1e-6, atol=1e-9)
+
+
+def test_data_beyond_the_range_are_named(codes):
+    X, _, _ = codes
+    X = np.abs(X) + 0.1
+    model = UnfoldedRegressor(KL_NMF(3), max_iter=2, random_state=0)
+    with pytest.raises(ValueError, match=r"^y holds 1e\+160, more than"):
+        model.fit(X, np.full(300, 1e160))
+    with pytest.raises(ValueError, match=r"^X holds .* more than"):
+        model.fit(X, X).predict(X * 1e200)
