@@ -1,4 +1,4 @@
-"""Predictions of one sample, with the prepared network kept or prepared anew at each call.
+"""Predictions of one sample, with the prepared network kept or prepared again at each call.
 
     python benchmarks/one_sample.py --out one_sample.json --markdown doc/results/one_sample.md
 
@@ -53,13 +53,18 @@ def measured(name, n_calls):
     """Return a row: milliseconds of a call, and the ratio."""
     model, predict = SAMPLES[name]()
 
-    def predict_anew():
+    def predict_again():
         _fitting._prepared.pop(model, None)
         predict()
 
     with threadpool_limits(1, user_api="blas"):
-        kept, anew = (1e3 * median_seconds(f, n_calls) for f in (predict, predict_anew))
-    return {"sample": name, "ms, kept": kept, "ms, prepared anew": anew, "ratio": anew / kept}
+        kept, again = (1e3 * median_seconds(f, n_calls) for f in (predict, predict_again))
+    return {
+        "sample": name,
+        "ms, kept": kept,
+        "ms, prepared again": again,
+        "ratio": again / kept,
+    }
 
 
 def main():
@@ -70,7 +75,7 @@ def main():
     results.compute(measured, {name: (name, options.calls) for name in SAMPLES})
     text = (
         f"Milliseconds of one prediction, medians of {options.calls} calls in one thread, with "
-        "the prepared network kept, as it is, and prepared anew at each call."
+        "the prepared network kept, as it is, and prepared again at each call."
     )
     report(options, results, "One sample", text, table(results.of(SAMPLES)))
 

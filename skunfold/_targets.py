@@ -148,7 +148,7 @@ class Targets:
 
 
 def check_classes_kept(classes, fitted_classes):
-    """Check that a warm start is given the classes of the fit that it goes on from."""
+    """Check that a warm start is given the classes of the fit that it continues."""
     if not np.array_equal(classes, fitted_classes):
         raise ValueError(
             f"y holds the classes {', '.join(map(str, classes))}, but warm_start=True "
