@@ -5,7 +5,7 @@ machines that they were computed on::
 
     {"settings": {"draws": 2}, "runs": [{"machine": {...}, "rows": [NAME, ...]}], "rows": {...}}
 
-Rows that are there already are not computed again, so a script may be interrupted and restarted,
+Rows that are there are not computed again, so a script may be interrupted and restarted,
 or be split by ``--only``, a regular expression that is searched for in the names of rows.
 """
 
