@@ -6,7 +6,7 @@ Belief propagation, mean field and the truth on a grid
 How good is inference that takes a few sweeps? On a grid of 4 x 4 binary units the exact
 probability of each being on is a sum over 65,536 states; both classifiers with a label graph
 and no hidden layer are inference in such a field. The couplings are set here instead of being
-trained: `potentials_` may be written to.
+trained: the arrays in `potentials_` may be replaced.
 """
 
 # %%
@@ -48,8 +48,8 @@ def unfolded(cls):
     model = cls((), n_layers=N_SWEEPS, tied=True, label_graph=graph, damping=0.3, max_iter=1)
     model.fit(np.eye(n), np.eye(n, dtype=int))
     potentials = model.potentials_[0]  # the same for all sweeps
-    potentials["coefs"][0][:] = np.eye(n)
-    potentials["intercepts"][0][:] = 0
+    potentials["coefs"][0] = np.eye(n)
+    potentials["intercepts"][0] = np.zeros(n)
     return model
 
 
@@ -68,7 +68,7 @@ def inferred(strength, rng):
     fields = rng.uniform(-1, 1, (N_FIELDS, n)) - pull
     found = {}
     for name, model in models.items():
-        model.potentials_[0]["lateral"][0][:] = couplings
+        model.potentials_[0]["lateral"][0] = couplings
         found[name] = np.array(list(model.staged_predict_proba(fields)))
     return exact_marginals(fields, edges, couplings), found
 
