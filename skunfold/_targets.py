@@ -152,6 +152,6 @@ def check_classes_kept(classes, fitted_classes):
     if not np.array_equal(classes, fitted_classes):
         raise ValueError(
             f"y holds the classes {', '.join(map(str, classes))}, but warm_start=True "
-            f"goes on from a fit to {', '.join(map(str, fitted_classes))}; set "
-            "warm_start=False to start anew."
+            f"continues a fit to {', '.join(map(str, fitted_classes))}; set "
+            "warm_start=False to start again."
         )

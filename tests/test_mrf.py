@@ -559,7 +559,7 @@ def test_bad_data_is_named(iris, cls):
         clone_with(model, n_layers=3).fit(X, y)
     with pytest.raises(ValueError, match=r"hidden_layer_sizes=\(6,\), but the fit had"):
         clone_with(model, hidden_layer_sizes=6).fit(X, y)
-    with pytest.raises(ValueError, match=r"y holds the classes .* goes on from a fit to"):
+    with pytest.raises(ValueError, match=r"y holds the classes .* continues a fit to"):
         model.fit(X[y != "setosa"], y[y != "setosa"])
     model = cls((5, 4)).partial_fit(X, y, classes=np.unique(y))
     with pytest.raises(ValueError, match=r"y holds the class .*; this model knows the classes"):

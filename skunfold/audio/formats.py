@@ -148,7 +148,7 @@ def check_sample_rate(format_: str, subtype: str, n_channels: int, sample_rate: 
             written = source.samplerate
     except (soundfile.LibsndfileError, TypeError):  # told by who opens the file itself
         return
-    if written != sample_rate and format_ != "OGG":
+    if written != sample_rate:
         raise ValueError(
             f"{format_} cannot hold a sample rate of {sample_rate} Hz (it would become "
             f"{written}); use .wav or .flac"

@@ -131,7 +131,7 @@ def read_header(source: BinaryIO) -> Wave:
 
 
 class _Head:
-    """What precedes the first sample: read from a source in turn, and not for ever."""
+    """What precedes the first sample: read from a source in turn, up to a limit."""
 
     def __init__(self, source: BinaryIO) -> None:
         self._source = source

@@ -1,4 +1,4 @@
-"""Checks of an iteration of one's own."""
+"""Finite-difference checks of a user's iteration."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray

@@ -70,6 +70,8 @@ def test_the_guide_keeps_its_word():
         lines = text.split("\n\n\n")[-1].splitlines()
         assert len([line for line in lines if line.strip()]) <= n_most
         assert "._" not in text
+        page = Path(module_of_guide(name).__file__).with_name("unfold_your_own.rst")
+        assert f".. literalinclude:: {name}.py" in page.read_text()
 
 
 @pytest.fixture
