@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skunfold.audio.features import centered
-from skunfold.audio.io import FloatArray, check_waveform
 from skunfold.audio.stft import STFT
+from skunfold.audio.waveforms import FloatArray, check_waveform
 
 _RATES = (1000, 192_000)  # Hz
 _MIN_HOP_SECONDS = 0.0005

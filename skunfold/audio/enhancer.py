@@ -26,9 +26,10 @@ from skunfold.audio._checks import (
 from skunfold.audio._regressor import default_regressor, fit_to_draws
 from skunfold.audio.context import Context
 from skunfold.audio.features import centered, training_frames
-from skunfold.audio.io import FloatArray, check_axes, check_waveform
+from skunfold.audio.mixing import make_mixtures
 from skunfold.audio.stft import STFT
 from skunfold.audio.streaming import EnhancementStream
+from skunfold.audio.waveforms import FloatArray, check_axes, check_waveform
 from skunfold.metrics import si_sdr
 
 _MAX_SOURCE_FRAMES = 10_000  # of each source, for the initialisation of the bases
@@ -283,8 +284,6 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         --------
         skunfold.datasets.make_mixtures : Makes the mixtures.
         """
-        from skunfold.datasets import make_mixtures  # which reads its files with skunfold.audio
-
         rng = check_random_state(self.random_state)
         speech, noise = check_sources("speech", speech), check_sources("noise", noise)
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Bunch, check_random_state
 
-from skunfold.audio.io import FloatArray, check_waveform
+from skunfold.audio.waveforms import FloatArray, check_waveform
 
 _MAX_SNR = 100.0  # dB; float32 holds no more
 _MAX_CUTS = 20
