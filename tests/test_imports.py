@@ -20,7 +20,7 @@ LAYERS = (
     "_deep_nmf _mrf _start_values",
     # estimators, and functions that make some
     "deep_nmf mrf sparse_nmf convert",
-    "_scikit_learn_models _model_checks _model_tree model_files",
+    "_scikit_learn_models _former_models _model_checks _model_tree model_files",
     "audio",
     "datasets",
     "plotting",
