@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+from callbacks import Callback
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 
@@ -49,20 +50,11 @@ class PowerCut(BaseException):
     pass
 
 
-class Interrupt:
-    """A callback that ends a fit, without mercy, after some epochs."""
+class Interrupt(Callback):
+    """Ends a fit, without mercy, after some epochs."""
 
     def __init__(self, n_epochs):
         self.n_epochs = n_epochs
-
-    def setup(self, estimator, context):
-        pass
-
-    def teardown(self, estimator, context):
-        pass
-
-    def on_fit_task_begin(self, estimator, context):
-        pass
 
     def on_fit_task_end(self, estimator, context):
         if context.task_name == "epoch" and context.task_id + 1 == self.n_epochs:

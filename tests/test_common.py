@@ -1,5 +1,6 @@
 """scikit-learn's common checks on several configurations of every estimator."""
 
+from guide import KLNMF, RandomISTA
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skunfold import (
@@ -8,6 +9,7 @@ from skunfold import (
     UnfoldedBPClassifier,
     UnfoldedMeanFieldClassifier,
 )
+from skunfold.unfolding import UnfoldedClassifier, UnfoldedRegressor
 
 ESTIMATORS = [
     DeepNMFRegressor(),
@@ -30,6 +32,11 @@ ESTIMATORS = [
     UnfoldedBPClassifier((8, 4)),
     UnfoldedBPClassifier(5, lateral=True, power=0.5, damping=0.2, solver="lbfgs", max_iter=30),
     UnfoldedBPClassifier((6, 4), tied=False, solver="sgd", learning_rate_init=0.1),
+    UnfoldedRegressor(RandomISTA(), n_layers=3, max_iter=100),
+    UnfoldedRegressor(RandomISTA(), n_layers=3, tied=True, solver="lbfgs", max_iter=50),
+    UnfoldedRegressor(KLNMF(), n_layers=3, n_trained_layers=2, alpha=1e-4, max_iter=20),
+    UnfoldedClassifier(RandomISTA(12), n_layers=3, learning_rate_init=0.03, alpha=0.01),
+    UnfoldedClassifier(KLNMF(12), n_layers=2, tied=True, learning_rate_init=0.1),
 ]
 
 
@@ -39,6 +46,10 @@ def expected_failures(estimator):
             "check_regressor_multioutput": "its targets are negative somewhere; it does not "
             "heed target_tags.positive_only"
         }
+    if isinstance(estimator, UnfoldedClassifier) and estimator.iteration.non_negative_input:
+        reason = "its data are negative somewhere; it does not heed input_tags.positive_only"
+        checks = "check_class_weight_classifiers", "check_decision_proba_consistency"
+        return dict.fromkeys(checks, reason)
     return {}
 
 

@@ -302,13 +302,6 @@ def test_sparse_matrices(tmp_path, kind):
     np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
 
 
-def test_sparse_nmf(tmp_path):
-    X = np.random.default_rng(0).uniform(size=(30, 5))
-    model = SparseNMF(n_components=2, random_state=0).fit(X)
-    loaded = round_trip(model, tmp_path)
-    np.testing.assert_array_equal(loaded.transform(X), model.transform(X))
-
-
 def test_speech_enhancer(tmp_path):
     rng = np.random.default_rng(0)
     speech, noise = rng.normal(size=(2, 3, 8000)) * 0.1

@@ -1,7 +1,5 @@
 """Targets and weights of the unfolded classifiers: what they mean, and what is refused."""
 
-import warnings
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -9,7 +7,6 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.ensemble import AdaBoostClassifier
-from sklearn.exceptions import DataConversionWarning
 from sklearn.preprocessing import MinMaxScaler, scale
 
 from skunfold import UnfoldedBPClassifier, UnfoldedMeanFieldClassifier
@@ -119,13 +116,6 @@ def test_a_label_graph_must_be_finite(labels, cls, value):
         cls((), label_graph=graph).fit(X, Y)
 
 
-@both
-def test_a_column_of_classes_is_flattened_with_a_warning(iris, cls):
-    X, y = iris
-    with pytest.warns(DataConversionWarning, match="column-vector"):
-        cls(3, max_iter=2).fit(X, y[:, None])
-
-
 def test_rbm_takes_what_a_scaler_has_rounded(iris):
     X = np.random.default_rng(7).normal(size=(50, 4)) * 100
     X = MinMaxScaler().fit_transform(X)
@@ -143,16 +133,6 @@ def test_rbm_draws_samples_by_their_weights():
     visible, otherwise = rbm.intercept_visible_, other.intercept_visible_
     assert visible[0] > visible[1]
     assert otherwise[1] > otherwise[0]
-
-
-@both
-def test_infinite_patience_never_stops_early(iris, cls):
-    X, y = iris
-    model = cls(4, n_iter_no_change=np.inf, tol=1.0, max_iter=40, random_state=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        assert model.fit(X, y).n_iter_ == 40
-    assert clone(model).set_params(n_iter_no_change=3).fit(X, y).n_iter_ == 3
 
 
 @both

@@ -83,32 +83,6 @@ def test_inverse_transform_checks_the_width(X):
         SparseNMF(4).fit(X).inverse_transform(X[:, :3])
 
 
-@pytest.mark.parametrize(
-    ("params", "match"),
-    [
-        (
-            {"fixed_components": np.ones((6, 15))},
-            "fixed_components has shape .* at most n_comp",
-        ),
-        ({"fixed_components": np.ones((2, 3))}, "fixed_components has shape"),
-        ({"fixed_components": -np.ones((2, 15))}, "Negative values"),
-        ({"init": np.ones((4, 15))}, "init has shape .*n_components=5 rows"),
-        ({"sparsity": -1.0}, "The 'sparsity' parameter"),
-    ],
-)
-def test_bad_parameters_are_named(X, params, match):
-    with pytest.raises(ValueError, match=match):
-        SparseNMF(5, **params).fit(X)
-
-
-def test_a_failed_fit_leaves_the_former_one(X):
-    model = SparseNMF(3, max_iter=10, tol=0, random_state=0).fit(X)
-    expected = model.transform(X)
-    with pytest.raises(ValueError, match="fixed_components"):
-        model.set_params(fixed_components=np.ones((1, 2))).fit(X[:, :-1])
-    assert_allclose(model.transform(X), expected)
-
-
 @pytest.mark.parametrize("beta_loss", LOSSES)
 def test_whole_weights_are_copies(X, beta_loss):
     weight = np.random.default_rng(1).integers(0, 4, len(X))
@@ -195,11 +169,6 @@ def test_bad_start_values_are_named(X, params, start, match):
 def test_start_values_that_are_not_used_are_warned_of(X):
     with pytest.warns(RuntimeWarning, match="W and H are ignored unless init='custom'"):
         SparseNMF(3, max_iter=2, tol=0).fit(X, H=np.ones((3, 15)))
-
-
-def test_weights_of_nothing(X):
-    with pytest.raises(ValueError, match=r"zero for all samples|at least one non-zero"):
-        SparseNMF(3).fit(X, sample_weight=np.zeros(60))
 
 
 def test_verbose(X, capsys):

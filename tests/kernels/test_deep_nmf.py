@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from differences import finite_differences
 from numpy.testing import assert_allclose
 from scipy.sparse import csr_array
 
@@ -61,21 +62,12 @@ def gradients_of(network, parameters, inputs, y, n_samples=None):
     return net, parts
 
 
-def finite_differences(network, parameters, inputs, y, step=1e-6):
+def numeric_gradients(network, parameters, inputs, y):
     def loss():
         prepared = network.prepare(parameters, len(y))
         return network.loss(network.forward(prepared, *inputs)[0], y).sum()
 
-    gradients = [np.empty_like(p) for p in parameters]
-    for p, g in zip(parameters, gradients):
-        for i in np.ndindex(p.shape):
-            kept = p[i]
-            p[i] = kept + step
-            above = loss()
-            p[i] = kept - step
-            g[i] = (above - loss()) / (2 * step)
-            p[i] = kept
-    return gradients
+    return finite_differences(loss, parameters)
 
 
 def assert_gradients_match(gradients, numeric):
@@ -98,7 +90,7 @@ def assert_gradients_match(gradients, numeric):
 def test_gradients_match_finite_differences(beta, output, layers, prefix):
     network, parameters, (X, h, y) = make_problem(output, layers, beta)
     inputs = (X, h) if prefix else (X,)
-    numeric = finite_differences(network, parameters, inputs, y)
+    numeric = numeric_gradients(network, parameters, inputs, y)
     assert_gradients_match(gradients_of(network, parameters, inputs, y), numeric)
 
 
@@ -117,7 +109,7 @@ def test_gradients_match_finite_differences(beta, output, layers, prefix):
 def test_gradients_of_relaxed_updates_and_projections(beta, options, layers, prefix):
     network, parameters, (X, h, y) = make_problem("mask", layers, beta, **options)
     inputs = (X, h) if prefix else (X,)
-    numeric = finite_differences(network, parameters, inputs, y)
+    numeric = numeric_gradients(network, parameters, inputs, y)
     for kind in (network, network.with_workspace(), replace(network, cancel=False)):
         assert_gradients_match(gradients_of(kind, parameters, inputs, y), numeric)
 
@@ -151,7 +143,7 @@ def test_gram_matrices_change_nothing(layers, projections):
 @pytest.mark.parametrize("training_beta", BETAS)
 def test_training_loss_gradients(training_beta):
     network, parameters, (X, h, y) = make_problem("linear", (0,), training_beta=training_beta)
-    numeric = finite_differences(network, parameters, (X, h), y)
+    numeric = numeric_gradients(network, parameters, (X, h), y)
     net, _ = gradients_of(network, parameters, (X, h), y)
     for n, g in zip(numeric, net):
         assert_allclose(g, n, atol=1e-6 * np.abs(n).max(), rtol=1e-6)

@@ -5,6 +5,7 @@ from itertools import pairwise, product
 
 import numpy as np
 import pytest
+from differences import finite_differences
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skunfold._kernels.belief_propagation import BeliefPropagation, _sum_of_logs, limit_of
@@ -93,21 +94,6 @@ def make_data(case, n=5, dtype=np.float64):
     else:
         y = rng.integers(2, size=(n, -case.outputs))
     return X.astype(dtype), y.astype(dtype)
-
-
-def finite_differences(loss, parameters, step=1e-4):
-    """Return the gradient by a central difference of fourth order."""
-    gradients = [np.empty_like(p) for p in parameters]
-    for p, g in zip(parameters, gradients):
-        for i in np.ndindex(p.shape):
-            kept = p[i]
-            values = []
-            for steps in (-2, -1, 1, 2):
-                p[i] = kept + steps * step
-                values.append(loss())
-            p[i] = kept
-            g[i] = (values[0] - 8 * values[1] + 8 * values[2] - values[3]) / (12 * step)
-    return gradients
 
 
 @every_rule

@@ -1,12 +1,11 @@
 """Estimators of unfolded iterations: what the loop offers is there for any algorithm."""
 
 import copy
-import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
-from guide import module_of_guide
+from guide import KLNMF, RandomISTA, module_of_guide
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_iris, make_multilabel_classification
@@ -14,7 +13,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, scale
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skunfold.model_files import load_model, save_model
 from skunfold.unfolding import (
@@ -25,42 +23,6 @@ from skunfold.unfolding import (
     UnfoldedClassifier,
     UnfoldedRegressor,
 )
-
-KL_NMF = module_of_guide("unfolded_nmf").KLNMF
-
-
-class RandomISTA(module_of_guide("unfolded_ista").ISTA):
-    """ISTA with random atoms, for data of any number of features."""
-
-    def __init__(self, n_atoms=6, sparsity=0.05):
-        self.n_atoms = n_atoms
-        self.sparsity = sparsity
-
-    def parameters(self, X, y, random_state):
-        self.atoms = random_state.normal(size=(self.n_atoms, X.shape[1]))
-        return super().parameters(X, y, random_state)
-
-
-CHECKED = [
-    UnfoldedRegressor(RandomISTA(), n_layers=3, max_iter=100),
-    UnfoldedRegressor(RandomISTA(), n_layers=3, tied=True, solver="lbfgs", max_iter=50),
-    UnfoldedRegressor(KL_NMF(), n_layers=3, n_trained_layers=2, alpha=1e-4, max_iter=20),
-    UnfoldedClassifier(RandomISTA(12), n_layers=3, learning_rate_init=0.03, alpha=0.01),
-    UnfoldedClassifier(KL_NMF(12), n_layers=2, tied=True, learning_rate_init=0.1),
-]
-
-
-def expected_failures(estimator):
-    if isinstance(estimator, UnfoldedClassifier) and estimator.iteration.non_negative_input:
-        reason = "its data are negative somewhere; it does not heed input_tags.positive_only"
-        checks = "check_class_weight_classifiers", "check_decision_proba_consistency"
-        return dict.fromkeys(checks, reason)
-    return {}
-
-
-@parametrize_with_checks(CHECKED, expected_failed_checks=expected_failures)
-def test_scikit_learn_checks(estimator, check):
-    check(estimator)
 
 
 def test_the_guide_keeps_its_word():
@@ -113,59 +75,6 @@ def test_layers_that_are_not_trained_stay(ISTA, codes, n_trained_layers):
         assert model.loss_ < plain.loss_
 
 
-SETTINGS = {
-    "adam": {},
-    "untied": {"tied": False},
-    "sgd": {"solver": "sgd"},
-    "averaging": {"averaging": 0.9, "learning_rate_decay": 0.9},
-    "early stopping": {"early_stopping": True},
-    "penalty": {"alpha": 0.01},
-}
-
-
-@pytest.mark.parametrize("name", SETTINGS)
-def test_warm_starts_and_pickles(regressor, codes, name):
-    X, _, z = codes
-    model = clone(regressor).set_params(tol=0, batch_size=50, **SETTINGS[name])
-    whole = clone(model).set_params(max_iter=6).fit(X, z)
-    parts = clone(model).set_params(max_iter=3, warm_start=True).fit(X, z)
-    parts = pickle.loads(pickle.dumps(parts)).fit(X, z)
-    assert_array_equal(parts.predict(X), whole.predict(X))
-    assert parts.loss_curve_ == whole.loss_curve_
-    assert (parts.n_iter_, len(parts.history_)) == (3, 6)
-
-
-def test_a_stream_is_a_fit_without_judgement(regressor, codes):
-    X, _, z = codes
-    model = clone(regressor).set_params(max_iter=4, tol=0, batch_size=50)
-    whole, parts = clone(model).fit(X, z), clone(model)
-    for _ in range(4):
-        parts.partial_fit(X, z)
-    assert_array_equal(parts.predict(X), whole.predict(X))
-    with pytest.raises(AttributeError, match="has no attribute 'partial_fit'"):
-        clone(model).set_params(solver="lbfgs").partial_fit(X, z)
-
-
-def test_workers_share_the_samples(regressor, codes):
-    X, _, z = codes
-    alone = clone(regressor).set_params(max_iter=5).fit(X, z)
-    shared = clone(regressor).set_params(max_iter=5, n_jobs=2).fit(X, z)
-    assert_allclose(shared.predict(X), alone.predict(X), rtol=1e-9, atol=1e-12)
-
-
-def test_validation_data_and_groups(regressor, codes):
-    X, _, z = codes
-    model = clone(regressor).set_params(early_stopping=True, max_iter=5)
-    model.fit(X[:200], z[:200], X_val=X[200:], y_val=z[200:])
-    half = 0.5 * ((model.predict(X[200:]) - z[200:]) ** 2).sum(axis=1).mean()
-    assert_allclose(model.loss_, half, rtol=1e-9)
-    model.fit(X, z, groups=np.arange(300) // 30)
-    with pytest.raises(ValueError, match="y_val is missing"):
-        model.fit(X, z, X_val=X)
-    with pytest.raises(ValueError, match="early_stopping is False"):
-        clone(regressor).fit(X, z, X_val=X, y_val=z)
-
-
 def test_it_is_searched_over(codes):
     X, _, z = codes
     grid = {
@@ -177,13 +86,6 @@ def test_it_is_searched_over(codes):
     search = GridSearchCV(make_pipeline(MaxAbsScaler(), model), grid, cv=2).fit(X, z[:, 0])
     assert search.best_params_["unfoldedregressor__iteration__n_atoms"] == 8
     assert search.best_estimator_[-1].iteration_.n_atoms == 8
-
-
-def test_single_precision_stays(regressor, codes):
-    X, _, z = (a.astype(np.float32) for a in codes)
-    model = clone(regressor).fit(X, z)
-    assert model.predict(X).dtype == model.transform(X).dtype == np.float32
-    assert all(p.dtype == np.float32 for theta in model.theta_ for p in theta)
 
 
 def test_positive_arrays_stay_positive(KLNMF, codes):
@@ -297,28 +199,20 @@ def test_model_files(tmp_path, codes, tied):
     save_model(classifier, file)
     loaded = load_model(file, classes=[RandomISTA])
     assert_array_equal(loaded.predict(X), classifier.predict(X))
-    divergence = UnfoldedRegressor(KL_NMF(3), loss=BetaDivergence(0.5), max_iter=2)
+    divergence = UnfoldedRegressor(KLNMF(3), loss=BetaDivergence(0.5), max_iter=2)
     save_model(divergence, file)
-    assert load_model(file, classes=[KL_NMF]).loss.beta == 0.5
+    assert load_model(file, classes=[KLNMF]).loss.beta == 0.5
     classifier.theta_[0][0].flags.writeable = True
     classifier.theta_[0][0][0] = np.nan
     with pytest.raises(ValueError, match="cannot be saved: its theta_ are not finite"):
         save_model(classifier, file)
 
 
-def test_a_classifier_holds_out_samples(codes):
-    X, _, z = codes
-    y = np.array(["a", "b"])[(z[:, 0] > 0).astype(int)]
-    model = UnfoldedClassifier(RandomISTA(), n_layers=2, early_stopping=True, max_iter=3)
-    assert len(model.fit(X, y, groups=np.arange(300) // 10).validation_scores_) == 3
-    assert len(model.fit(X, y, sample_weight=np.arange(300) % 3).validation_scores_) == 3
-
-
 def test_a_readout_at_its_optimum_is_not_moved_by_rounding_errors(codes):
     X, _, _ = codes
     X, weight = np.abs(X) + 0.1, np.arange(300) % 3
     y = X[:, :2] ** 2
-    weighted, repeated = (UnfoldedRegressor(KL_NMF(3), random_state=0) for _ in range(2))
+    weighted, repeated = (UnfoldedRegressor(KLNMF(3), random_state=0) for _ in range(2))
     for model in (weighted, repeated):
         model.set_params(batch_size=1000)
     weighted.partial_fit(X, y, sample_weight=weight)
@@ -330,7 +224,7 @@ def test_a_readout_at_its_optimum_is_not_moved_by_rounding_errors(codes):
 def test_data_beyond_the_range_are_named(codes):
     X, _, _ = codes
     X = np.abs(X) + 0.1
-    model = UnfoldedRegressor(KL_NMF(3), max_iter=2, random_state=0)
+    model = UnfoldedRegressor(KLNMF(3), max_iter=2, random_state=0)
     with pytest.raises(ValueError, match=r"^y holds 1e\+160, more than"):
         model.fit(X, np.full(300, 1e160))
     with pytest.raises(ValueError, match=r"^X holds .* more than"):

@@ -14,3 +14,18 @@ def module_of_guide(name):
         sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules[name])
     return sys.modules[name]
+
+
+KLNMF = module_of_guide("unfolded_nmf").KLNMF
+
+
+class RandomISTA(module_of_guide("unfolded_ista").ISTA):
+    """ISTA with random atoms, for data of any number of features."""
+
+    def __init__(self, n_atoms=6, sparsity=0.05):
+        self.n_atoms = n_atoms
+        self.sparsity = sparsity
+
+    def parameters(self, X, y, random_state):
+        self.atoms = random_state.normal(size=(self.n_atoms, X.shape[1]))
+        return super().parameters(X, y, random_state)
