@@ -62,7 +62,7 @@ def test_the_start_is_what_the_equations_say(mixtures):
         average = (weights @ relative[:t] + 10) / (weights.sum() + 10)
         architecture = recurrent._architecture()
         factors = average[None] ** 0.5
-        layers = architecture.layers(recurrent.bases_, 1)
+        layers = architecture.layers(recurrent._thetas(), 1)
         h = architecture.activations(X[t : t + 1], layers, factors=factors)
         assert_allclose(recurrent.transform(X)[t], h[0], rtol=1e-9)
 
@@ -76,10 +76,10 @@ def test_every_third_sample_trains_the_first_inference(mixtures, n_trained_layer
     for first_inference_too in (False, True):
         starts.append(np.empty((len(X), 8)))
         options = {"first_inference_too": first_inference_too}
-        architecture.restart(X, [len(X)], model.bases_, starts[-1], **options)
+        architecture.restart(X, [len(X)], model._thetas(), starts[-1], **options)
     constant = np.full((len(X), 8), model.initial_activation_)
     if architecture.n_frozen:
-        layers = architecture.layers(model.bases_[: architecture.n_frozen], len(X))
+        layers = architecture.layers(model._thetas()[: architecture.n_frozen], len(X))
         constant = architecture.activations(X, layers)
     assert_allclose(starts[1][::3], constant[::3])
     assert_array_equal(starts[1][1::3], starts[0][1::3])

@@ -440,9 +440,10 @@ class DeepNMFBase(
         dtype, n_samples = X.dtype, X.shape[0]
 
         def prepare():
-            architecture, arrays = self._architecture(), self._layer_arrays()
-            like_X = {id(W): W.astype(dtype, copy=False) for W in arrays}
-            layers = architecture.layers([like_X[id(W)] for W in arrays], n_samples)
+            architecture, thetas = self._architecture(), self._thetas()
+            like_X = {id(W): W.astype(dtype, copy=False) for theta in thetas for W in theta}
+            thetas = [tuple(like_X[id(W)] for W in theta) for theta in thetas]
+            layers = architecture.layers(thetas, n_samples)
             return architecture, layers, self.output_bases_.astype(dtype, copy=False)
 
         key = (dtype, n_samples if beta_of(self.beta_loss) == 2 else None)

@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from skunfold._kernels import sparse_nmf, weighted_nmf
-from skunfold._kernels.nmf import constant_activations, infer, layers_of
+from skunfold._kernels.nmf import constant_activations, infer, layer_of
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
 from skunfold._kernels.sparse_rows import beside, dense, row_means, transposed
 from skunfold._scaling import weighted_mean
@@ -167,8 +167,8 @@ class WarmStart:
             return np.ascontiguousarray(W[:, :n_features]), U
         level = np.sqrt(weighted_mean(X, weight) / len(W))
         start = constant_activations(level, len(W), X.dtype)
-        layers = layers_of([W] * N_ITERATIONS, self.beta, self.sparsity, X.shape[0])
-        *_, h = infer(X, layers, start)
+        layer = layer_of((W,), self.beta, self.sparsity, X.shape[0], N_ITERATIONS)
+        *_, h = infer(X, [layer] * N_ITERATIONS, start)
         return W, solve_bases(y, h, self.beta, weight)
 
 
@@ -205,9 +205,9 @@ def solve_bases(X, H, beta, weight):
     level = np.sqrt(weighted_mean(X, weight))
     start = constant_activations(level, H.shape[1], X.dtype)
     data, basis = transposed(X), np.ascontiguousarray(H.T)
-    if weight is not None:
-        basis = np.stack([basis, weight / weight.mean() * basis])
-    *_, W = infer(data, layers_of([basis] * N_ITERATIONS, beta, 0, data.shape[0]), start)
+    theta = (basis,) if weight is None else (basis, weight / weight.mean() * basis)
+    layer = layer_of(theta, beta, 0, data.shape[0], N_ITERATIONS)
+    *_, W = infer(data, [layer] * N_ITERATIONS, start)
     return np.ascontiguousarray(W.T)
 
 

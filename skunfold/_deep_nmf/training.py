@@ -10,7 +10,7 @@ from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_memory
 
-from skunfold._deep_nmf.architecture import Architecture, joined, parted
+from skunfold._deep_nmf.architecture import Architecture
 from skunfold._deep_nmf.initialization import WarmStart, initial_bases, warn_of_zeros
 from skunfold._deep_nmf.recurrence import RecurrentObjective, in_order
 from skunfold._deep_nmf.validation import check_sources, group_sizes
@@ -118,11 +118,11 @@ class DeepNMFTraining(TrainedEstimator):
         else:
             self.__dict__.pop("projections_", None)
 
-    def _layer_arrays(self):
-        """Return the array of each layer, as `Architecture` takes them."""
+    def _thetas(self):
+        """Return theta of each layer, as `Architecture` takes them."""
         if self.fit_projections:
-            return joined(self.bases_, self.projections_)
-        return self.bases_
+            return list(zip(self.bases_, self.projections_))
+        return [(W,) for W in self.bases_]
 
     def _take_over(self, network, X, y):
         """Begin with the layers of another fitted network."""
@@ -176,6 +176,7 @@ class DeepNMFTraining(TrainedEstimator):
             relaxation=self.relaxation,
             recurrence=self.recurrence,
             recurrence_length=self.recurrence_length,
+            projections=self.fit_projections,
         )
 
     def _train(self, samples, valid, callbacks, sequences):
@@ -209,11 +210,11 @@ class DeepNMFTraining(TrainedEstimator):
     def _restart(self, sequences, parameters, samples, **options):
         """Infer anew what the trained layers begin with, for other parameters."""
         architecture = self._architecture()
-        trained, _ = architecture.trained_bases(parameters, self.target_scale_)
-        arrays = [*self._layer_arrays()[: architecture.n_frozen], *trained]
+        trained, _ = architecture.trained(parameters, self.target_scale_)
+        thetas = [*self._thetas()[: architecture.n_frozen], *trained]
         for h, X, lengths in sequences:
             if samples.inputs[-1] is h:
-                architecture.restart(X, lengths, arrays, h, **options)
+                architecture.restart(X, lengths, thetas, h, **options)
 
     def _network(self):
         """Return the trained part as the training loop sees it."""
@@ -238,9 +239,7 @@ class DeepNMFTraining(TrainedEstimator):
         return split_rows(self, splitter, n_samples, groups=groups)
 
     def _samples(self, X, y, weight):
-        return self._architecture().samples(
-            X, y, weight, self._layer_arrays(), self.target_scale_
-        )
+        return self._architecture().samples(X, y, weight, self._thetas(), self.target_scale_)
 
     def _trained_settings(self):
         return (
@@ -257,17 +256,16 @@ class DeepNMFTraining(TrainedEstimator):
 
     def _parameters_to_train(self):
         return self._architecture().parameters(
-            self._layer_arrays(), self.output_bases_, self.target_scale_
+            self._thetas(), self.output_bases_, self.target_scale_
         )
 
     def _fitted_parameters(self, state):
         architecture = self._architecture()
-        arrays, U = architecture.trained_bases(state.best_parameters, self.target_scale_)
-        n_frozen, held = architecture.n_frozen, {}
+        trained, U = architecture.trained(state.best_parameters, self.target_scale_)
+        n_frozen = architecture.n_frozen
+        held = {"bases_": self.bases_[:n_frozen] + [W for W, *_ in trained]}
         if self.fit_projections:
-            arrays, projections = parted(arrays)
-            held["projections_"] = self.projections_[:n_frozen] + projections
-        held["bases_"] = self.bases_[:n_frozen] + arrays
+            held["projections_"] = self.projections_[:n_frozen] + [V for _, V in trained]
         return held | {
             "output_bases_": U,
             "n_parameters_": _n_parameters([W for list_ in held.values() for W in list_], U),
@@ -278,8 +276,7 @@ class DeepNMFTraining(TrainedEstimator):
         """Set what training would have set."""
         architecture, beta = self._architecture(), beta_of(self.training_loss)
         losses, unit = np.empty(X.shape[0]), y.dtype.type(1 / self.target_scale_)
-        arrays, projections = self._layer_arrays(), getattr(self, "projections_", [])
-        layers = architecture.layers(arrays, X.shape[0])
+        layers = architecture.layers(self._thetas(), X.shape[0])
         for block, factors in in_order(architecture, X, layers, lengths):
             for part in gen_batches(block.stop - block.start, UNTRAINED_BATCH):
                 rows = slice(block.start + part.start, block.start + part.stop)
@@ -296,7 +293,8 @@ class DeepNMFTraining(TrainedEstimator):
         self.loss_curve_, self.history_, self.n_iter_ = [self.loss_], [], 1
         self.validation_loss_curve_ = self.validation_scores_ = None
         self.best_validation_score_ = None
-        self.n_parameters_ = _n_parameters([*projections, *self.bases_], self.output_bases_)
+        arrays = [W for theta in self._thetas() for W in theta]
+        self.n_parameters_ = _n_parameters(arrays, self.output_bases_)
         self.n_trained_parameters_ = 0
 
 

@@ -7,11 +7,11 @@ where every sample starts alike. With the reconstruction v = h W::
     num = A V^T              den = B V^T + sparsity
     h' = h (num / den)^exponent              an exponent of 1, unless updates are over-relaxed
 
-The projections V are the bases, V = W, or have values of their own: then W and V are the two
-(R, F) matrices of one array (2, R, F). For beta = 1, B is one, and den the row sums of V plus
-the sparsity: divided into the rows of V once for all samples, they cost no product and no
-pass. For beta = 2, num = X V^T is the same in every layer of the same bases, and
-den = h (W V^T) + sparsity where that is less work than v V^T. This is the update of Lee and
+The projections V are the bases, V = W, or arrays to be learned themselves: theta of a layer is
+(W,) or (W, V). For beta = 1, B is one, and den the row sums of V plus the sparsity: divided
+into the rows of V once for all samples, they cost no product and no pass. For beta = 2,
+num = X V^T is the same in every layer of the same bases, and den = h (W V^T) + sparsity where
+that is less work than v V^T. This is the update of Lee and
 Seung (2001), for any beta of Févotte and Idier (2011), with the L1 penalty of Le Roux,
 Weninger and Hershey (MERL TR2015-023, section 3); as a layer: Hershey, Le Roux and Weninger
 (arXiv 1409.2574, section 4). Exponents up to 2 are stable, and those above 1 get further in as
@@ -37,23 +37,33 @@ and N = D den / num, the terms are::
     by Gram matrix, through den, falls      dE/dW: C V, dE/dV: C^T W, C = h^T D
                                             dE/dh: D (W V^T)^T
 
+For beta = 2, what comes through the numerator and through the Gram matrix is linear in N and
+in C, so layers of the same bases add these up, and the products with X, V and W are made once
+for all of them.
+
 Floors are added, not taken as a maximum: that is faster, and the gradient is exact.
 
 X may be sparse for beta = 1, where A and dE/dv have the pattern of X, and for beta = 2, by Gram
 matrix (`skunfold._kernels.sparse_rows`).
 """
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
 
 from skunfold._kernels.blocks import gram_matrix
-from skunfold._kernels.numerics import FRESH, Parts, add, floor_of, power, smallest_of
+from skunfold._kernels.numerics import (
+    FRESH,
+    Parts,
+    Workspace,
+    add,
+    floor_of,
+    power,
+    smallest_of,
+)
 from skunfold._kernels.sparse_rows import (
     product_at,
     times_transposed,
@@ -61,6 +71,7 @@ from skunfold._kernels.sparse_rows import (
     values_of,
     with_values,
 )
+from skunfold._kernels.unfolding import BaseIteration, walk
 
 
 class LayerTape(NamedTuple):
@@ -86,22 +97,9 @@ def constant_activations(value, n_components, dtype):
     return np.full((1, n_components), value, dtype=dtype)
 
 
-def layers_of(bases, beta, sparsity, n_samples):
-    """Return the layer of each array of bases, ready for `n_samples`; equal ones are shared.
-
-    The arrays are (R, F), or (2, R, F) with projections of their own.
-    """
-    uses = Counter(map(id, bases))
-    made = {
-        id(W): _layer_of(W, beta, sparsity, n_samples, uses[id(W)])
-        for W in {id(W): W for W in bases}.values()
-    }
-    return [made[id(W)] for W in bases]
-
-
-def _layer_of(array, beta, sparsity, n_samples, uses):
-    """Return a layer that is used as often in a row for `n_samples`."""
-    W, V = _bases_and_projections(array)
+def layer_of(theta, beta, sparsity, n_samples, n_uses=1):
+    """Return the layer of (W,) or (W, V), which is used as often in a row for `n_samples`."""
+    W, V = theta[0], theta[-1]
     n_components, n_features = W.shape
     if beta == 1:
         den = V.sum(axis=1, keepdims=True)
@@ -110,31 +108,83 @@ def _layer_of(array, beta, sparsity, n_samples, uses):
     if beta == 2:
         # Multiplications by n_components: the Gram matrix once and it in every use, or two
         # products with the bases in every use.
-        by_gram = n_components * n_features + uses * n_samples * n_components
-        worth_it = by_gram < uses * 2 * n_samples * n_features
+        by_gram = n_components * n_features + n_uses * n_samples * n_components
+        worth_it = by_gram < n_uses * 2 * n_samples * n_features
         return FrobeniusLayer(W, V, sparsity, gram_matrix(W, V) if worth_it else None)
     return BetaLayer(W, V, sparsity, beta)
 
 
-def _bases_and_projections(array):
-    """Return (W, V), (R, F) each; they are the same object unless the array holds both."""
-    return array if array.ndim == 3 else (array, array)
+@dataclass(frozen=True)
+class NMFIteration(BaseIteration):
+    """The update of activations h (n, R) as an iteration (`skunfold._kernels.unfolding`).
+
+    theta is (W,) or (W, V), and prepared a layer; the drive is (layer, data).
+    """
+
+    beta: float = 1.0
+    sparsity: float = 0.0
+    start: float = 1.0  # the activation that inference begins with
+    exponents: tuple[float, ...] | None = None  # of each layer of the network; None: one
+    work: Workspace = FRESH
+
+    def with_workspace(self, work):
+        """Return this iteration with a workspace."""
+        return replace(self, work=work)
+
+    def prepare(self, theta, n_samples, n_layers):
+        """Return the layer of theta."""
+        return layer_of(theta, self.beta, self.sparsity, n_samples, n_layers)
+
+    def drive(self, layer, X):
+        """Return the layer as X needs it, and what it needs of X."""
+        layer = layer.suited_to(X)
+        return layer, layer.data(X, self.work)
+
+    def initial(self, layer, drive, n_samples):
+        """Return the constant activations, (1, R)."""
+        return constant_activations(self.start, len(layer.W), layer.W.dtype)
+
+    def advance(self, layer, drive, h, k):
+        """Return h' in one array for all layers; h may be that array."""
+        layer, data = drive
+        ratio, _ = layer.growth(data, h, self.work)
+        out = self.work.array("h", ratio.shape, ratio.dtype)
+        return _grown(h, power(ratio, self._exponent(k), out=ratio), out)
+
+    def step(self, layer, drive, h, k):
+        """Return h' and the tape."""
+        layer, data = drive
+        h, tape = layer.forward(data, h, self.work.scope(k), self._exponent(k))
+        return h, (layer, tape)
+
+    def adjoint(self, layer, tape, g, k):
+        """Return the gradients by h, by the drive and by theta; g may be written over."""
+        return self._adjoint(tape, g, k, need_h=True)
+
+    def adjoint_of_parameters(self, layer, tape, g, k):
+        """Return the gradients by the drive and by theta."""
+        return self._adjoint(tape, g, k, need_h=False)[1:]
+
+    def drive_adjoint(self, layer, X, g):
+        """Return the gradients by theta of what went through the drive."""
+        return tuple(part.net() for part in layer.suited_to(X).drive_adjoint(X, g))
+
+    def _adjoint(self, tape, g, k, need_h):
+        layer, tape = tape
+        work, kept = self.work.scope("adjoint"), self.work.scope(("adjoint", k))
+        dh, g_drive, parts = layer.deferred_adjoint(g, tape, work, kept, need_h)
+        return dh and dh.net(), g_drive, tuple(part.net() for part in parts)
+
+    def _exponent(self, k):
+        return 1.0 if self.exponents is None else self.exponents[k]
 
 
-def infer(X, layers, h, work=FRESH, exponents=None):
+def infer(X, layers, h, work=FRESH):
     """Yield the activations (n, R) after each layer, from h.
 
     It is one array, which the next layer changes.
     """
-    out = work.array("h", (X.shape[0], h.shape[1]), X.dtype)
-    previous, data = None, None
-    for layer, exponent in zip(layers, exponents or repeat(1.0)):
-        layer = layer.suited_to(X)
-        if layer is not previous:
-            previous, data = layer, layer.data(X, work)
-        ratio, _ = layer.growth(data, h, work)
-        h = _grown(h, power(ratio, exponent, out=ratio), out)
-        yield h
+    return walk(NMFIteration(work=work), layers, X, h)
 
 
 def reconstruction(X, h, W, beta, work):
@@ -186,10 +236,14 @@ class _Layer:
         """Return num / den (n, R), and the terms for the adjoint."""
         raise NotImplementedError
 
-    def _adjoint_of_bases(self, x, tape, work, kept):
-        """Return Parts like the array of bases, and (rising, falling), M for dE/dh: x M^T.
+    def drive_adjoint(self, X, g, kept=FRESH):
+        """Return the Parts by theta of what went through `data`, linear in g."""
+        raise NotImplementedError
 
-        The Parts are those of dE/dW and dE/dV, added up where they are the same bases.
+    def _adjoint_of_bases(self, x, tape, work, kept):
+        """Return Parts by theta, the gradient by `data`, and (rising, falling), M.
+
+        The last are for dE/dh: x M^T. A gradient by `data` may be None.
         """
         raise NotImplementedError
 
@@ -201,15 +255,26 @@ class _Layer:
         return h_next, LayerTape(data, h, ratio, exponent, terms)
 
     def adjoint(self, x, tape, work=FRESH, kept=FRESH, need_h=True):
-        """Return (Parts of dE/dh, Parts of dE/dbases): what rises and falls, linear in x.
+        """Return (Parts of dE/dh, list of Parts by theta): what rises and falls, linear in x.
 
-        The latter are like the array of bases. dE/dh is None unless ``need_h``. The sum over
-        the samples is taken in dE/dbases, whose rising part is an array of the workspace
-        `kept`; all else is of `work`.
+        dE/dh is None unless ``need_h``. The sum over the samples is taken in the gradients by
+        theta, which may use arrays of the workspace `kept`; all else is of `work`.
         """
-        dW, (rise, fall), factor = self._adjoint_of_bases(x, tape, work, kept)
+        dh, g_drive, of_theta = self.deferred_adjoint(x, tape, work, kept, need_h)
+        if g_drive is not None:
+            through_drive = self.drive_adjoint(self._samples(tape.data), g_drive, kept)
+            of_theta = [a.plus(b) for a, b in zip(through_drive, of_theta)]
+        return dh, of_theta
+
+    def deferred_adjoint(self, x, tape, work=FRESH, kept=FRESH, need_h=True):
+        """Return what `adjoint` does but for what goes through `data`, and dE/ddata.
+
+        They are (Parts of dE/dh, dE/ddata or None, list of Parts by theta). dE/ddata and the
+        gradients by theta are in arrays of `kept`.
+        """
+        of_theta, g_drive, (rise, fall), factor = self._adjoint_of_bases(x, tape, work, kept)
         if not need_h:
-            return None, dW
+            return None, g_drive, of_theta
         fall_h, product = None, work.array("product", x.shape, x.dtype)
         factor_h = power(tape.ratio, tape.exponent, out=product)
         rise_h = work.array("rise_h", x.shape, x.dtype)  # which x may be, from the layer above
@@ -218,7 +283,7 @@ class _Layer:
             rise_h += times_transposed(rise, factor, out=product)
         if fall is not None:
             fall_h = times_transposed(fall, factor, out=product)
-        return Parts(rise_h, fall_h), dW
+        return Parts(rise_h, fall_h), g_drive, of_theta
 
     @property
     def n_weights(self):
@@ -229,17 +294,21 @@ class _Layer:
     def _has_projections(self):
         return self.V is not self.W
 
-    def _gradients(self, work, kept, dtype):
-        """Return Parts like the array of bases, to be filled; zero if it has projections."""
-        shape = (2, *self.W.shape) if self._has_projections else self.W.shape
-        rise, fall = kept.array("rise_W", shape, dtype), work.array("fall_W", shape, dtype)
-        if self._has_projections:
-            rise[:] = fall[:] = 0
-        return Parts(rise, fall)
+    def _array(self, name, work, dtype):
+        """Return an array like W for a gradient."""
+        return work.array(name, self.W.shape, dtype)
 
-    def _product(self, work, dtype):
-        """Return an array for a product like W."""
-        return work.array("h^T dv", self.W.shape, dtype)
+    def _by_theta(self, of_W, of_V):
+        """Return the list of Parts by theta; those by W and V are added up if they are one.
+
+        What is positive in them has to be in arrays that are kept, and what is negative where
+        nothing is positive.
+        """
+        return [of_W, of_V] if self._has_projections else [of_W.plus(of_V)]
+
+    def _samples(self, data):
+        """Return the samples that `data` was made of."""
+        return data
 
 
 @dataclass(frozen=True)
@@ -259,21 +328,19 @@ class KullbackLeiblerLayer(_Layer):
         return replace(super()._feature_by_feature(), scaled=np.asfortranarray(self.scaled))
 
     def _adjoint_of_bases(self, x, tape, work, kept):
-        terms = tape.terms
-        gradients = self._gradients(work, kept, x.dtype)
-        _, rise_V = _bases_and_projections(gradients.pos)
-        fall_W, fall_V = _bases_and_projections(gradients.neg)
+        terms, dtype = tape.terms, x.dtype
         N = _through_ratio(x, tape, work)
         fall_by_den = np.einsum("nr,nr->r", N, tape.ratio)[:, None]
         N /= self.den.T
-        transposed_times(N, terms.A, out=rise_V)
+        rise_V = transposed_times(N, terms.A, out=self._array("rise_V", kept, dtype))
         fall_v = product_at(terms.A, N, self.V, "fall_v", work)
         fall_v *= values_of(terms.A)
         fall_v /= terms.v
         fall_v = with_values(terms.A, fall_v)
+        fall_W = self._array("fall_W", kept if self._has_projections else work, dtype)
         transposed_times(tape.h, _like_rows(fall_v, tape.h), out=fall_W)
-        fall_V += fall_by_den / self.den
-        return gradients, (None, fall_v), self.W
+        of_V = Parts(rise_V, fall_by_den / self.den)
+        return self._by_theta(Parts(None, fall_W), of_V), None, (None, fall_v), self.W
 
 
 @dataclass(frozen=True)
@@ -303,26 +370,36 @@ class FrobeniusLayer(_Layer):
         den += h.dtype.type(self.sparsity) + floor_of(h.dtype)
         return np.divide(num, den, out=work.array("ratio", num.shape, h.dtype)), (den, v)
 
+    def drive_adjoint(self, X, g, kept=FRESH):
+        """Return the Parts by theta, from the gradients by the numerator and the Gram matrix.
+
+        The latter, C, is what falls with it, or None.
+        """
+        N, C = g
+        rise_V = transposed_times(N, X, out=self._array("through X", kept, N.dtype))
+        if C is None:
+            return self._by_theta(Parts(None, None), Parts(rise_V, None))
+        if self._has_projections:
+            return [Parts(None, C @ self.V), Parts(rise_V, C.T @ self.W)]
+        return [Parts(rise_V, (C + C.T) @ self.W)]
+
     def _adjoint_of_bases(self, x, tape, work, kept):
-        (X, _), (den, v), dtype = tape.data, tape.terms, x.dtype
-        gradients = self._gradients(work, kept, dtype)
-        _, rise_V = _bases_and_projections(gradients.pos)
-        fall_W, fall_V = _bases_and_projections(gradients.neg)
-        N, D = _through_fraction(x, tape, den, work)
-        transposed_times(N, X, out=rise_V)
+        den, v = tape.terms
+        N, D = _through_fraction(x, tape, den, work, kept)
         D = _like_rows(D, tape.h)
         if self.gram is not None:
-            C = tape.h.T @ D
-            if self._has_projections:
-                np.matmul(C, self.V, out=fall_W)
-                np.matmul(C.T, self.W, out=fall_V)
-            else:
-                np.matmul(C + C.T, self.W, out=fall_W)
-            return gradients, (None, D), self.gram
-        np.matmul(D.T, v, out=fall_V)
-        fall_v = np.matmul(D, self.V, out=work.array("fall_v", v.shape, dtype))
-        fall_W += np.matmul(tape.h.T, fall_v, out=self._product(work, dtype))
-        return gradients, (None, fall_v), self.W
+            nothing = [Parts(None, None)] * (2 if self._has_projections else 1)
+            return nothing, (N, tape.h.T @ D), (None, D), self.gram
+        arrays = kept if self._has_projections else work
+        fall_V = np.matmul(D.T, v, out=self._array("fall_V", arrays, x.dtype))
+        fall_v = np.matmul(D, self.V, out=work.array("fall_v", v.shape, x.dtype))
+        fall_W = self._array("fall_W", kept, x.dtype)
+        np.matmul(tape.h.T, fall_v, out=fall_W)
+        of_theta = self._by_theta(Parts(None, fall_W), Parts(None, fall_V))
+        return of_theta, (N, None), (None, fall_v), self.W
+
+    def _samples(self, data):
+        return data[0]
 
 
 @dataclass(frozen=True)
@@ -344,17 +421,18 @@ class BetaLayer(_Layer):
 
     def _adjoint_of_bases(self, x, tape, work, kept):
         den, terms = tape.terms
-        gradients = self._gradients(work, kept, x.dtype)
-        N, D = _through_fraction(x, tape, den, work)
+        N, D = _through_fraction(x, tape, den, work, work)
         through_v = self._adjoint_of_v(N, D, terms, work)
         of_projections = (N, terms.A), (_like_rows(D, terms.B), terms.B)
-        for total, (factor, weights), dv in zip(gradients, of_projections, through_v):
-            of_W, of_V = _bases_and_projections(total)
-            np.matmul(factor.T, weights, out=of_V)
+        of_V, of_W = [], []
+        for name, (factor, weights), dv in zip(Parts._fields, of_projections, through_v):
+            out = self._array(("V", name), kept, x.dtype)
+            of_V.append(np.matmul(factor.T, weights, out=out))
             if dv is not None:
-                product = self._product(work, x.dtype)
-                of_W += np.matmul(tape.h.T, _like_rows(dv, tape.h), out=product)
-        return gradients, through_v, self.W
+                out = self._array(("W", name), kept, x.dtype)
+                dv = np.matmul(tape.h.T, _like_rows(dv, tape.h), out=out)
+            of_W.append(dv)
+        return self._by_theta(Parts(*of_W), Parts(*of_V)), None, through_v, self.W
 
     def _adjoint_of_v(self, N, D, terms, work):
         """Return the (rising, falling) parts of dE/dv, (n, F) each; None where zero."""
@@ -385,9 +463,9 @@ def _through_ratio(x, tape, work):
     return out
 
 
-def _through_fraction(x, tape, den, work):
-    """Return N = dE/dnum and D = -dE/dden, (n, R) each."""
-    N = _through_ratio(x, tape, work)
+def _through_fraction(x, tape, den, work, kept):
+    """Return N = dE/dnum, in an array of `kept`, and D = -dE/dden, (n, R) each."""
+    N = _through_ratio(x, tape, kept)
     N /= den
     return N, np.multiply(N, tape.ratio, out=work.array("D", x.shape, x.dtype))
 

@@ -16,13 +16,13 @@ from sklearn.utils.validation import (
 
 from skunfold._estimator import UnfoldedEstimator
 from skunfold._kernels.blocks import map_samples
+from skunfold._kernels.unfolding import Unfolding, flattened, sets_of, thetas_of
 from skunfold._scaling import check_magnitude
 from skunfold._training.loop import TrainingState
 from skunfold._training.objective import Objective
 from skunfold._training.protocol import Samples
 from skunfold._training.updates import SGD, MixedAdam
 from skunfold.unfolding.iteration import Iteration, flags_of
-from skunfold.unfolding.network import Unfolding
 from skunfold.unfolding.readouts import Readout
 
 PATIENCE = 5  # epochs without a lower loss before the step is halved
@@ -93,9 +93,7 @@ class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
     @property
     def _sets(self):
         """For each trained layer of the iteration, the places of its theta in the flat list."""
-        n, n_layers = len(self.theta_[0]), self.n_layers - self._n_frozen
-        starts = [0] * n_layers if self.tied else range(0, n * n_layers, n)
-        return tuple(tuple(range(start, start + n)) for start in starts)
+        return sets_of([len(theta) for theta in self.theta_[self._n_frozen :]], self.tied)
 
     def _flags(self):
         """Return for each trained parameter whether it stays positive."""
@@ -124,7 +122,7 @@ class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
                 f"n_layers={self.n_layers}, but the model was fitted with {len(self.theta_)} "
                 "layers; " + otherwise
             )
-        _, sets = _flat(self.theta_[self._n_frozen :])
+        _, sets = flattened(self.theta_[self._n_frozen :])
         if self.tied and len({*sets}) > 1:
             raise ValueError("tied=True, but the layers of the fit were untied; " + otherwise)
 
@@ -142,10 +140,10 @@ class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
 
     def _measure(self, X, y, weight):
         """Set what training would have set, for a network of which nothing is trained."""
-        network, parameters = self._fitted_network(X.dtype)
+        network, prepared = self._fitted_network(X.dtype)
         state = TrainingState([], None, np.random.RandomState())
         with Objective(network) as objective:
-            state.best_loss = objective.evaluate(parameters, Samples((X,), y, weight))
+            state.best_loss = objective.evaluate(prepared.parameters, Samples((X,), y, weight))
         self._set_results(state)
         self._training_state = None
 
@@ -176,12 +174,9 @@ class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
     def _fitted_parameters(self, state):
         theta_, of_readout = self.theta_, self.readout_parameters_
         if best := state.best_parameters:
-            sets = self._sets
-            n = Unfolding(None, None, None, sets).n_of_layers
-            made = {places: tuple(best[i] for i in places) for places in sets}
-            theta_ = theta_[: self._n_frozen] + [made[places] for places in sets]
-            of_readout = tuple(best[n:])
-        parameters, _ = _flat(theta_)
+            theta_ = theta_[: self._n_frozen] + thetas_of(best, self._sets)
+            of_readout = tuple(best[len(best) - len(of_readout) :])
+        parameters, _ = flattened(theta_)
         return {
             "theta_": theta_,
             "readout_parameters_": of_readout,
@@ -192,21 +187,23 @@ class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
         """Return the network of all layers and its parameters in a dtype; prepared once."""
 
         def prepare():
-            parameters, sets = _flat(self.theta_)
+            parameters, sets = flattened(self.theta_)
             parameters = [*parameters, *self.readout_parameters_]
             network = Unfolding(self.iteration_, self.readout_, self._criterion(), sets)
-            return network, [p.astype(dtype, copy=False) for p in parameters]
+            parameters = [p.astype(dtype, copy=False) for p in parameters]
+            return network, network.prepare(parameters, None)
 
         return self._kept(dtype, prepare)
 
     def _states(self, X, n_layers=None):
         """Return the state (n_samples, n_states) after the first layers, all by default."""
-        parameters, sets = _flat(self.theta_[:n_layers])
+        parameters, sets = flattened(self.theta_[:n_layers])
         parameters = [p.astype(X.dtype, copy=False) for p in parameters]
         network = Unfolding(self.iteration_, None, None, sets)
+        prepared = network.prepare(parameters, None)
 
         def last(X):
-            *_, h = network.states(parameters, X)
+            *_, h = network.states(prepared, X)
             return h
 
         def fill(out, work, X):
@@ -217,19 +214,19 @@ class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
 
     def _outputs(self, X):
         """Return the outputs (n_samples, n_outputs) of checked data."""
-        network, parameters = self._fitted_network(X.dtype)
+        network, prepared = self._fitted_network(X.dtype)
 
         def fill(out, work, X):
-            out[:] = network.output(parameters, X)
+            out[:] = network.output(prepared, X)
 
         out = np.empty((len(X), self.n_outputs_), X.dtype)
-        return map_samples(fill, out, _largest(parameters), X)
+        return map_samples(fill, out, _largest(prepared.parameters), X)
 
     def _staged_outputs(self, X):
         """Yield the outputs (n_samples, n_outputs) of checked data after each layer."""
-        network, parameters = self._fitted_network(X.dtype)
-        for h in network.states(parameters, X):
-            yield network.read(parameters, X, h)[0]
+        network, prepared = self._fitted_network(X.dtype)
+        for h in network.states(prepared, X):
+            yield network.read(prepared, X, h)[0]
 
     def _validated_data(self, X):
         X = super()._validated_data(X)
@@ -263,18 +260,6 @@ class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
 def _as_arrays(values, dtype):
     """Return a tuple of arrays in C order that share no memory with what was given."""
     return tuple(np.array(value, dtype=dtype, order="C") for value in values)
-
-
-def _flat(thetas):
-    """Return the distinct arrays of several layers, and the places of each layer's in them."""
-    places: dict = {}
-    for theta in thetas:
-        places.setdefault(tuple(map(id, theta)), theta)
-    parameters = [p for theta in places.values() for p in theta]
-    starts = dict(zip(places, np.cumsum([0, *map(len, places)])))
-    of_layers = (tuple(map(id, theta)) for theta in thetas)
-    sets = tuple(tuple(range(starts[key], starts[key] + len(key))) for key in of_layers)
-    return parameters, sets
 
 
 def _largest(parameters):

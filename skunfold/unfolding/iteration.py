@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
+from skunfold._kernels.unfolding import BaseIteration
+
 Theta = tuple[NDArray, ...]
 
 
-class Iteration(BaseEstimator, metaclass=ABCMeta):
+class Iteration(BaseIteration, BaseEstimator, metaclass=ABCMeta):
     """One iteration of an algorithm and its adjoint: the base class of your own.
 
     A subclass has a constructor that only assigns its parameters, as any scikit-learn object;
@@ -119,10 +121,7 @@ class Iteration(BaseEstimator, metaclass=ABCMeta):
         tuple of ndarray or None
             Like theta, summed over samples; None is zero.
         """
-        raise NotImplementedError(
-            f"{type(self).__name__}.adjoint returns gradients by the drive; write "
-            "drive_adjoint, or return None in their place."
-        )
+        return super().drive_adjoint(theta, X, g)
 
     @abstractmethod
     def initial(self, theta: Theta, drive: Any, n_samples: int) -> NDArray:
