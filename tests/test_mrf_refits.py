@@ -11,7 +11,7 @@ from sklearn.datasets import load_iris
 from sklearn.preprocessing import scale
 
 from skunfold import UnfoldedBPClassifier, UnfoldedMeanFieldClassifier
-from skunfold._kernels.layered_mrf import LayeredMRF
+from skunfold._kernels.unfolding import Unfolding
 from skunfold._training import loop
 from skunfold._training.objective import Objective
 
@@ -224,14 +224,14 @@ def test_ctrl_c_keeps_the_best_model(iris, solver, monkeypatch):
 def interrupt_after(n_gradients, monkeypatch):
     """Let Ctrl-C come while that many batches later the next gradient is computed."""
     calls = iter(range(n_gradients))
-    original = LayeredMRF.loss_gradient
+    original = Unfolding.loss_gradient
 
     def loss_gradient(self, logits, y):
         if next(calls, None) is None:
             raise KeyboardInterrupt
         return original(self, logits, y)
 
-    monkeypatch.setattr(LayeredMRF, "loss_gradient", loss_gradient)
+    monkeypatch.setattr(Unfolding, "loss_gradient", loss_gradient)
 
 
 @pytest.mark.parametrize("n_gradients", [0, 1, 13])

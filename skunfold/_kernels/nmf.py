@@ -131,9 +131,9 @@ class NMFIteration(BaseIteration):
         """Return this iteration with a workspace."""
         return replace(self, work=work)
 
-    def prepare(self, theta, n_samples, n_layers):
+    def prepare(self, theta, n_samples, layers):
         """Return the layer of theta."""
-        return layer_of(theta, self.beta, self.sparsity, n_samples, n_layers)
+        return layer_of(theta, self.beta, self.sparsity, n_samples, len(layers))
 
     def drive(self, layer, X):
         """Return the layer as X needs it, and what it needs of X."""

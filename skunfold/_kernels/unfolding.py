@@ -15,7 +15,6 @@ Hershey, Le Roux and Weninger (arXiv 1409.2574), section 2.
 """
 
 from abc import ABCMeta, abstractmethod
-from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -56,10 +55,11 @@ class BaseIteration(metaclass=ABCMeta):
         """Return this iteration with a workspace, if it has a use for one."""
         return self
 
-    def prepare(self, theta, n_samples, n_layers):
-        """Return what all other methods are to take in place of theta.
+    def prepare(self, theta, n_samples, layers):
+        """Return what the other methods are to take in place of theta.
 
-        It is computed once for `n_samples` and the `n_layers` that share theta.
+        It is computed once for `n_samples` (None: any number) and for the layers that share
+        theta, a list of their numbers.
         """
         return theta
 
@@ -145,8 +145,12 @@ def flattened(thetas):
 
 def thetas_of(parameters, sets):
     """Return theta of each layer, a tuple of arrays; that of tied layers is the same object."""
-    made = {places: tuple(parameters[i] for i in places) for places in sets}
+    made = {places: _theta_of(parameters, places) for places in sets}
     return [made[places] for places in sets]
+
+
+def _theta_of(parameters, places):
+    return tuple(parameters[i] for i in places)
 
 
 @dataclass(frozen=True)
@@ -181,11 +185,12 @@ class Unfolding:
         """Return the Prepared parameters, for passes over about so many samples."""
         if isinstance(parameters, Prepared):
             return parameters
-        uses = Counter(self.sets)
-        thetas = dict(zip(self.sets, thetas_of(parameters, self.sets)))
+        numbers: dict = {places: [] for places in self.sets}
+        for k, places in enumerate(self.sets, self.first):
+            numbers[places].append(k)
         made = {
-            places: self.iteration.prepare(theta, n_samples, uses[places])
-            for places, theta in thetas.items()
+            places: self.iteration.prepare(_theta_of(parameters, places), n_samples, layers)
+            for places, layers in numbers.items()
         }
         layers = [made[places] for places in self.sets]
         return Prepared(layers, tuple(parameters[self.n_of_layers :]), list(parameters))
@@ -194,7 +199,7 @@ class Unfolding:
         """Return how many samples to take at a time, or None for the usual number."""
         if not self.sets:
             return None
-        return self.iteration.block_size(thetas_of(parameters, self.sets[:1])[0])
+        return self.iteration.block_size(_theta_of(parameters, self.sets[0]))
 
     def states(self, parameters, X, h=None, tape=None):
         """Yield the state after each layer; see `walk`."""

@@ -82,9 +82,9 @@ def potentials_from(model, architecture, dtype):
             f"{type(model).__name__} has {n_biases} biases; this model needs {n_needed}."
         )
     parameters = []
-    for index, places in enumerate(architecture.layout.places):
+    for index, layers in enumerate(architecture.parameter_sets):
         chosen = given[-1 if architecture.tied else min(index, len(given) - 1)]
-        for layer, (_, _, J) in enumerate(places):
+        for layer, (_, _, J) in enumerate(layers):
             parameters += [chosen["coefs"][layer], chosen["intercepts"][layer]]
             if J is not None:
                 graph = architecture.graphs[layer]
