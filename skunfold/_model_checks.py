@@ -155,14 +155,15 @@ def _check_classifier(model):
     _check_couplings(model, potentials[-1])
     model._fitted_architecture()  # compares all shapes but those of the other sweeps
     expected = model._architecture()
-    for index, one in enumerate(potentials):
+    network = expected.network
+    for one, places in zip(potentials, network.sets):
         shapes = [W.shape for W in one["coefs"]], [len(b) for b in one["intercepts"]]
         require(shapes == expected.shapes, "its potentials_ differ in shape from each other")
-        for layer, w in enumerate(one["lateral"]):
-            graph = expected.graphs[layer]
-            wanted = expected.layout.has_lateral(layer, index if not model.tied else 0)
+        layers = network.iteration.by_layer(places)
+        for w, graph, (_, _, J) in zip(one["lateral"], expected.graphs, layers):
+            wanted = None if J is None else graph.n_weights
             have = None if w is None else len(w)
-            require(have == (graph.n_weights if wanted else None), "its couplings do not fit")
+            require(have == wanted, "its couplings do not fit")
     sample = np.zeros((1, model.n_features_in_), *dtypes)
     _check_prediction(_shortened(model, "potentials_"), "decision_function", sample)
 
