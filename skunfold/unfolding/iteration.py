@@ -29,6 +29,16 @@ class Iteration(BaseIteration, BaseEstimator, metaclass=ABCMeta):
     non_negative_input : bool
         Whether X must not be negative. Default False.
 
+    Notes
+    -----
+    Five more methods can be overridden, to save work. ``prepare(theta, n_samples, layers)``
+    returns an object that the other methods get in place of theta: what follows from theta
+    alone, such as a Gram matrix, is then computed once for all blocks of samples.
+    ``advance(theta, drive, h, k)`` returns the state alone, where no tape is needed.
+    ``adjoint_of_parameters(theta, tape, g, k)`` returns the gradients by the drive and by
+    theta, which are all that the first layer needs. ``block_size(theta)`` returns how many
+    samples to process at a time. ``with_workspace(work)`` returns a copy that reuses arrays.
+
     See Also
     --------
     UnfoldedRegressor : Unfolds an iteration for regression.
