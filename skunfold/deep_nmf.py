@@ -5,10 +5,9 @@ from numbers import Integral, Real
 from typing import Any, Literal
 
 import numpy as np
-from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from skunfold._deep_nmf.base import DeepNMFBase
-from skunfold._deep_nmf.training import SOLVERS
+from skunfold._deep_nmf.base import SOLVERS, DeepNMFBase
 from skunfold._kernels.divergences import BETA
 
 
@@ -267,10 +266,9 @@ default="nmf"
     """
 
     _parameter_constraints: dict = {
+        **DeepNMFBase._parameter_constraints,
         "n_components": [Interval(Integral, 1, None, closed="left"), "array-like"],
-        "n_layers": [Interval(Integral, 1, None, closed="left")],
         "n_trained_layers": [Interval(Integral, 0, None, closed="left"), StrOptions({"all"})],
-        "tied": ["boolean"],
         "output": [StrOptions({"linear", "mask"})],
         "n_targets": [Interval(Integral, 1, None, closed="left")],
         "beta_loss": [StrOptions(set(BETA)), Interval(Real, 0, None, closed="left")],
@@ -290,26 +288,6 @@ default="nmf"
         "learning_rate_init": [
             Interval(Real, 0, None, closed="neither"),
             StrOptions({"auto"}),
-        ],
-        "learning_rate_decay": [Interval(Real, 0, 1, closed="right")],
-        "averaging": [Interval(Real, 0, 1, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "shuffle": ["boolean"],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [
-            Interval(Integral, 1, None, closed="left"),
-            Options(Real, {np.inf}),
-        ],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-        "n_jobs": [
-            None,
-            Interval(Integral, None, -1, closed="right"),
-            Interval(Integral, 1, None, closed="left"),
         ],
         "memory": [None, str, HasMethods(["cache"])],
     }
@@ -348,33 +326,35 @@ default="nmf"
         n_jobs: int | None = None,
         memory: Any = None,
     ) -> None:
-        self.n_components = n_components
-        self.n_layers = n_layers
-        self.n_trained_layers = n_trained_layers
-        self.tied = tied
-        self.output = output
-        self.n_targets = n_targets
-        self.beta_loss = beta_loss
-        self.training_loss = training_loss
-        self.sparsity = sparsity
-        self.relaxation = relaxation
-        self.fit_projections = fit_projections
-        self.recurrence = recurrence
-        self.recurrence_length = recurrence_length
-        self.init = init
-        self.solver = solver
-        self.learning_rate_init = learning_rate_init
-        self.learning_rate_decay = learning_rate_decay
-        self.averaging = averaging
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.tol = tol
-        self.shuffle = shuffle
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.verbose = verbose
-        self.n_jobs = n_jobs
-        self.memory = memory
+        super().__init__(
+            n_components,
+            n_layers=n_layers,
+            n_trained_layers=n_trained_layers,
+            tied=tied,
+            output=output,
+            n_targets=n_targets,
+            beta_loss=beta_loss,
+            training_loss=training_loss,
+            sparsity=sparsity,
+            relaxation=relaxation,
+            fit_projections=fit_projections,
+            recurrence=recurrence,
+            recurrence_length=recurrence_length,
+            init=init,
+            solver=solver,
+            learning_rate_init=learning_rate_init,
+            learning_rate_decay=learning_rate_decay,
+            averaging=averaging,
+            batch_size=batch_size,
+            max_iter=max_iter,
+            tol=tol,
+            shuffle=shuffle,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            warm_start=warm_start,
+            random_state=random_state,
+            verbose=verbose,
+            n_jobs=n_jobs,
+            memory=memory,
+        )

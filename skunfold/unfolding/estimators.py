@@ -5,23 +5,22 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import MultiOutputMixin, RegressorMixin, _fit_context
-from sklearn.model_selection import ShuffleSplit
+from sklearn.base import _fit_context
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from skunfold._classifier import ClassTargets
 from skunfold._estimator import trains_on_batches
-from skunfold._fitting import r2_of_samples
+from skunfold._fitting import Given
+from skunfold._regressor import NumberTargets
 from skunfold._scaling import check_magnitude
-from skunfold._training.callbacks import with_callbacks
 from skunfold.unfolding.base import CONSTRAINTS, UnfoldedIteration
 from skunfold.unfolding.iteration import Iteration
 from skunfold.unfolding.losses import CrossEntropy, SquaredError
 from skunfold.unfolding.readouts import LinearReadout, LogitReadout, Readout
 
 
-class UnfoldedRegressor(MultiOutputMixin, RegressorMixin, UnfoldedIteration):
+class UnfoldedRegressor(NumberTargets, UnfoldedIteration):
     """Regression by an unfolded iterative algorithm.
 
     Each iteration becomes a layer of a network. The network begins as the algorithm, and is
@@ -238,49 +237,6 @@ class UnfoldedRegressor(MultiOutputMixin, RegressorMixin, UnfoldedIteration):
         )
         self.loss = loss
 
-    @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        *,
-        groups: ArrayLike | None = None,
-        X_val: ArrayLike | None = None,
-        y_val: ArrayLike | None = None,
-        sample_weight_val: ArrayLike | None = None,
-    ) -> Self:
-        """Take the parameters of the algorithm, and train them.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Training data.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples in the training loss, 0 or more, not all 0.
-        groups : array-like of shape (n_samples,), default=None
-            With `early_stopping`, whole groups are held out if there is more than one. Ignored
-            where `X_val` is given.
-        X_val, y_val : array-like, default=None
-            With `early_stopping`, samples to monitor instead of a part of X; given together.
-        sample_weight_val : array-like of shape (n_val,), default=None
-            Weights of these in the monitored loss, 0 or more, not all 0.
-
-        Returns
-        -------
-        self : UnfoldedRegressor
-
-        Raises
-        ------
-        ValueError
-            If data is not finite, or negative where the iteration does not take that; if shapes
-            or parameters do not fit each other or the data.
-        """
-        return self._fit(X, y, sample_weight, groups, (X_val, y_val, sample_weight_val))
-
     @available_if(trains_on_batches)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
@@ -300,7 +256,7 @@ class UnfoldedRegressor(MultiOutputMixin, RegressorMixin, UnfoldedIteration):
         -------
         self : UnfoldedRegressor
         """
-        return self._partial_fit(X, y, sample_weight)
+        return self._partial_fit(Given(X, y, sample_weight))
 
     def predict(self, X: ArrayLike) -> NDArray:
         """Return the predicted targets.
@@ -331,39 +287,16 @@ class UnfoldedRegressor(MultiOutputMixin, RegressorMixin, UnfoldedIteration):
         for output in self._staged_outputs(self._validated_data(X)):
             yield self._shaped(output)
 
-    def _shaped(self, output):
-        return output.ravel() if self.n_outputs_ == 1 else output
-
     def _default_readout(self):
         return LinearReadout()
 
     def _criterion(self):
         return SquaredError() if isinstance(self.loss, str) else self.loss
 
-    def _learn_targets(self, y, classes=None, first=True, stream=False):
-        n_outputs = 1 if y.ndim == 1 else y.shape[1]
-        if first:
-            self.n_outputs_ = n_outputs
-        elif n_outputs != self.n_outputs_:
-            raise ValueError(
-                f"y has {n_outputs} columns; this model was fitted with {self.n_outputs_}."
-            )
-
-    def _encoded(self, y, dtype):
-        y = y.astype(dtype, copy=False).reshape(len(y), -1)
-        check_magnitude(y, "y")
+    def _encoded(self, y, dtype, suffix=""):
+        y = super()._encoded(y, dtype, suffix)
+        check_magnitude(y, f"y{suffix}")
         return y
-
-    def _score_of(self, samples, output):
-        return r2_of_samples(samples, output)
-
-    def _splitter(self, y):
-        return ShuffleSplit, None
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.single_output = True
-        return tags
 
 
 class UnfoldedClassifier(ClassTargets, UnfoldedIteration):
@@ -563,3 +496,37 @@ class UnfoldedClassifier(ClassTargets, UnfoldedIteration):
 
     def _criterion(self):
         return CrossEntropy(self.out_activation_ == "softmax")
+
+    @available_if(trains_on_batches)
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Train on one batch of a stream: one pass in updates of `batch_size` samples.
+
+        The first call initialises the network. Nothing is held out, and an update
+        that makes the loss worse is not undone.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that will ever come; needed in the first call, unless y is a label
+            indicator matrix. Later they may be left out, but not change.
+
+        Returns
+        -------
+        self : estimator
+        """
+        return self._partial_fit(Given(X, y, sample_weight), classes)
+
+    def _logits(self, X):
+        return self._outputs(self._validated_data(X))
+
+    def _staged_logits(self, X):
+        return self._staged_outputs(self._validated_data(X))
