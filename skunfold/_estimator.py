@@ -367,7 +367,8 @@ class UnfoldedEstimator(
         state = TrainingState([], None, np.random.RandomState())
         state.best_loss = self._mean_loss(data)
         self._set_results(state)
-        self.loss_curve_, self._training_state = [self.loss_], None
+        self.loss_curve_ = [state.best_loss * self._loss_unit]
+        self._training_state = None
 
     def _loop_settings(self, n_samples):
         if self.solver == "lbfgs":

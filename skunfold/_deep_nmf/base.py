@@ -351,21 +351,19 @@ class DeepNMFBase(NumberTargets, UnfoldedEstimator):
         return X
 
     def _inference(self, X):
-        """Return what infers samples like X.
+        """Return what infers samples like X, prepared once.
 
-        It is prepared once; for the Frobenius norm for a number of samples.
+        That of the Frobenius norm is for a number of samples.
         """
-        dtype, n_samples = X.dtype, X.shape[0]
+        key = (X.dtype, X.shape[0] if beta_of(self.beta_loss) == 2 else None)
+        return self._kept(key, lambda: self._new_inference(X))
 
-        def prepare():
-            architecture, arrays = self._architecture(), self._layer_arrays()
-            like_X = {id(W): W.astype(dtype, copy=False) for W in arrays}
-            layers = architecture.layers([like_X[id(W)] for W in arrays], n_samples)
-            U = self.output_bases_.astype(dtype, copy=False)
-            return Inference(architecture, layers, U, self.n_outputs_)
-
-        key = (dtype, n_samples if beta_of(self.beta_loss) == 2 else None)
-        return self._kept(key, prepare)
+    def _new_inference(self, X):
+        architecture, arrays = self._architecture(), self._layer_arrays()
+        like_X = {id(W): W.astype(X.dtype, copy=False) for W in arrays}
+        layers = architecture.layers([like_X[id(W)] for W in arrays], X.shape[0])
+        U = self.output_bases_.astype(X.dtype, copy=False)
+        return Inference(architecture, layers, U, self.n_outputs_)
 
     def _rows_to_initialise_from(self, rows, X):
         return rows_that_fit(rows, X, self.random_state)
@@ -518,7 +516,7 @@ class DeepNMFBase(NumberTargets, UnfoldedEstimator):
 
     def _mean_loss(self, data):
         beta = beta_of(self.training_loss)
-        return self._inference(data.X).mean_loss(data, 1 / self.target_scale_, beta)
+        return self._new_inference(data.X).mean_loss(data, 1 / self.target_scale_, beta)
 
     @property
     def _n_features_out(self):
