@@ -3,16 +3,51 @@
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import ClassifierMixin
+from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import check_is_fitted
 
-from skunfold._fitting import check_some_weight, checked_weights
+from skunfold._estimator import trains_on_batches
+from skunfold._fitting import Given, check_some_weight, checked_weights
 from skunfold._targets import Targets, check_classes_kept, class_weights
+
+
+@available_if(trains_on_batches)
+@_fit_context(prefer_skip_nested_validation=True)
+def partial_fit(
+    self: Any,
+    X: ArrayLike,
+    y: ArrayLike,
+    classes: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+) -> Any:
+    """Train on one batch of a stream: one pass in updates of `batch_size` samples.
+
+    The first call initialises the network. Nothing is held out, and an update
+    that makes the loss worse is not undone.
+
+    Parameters
+    ----------
+    X, y, sample_weight
+        As in `fit`.
+    classes : array-like of shape (n_classes,), default=None
+        All classes that will ever come; needed in the first call, unless y is a label
+        indicator matrix. Later they may be left out, but not change.
+
+    Returns
+    -------
+    self : estimator
+    """
+    return self._partial_fit(Given(X, y, sample_weight), classes)
+
+
+partial_fit_to_classes = partial_fit  # whose own name scikit-learn shows and asks for
 
 
 class ClassTargets(ClassifierMixin, metaclass=ABCMeta):

@@ -2,18 +2,15 @@
 
 from abc import ABCMeta, abstractmethod
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import _fit_context
 from sklearn.neural_network import MLPClassifier
 from sklearn.utils import check_random_state
-from sklearn.utils.metaestimators import available_if
 
-from skunfold._classifier import ClassTargets
-from skunfold._estimator import UnfoldedEstimator, trains_on_batches
-from skunfold._fitting import Given
+from skunfold._classifier import ClassTargets, partial_fit_to_classes
+from skunfold._estimator import UnfoldedEstimator
 from skunfold._given import check_given
 from skunfold._mrf.architecture import Architecture
 from skunfold._mrf.constraints import CONSTRAINTS
@@ -71,33 +68,7 @@ class UnfoldedMRFClassifier(ClassTargets, UnfoldedEstimator, metaclass=ABCMeta):
     def _rule(self):
         """Return the rule of the messages."""
 
-    @available_if(trains_on_batches)
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        classes: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
-    ) -> Self:
-        """Train on one batch of a stream: one pass in updates of `batch_size` samples.
-
-        The first call initialises the network. Nothing is held out, and an update
-        that makes the loss worse is not undone.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            As in `fit`.
-        classes : array-like of shape (n_classes,), default=None
-            All classes that will ever come; needed in the first call, unless y is a label
-            indicator matrix. Later they may be left out, but not change.
-
-        Returns
-        -------
-        self : estimator
-        """
-        return self._partial_fit(Given(X, y, sample_weight), classes)
+    partial_fit = partial_fit_to_classes
 
     def transform(self, X: ArrayLike) -> NDArray:
         """Return the beliefs of all hidden units after the last sweep.
