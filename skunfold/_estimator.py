@@ -15,23 +15,19 @@ from sklearn.base import (
 )
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from skunfold._documentation import DocumentedEstimator
 from skunfold._fitting import (
-    Data,
     Given,
     check_groups,
-    check_lengths,
     check_validation_given,
-    checked_weights,
     restored_on_failure,
     results_of,
     rows_of,
     split_rows,
     warn_if_still_improving,
 )
-from skunfold._kernels.sparse_rows import canonical
+from skunfold._input import CheckedInput
 from skunfold._loop_parameters import CONSTRAINTS
 from skunfold._prepared import prepared_once
 from skunfold._training import resuming
@@ -49,6 +45,7 @@ class UnfoldedEstimator(
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     DocumentedEstimator,
+    CheckedInput,
     BaseEstimator,
     metaclass=ABCMeta,
 ):
@@ -61,7 +58,6 @@ class UnfoldedEstimator(
 
     _parameter_constraints: dict = CONSTRAINTS
     _auto_batch_size = 200  # what batch_size="auto" is, where there are as many samples
-    _accept_sparse: str | bool = False
     _training_state: tuple | None = None  # what was trained, and the state that is left
     _made: str
     _learned: frozenset[str]
@@ -107,18 +103,6 @@ class UnfoldedEstimator(
         self.n_jobs = n_jobs
 
     @abstractmethod
-    def _check_settings(self):
-        """Check parameters against each other."""
-
-    @abstractmethod
-    def _learn_targets(self, y, classes=None, first=True, stream=False):
-        """Set what is known of checked targets, or check that it is what was known."""
-
-    @abstractmethod
-    def _encoded(self, y, dtype, suffix=""):
-        """Return targets as an array (n_samples, n_outputs)."""
-
-    @abstractmethod
     def _score_of(self, samples, output):
         """Return the score of the outputs of validation samples, for the history."""
 
@@ -132,10 +116,6 @@ class UnfoldedEstimator(
 
         A subclass may take more; `_fit` and `_partial_fit` hand it on.
         """
-
-    @abstractmethod
-    def _check_structure(self):
-        """Check that what shapes the network is as it was in the fit."""
 
     @abstractmethod
     def _network(self):
@@ -179,14 +159,10 @@ class UnfoldedEstimator(
         raise NotImplementedError
 
     def _check_input(self, X, suffix=""):
-        """Check data beyond what scikit-learn checks."""
+        """Check nothing, unless a subclass does."""
 
     def _check_units(self, data, suffix=""):
         """Check that samples are in the range of what a fitted network computes with."""
-
-    def _accepted_sparse(self, X, suffix=""):
-        """Return the sparse formats that are taken; raise a TypeError if X has another."""
-        return self._accept_sparse
 
     def _rows_to_initialise_from(self, rows, X):
         """Return those of the training rows that `_initialise` is given."""
@@ -289,46 +265,6 @@ class UnfoldedEstimator(
                 self._measure(data)
         return self
 
-    def _checked(self, given, first, classes=None, stream=False):
-        """Check parameters and samples before any work; return the Data."""
-        self._check_settings()
-        if not first:
-            self._check_structure()
-        X, y, weight = self._validated(given, reset=first)
-        self._learn_targets(y, classes, first, stream)
-        lengths = check_lengths(given.lengths, X.shape[0])
-        return Data(X, y, self._encoded(y, X.dtype), weight, lengths)
-
-    def _validated(self, given, reset, suffix=""):
-        """Check and return X, y and the weights; the suffix is that of their names."""
-        X, y = validate_data(
-            self,
-            given.X,
-            given.y,
-            reset=reset,
-            accept_sparse=self._accepted_sparse(given.X, suffix),
-            dtype=[np.float64, np.float32],
-            multi_output=True,
-        )
-        X = canonical(X)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        self._check_input(X, suffix)
-        return X, y, self._weights(X, y, given.sample_weight, suffix)
-
-    def _weights(self, X, y, sample_weight, suffix):
-        """Return the checked weights, or None."""
-        return checked_weights(sample_weight, X, suffix)
-
-    def _validation_data(self, given, dtype):
-        """Return the Data for validation in a dtype, or None."""
-        if given.is_nothing:
-            return None
-        X, y, weight = self._validated(given, reset=False, suffix="_val")
-        lengths = check_lengths(given.lengths, X.shape[0], "lengths_val")
-        X, weight = (a if a is None else a.astype(dtype, copy=False) for a in (X, weight))
-        return Data(X, y, self._encoded(y, dtype, "_val"), weight, lengths)
-
     def _split(self, y, groups, valid):
         """Return the rows to train on and those held out, or None where there are none."""
         if not self.early_stopping or valid is not None or self.solver == "lbfgs":
@@ -428,20 +364,6 @@ class UnfoldedEstimator(
     def _kept(self, key, prepare):
         """Return prepare(), or what it returned last time if it would be the same."""
         return prepared_once(self, self._learned, key, prepare)
-
-    def _validated_data(self, X):
-        """Return checked data for inference."""
-        check_is_fitted(self)
-        X = validate_data(
-            self,
-            X,
-            reset=False,
-            accept_sparse=self._accepted_sparse(X),
-            dtype=[np.float64, np.float32],
-        )
-        X = canonical(X)
-        self._check_input(X)
-        return X
 
     def __getstate__(self):
         """Return the state with that of training as plain data."""
