@@ -151,7 +151,7 @@ def test_held_out_samples_begin_with_those_before_them(mixtures, groups):
     X, y = mixtures
     model = make_model(early_stopping=True, validation_fraction=0.4, n_layers=2)
     model.fit(X, y, groups=groups, lengths=LENGTHS)
-    _, held_out = model._split(len(X), groups)
+    _, held_out = model._split(y, groups, None)
     y_hat = model.predict(X, lengths=LENGTHS)[held_out]
     assert model.loss_ == pytest.approx(loss_of(y[held_out], y_hat), rel=1e-6)
 

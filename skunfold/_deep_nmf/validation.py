@@ -2,7 +2,6 @@
 
 from numbers import Integral
 
-import numpy as np
 from joblib import effective_n_jobs
 from sklearn.utils.validation import check_array
 
@@ -89,20 +88,6 @@ def check_sources(sources, X, sizes, output, beta_loss):
     return sources
 
 
-def check_lengths(lengths, n_samples, name="lengths"):
-    """Return the lengths of the sequences that samples consist of, an array of int."""
-    if lengths is None:
-        return np.array([n_samples])
-    lengths = np.asarray(lengths)
-    whole = lengths.ndim == 1 and np.issubdtype(lengths.dtype, np.integer)
-    if not whole or np.any(lengths < 0) or lengths.sum() != n_samples:
-        raise ValueError(
-            f"{name} must be whole numbers, one for each sequence, that add up to the "
-            f"{n_samples} samples; got {lengths!r}."
-        )
-    return lengths.astype(np.intp)
-
-
 def check_recurrence(recurrence, n_trained, n_jobs):
     """Check that samples whose start depends on trained parameters stay in this process."""
     if recurrence and n_trained and n_jobs is not None and effective_n_jobs(n_jobs) > 1:
@@ -112,19 +97,23 @@ def check_recurrence(recurrence, n_trained, n_jobs):
         )
 
 
-def check_validation_data(X_val, y_val, sample_weight_val, lengths_val, early_stopping):
-    """Return the first three as a tuple, or None if no validation data is given."""
-    given = (X_val, y_val, sample_weight_val, lengths_val)
-    if all(argument is None for argument in given):
-        return None
-    if X_val is None or y_val is None:
-        missing = "X_val" if X_val is None else "y_val"
+def check_same_structure(model, group_sizes):
+    """Check that what shapes the network of a fitted model is as it was in the fit."""
+    n_layers = len(model.bases_)
+    otherwise = "set it back, or fit anew with warm_start=False."
+    if model.n_layers != n_layers:
         raise ValueError(
-            f"{missing} is missing; give X_val and y_val together, sample_weight_val and "
-            "lengths_val only with both."
+            f"n_layers={model.n_layers}, but the model was fitted with {n_layers} layers; "
+            + otherwise
         )
-    if not early_stopping:
+    if model.fit_projections != hasattr(model, "projections_"):
         raise ValueError(
-            "X_val and y_val were given, but early_stopping is False; set early_stopping=True."
+            f"fit_projections={model.fit_projections}, but the model was fitted with "
+            f"{not model.fit_projections}; " + otherwise
         )
-    return X_val, y_val, sample_weight_val
+    if group_sizes != tuple(model.group_sizes_):
+        raise ValueError(
+            f"n_components={model.n_components!r}, output={model.output!r} and n_targets="
+            f"{model.n_targets} ask for source groups of {group_sizes} components, but the "
+            f"model was fitted with {tuple(model.group_sizes_)}; fit it anew."
+        )

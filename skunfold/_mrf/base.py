@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.neural_network import MLPClassifier
 from sklearn.utils import check_random_state
 
-from skunfold._classifier import ClassTargets
+from skunfold._classifier import ClassTargets, partial_fit_to_classes
 from skunfold._estimator import UnfoldedEstimator
 from skunfold._given import check_given
 from skunfold._mrf.architecture import Architecture
@@ -21,6 +21,7 @@ from skunfold._mrf.initialization import (
 )
 from skunfold._mrf.label_graph import graph_of_labels
 from skunfold._training.loop import TrainingState
+from skunfold._training.objective import L2Penalty
 from skunfold._training.updates import SGD, Adam
 
 USUAL_PATIENCE = 10  # epochs, where n_iter_no_change is infinite
@@ -29,12 +30,16 @@ UPDATES = {"adam": Adam, "sgd": SGD, "lbfgs": Adam}
 
 
 class UnfoldedMRFClassifier(ClassTargets, UnfoldedEstimator, metaclass=ABCMeta):
-    """An unfolded field with hidden layers; a subclass says what its units send."""
+    """An unfolded field with hidden layers; a subclass says what its units send.
+
+    Training sets `potentials_`.
+    """
 
     _parameter_constraints: dict = CONSTRAINTS
     _accept_sparse = "csr"
     _made = "potentials_"
     _learned = frozenset({"potentials_", "classes_"})
+    potentials_: list[dict]
 
     def __init__(
         self,
@@ -45,6 +50,7 @@ class UnfoldedMRFClassifier(ClassTargets, UnfoldedEstimator, metaclass=ABCMeta):
         coupling: str,
         damping: float,
         init: Any,
+        alpha: float,
         class_weight: Any,
         **params: Any,
     ) -> None:
@@ -55,11 +61,14 @@ class UnfoldedMRFClassifier(ClassTargets, UnfoldedEstimator, metaclass=ABCMeta):
         self.coupling = coupling
         self.damping = damping
         self.init = init
+        self.alpha = alpha
         self.class_weight = class_weight
 
     @abstractmethod
     def _rule(self):
         """Return the rule of the messages."""
+
+    partial_fit = partial_fit_to_classes
 
     def transform(self, X: ArrayLike) -> NDArray:
         """Return the beliefs of all hidden units after the last sweep.
@@ -131,8 +140,8 @@ class UnfoldedMRFClassifier(ClassTargets, UnfoldedEstimator, metaclass=ABCMeta):
     def _network(self):
         return self._architecture().network
 
-    def _penalised_places(self):
-        return self._architecture().coupling_places
+    def _penalty(self):
+        return L2Penalty(self.alpha, tuple(self._architecture().coupling_places))
 
     def _update_rule(self):
         return UPDATES[self.solver](self.learning_rate_init)
@@ -167,11 +176,13 @@ class UnfoldedMRFClassifier(ClassTargets, UnfoldedEstimator, metaclass=ABCMeta):
 
         return self._kept(dtype, prepare)
 
-    def _outputs(self, X):
+    def _logits(self, X):
+        X = self._validated_data(X)
         architecture, prepared = self._inference(X)
         return architecture.logits(X, prepared)
 
-    def _staged_outputs(self, X):
+    def _staged_logits(self, X):
+        X = self._validated_data(X)
         architecture, prepared = self._inference(X)
         stages = architecture.staged_logits(X, prepared)
         return [stages[:, k] for k in range(self.n_layers)]

@@ -67,6 +67,7 @@ class Samples:
     weight: np.ndarray | None = None
     rows: slice | np.ndarray = field(default_factory=lambda: slice(None))  # of the arrays
     units: tuple[float, ...] | None = None  # what multiplies each input, and last the targets
+    sequences: tuple | None = None  # (X, lengths) that the last input is inferred from, again
 
     def __len__(self):
         if isinstance(self.rows, slice):

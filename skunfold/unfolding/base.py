@@ -10,17 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import (
-    check_non_negative,
-)
+from sklearn.utils.validation import check_non_negative
 
 from skunfold._estimator import UnfoldedEstimator
 from skunfold._kernels.blocks import map_samples
 from skunfold._kernels.unfolding import Unfolding, flattened, sets_of, thetas_of
+from skunfold._loop_parameters import FREE_CONSTRAINTS
 from skunfold._scaling import check_magnitude
-from skunfold._training.loop import TrainingState
-from skunfold._training.objective import Objective
-from skunfold._training.protocol import Samples
+from skunfold._training.objective import L2Penalty, Objective
 from skunfold._training.updates import SGD, MixedAdam
 from skunfold.unfolding.iteration import Iteration, flags_of
 from skunfold.unfolding.readouts import Readout
@@ -29,6 +26,7 @@ PATIENCE = 5  # epochs without a lower loss before the step is halved
 
 CONSTRAINTS: dict[str, list[Any]] = {
     **UnfoldedEstimator._parameter_constraints,
+    **FREE_CONSTRAINTS,
     "iteration": [Iteration],
     "readout": [Readout, None],
     "n_trained_layers": [Interval(Integral, 0, None, closed="left"), StrOptions({"all"})],
@@ -48,12 +46,14 @@ class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
         *,
         readout: Readout | None,
         n_trained_layers: int | str,
+        alpha: float,
         **params: Any,
     ) -> None:
         super().__init__(**params)
         self.iteration = iteration
         self.readout = readout
         self.n_trained_layers = n_trained_layers
+        self.alpha = alpha
 
     @abstractmethod
     def _default_readout(self):
@@ -126,11 +126,12 @@ class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
         if self.tied and len({*sets}) > 1:
             raise ValueError("tied=True, but the layers of the fit were untied; " + otherwise)
 
-    def _samples(self, X, y, weight):
+    def _samples(self, data):
         """Return the samples, with the state that the layers that are not trained end with."""
+        samples = super()._samples(data)
         if self._n_frozen == 0:
-            return Samples((X,), y, weight)
-        return Samples((X, self._states(X, self._n_frozen)), y, weight)
+            return samples
+        return replace(samples, inputs=(data.X, self._states(data.X, self._n_frozen)))
 
     def _network(self):
         """Return the trained part as the training loop sees it."""
@@ -138,21 +139,18 @@ class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
             self.iteration_, self.readout_, self._criterion(), self._sets, self._n_frozen
         )
 
-    def _measure(self, X, y, weight):
-        """Set what training would have set, for a network of which nothing is trained."""
-        network, prepared = self._fitted_network(X.dtype)
-        state = TrainingState([], None, np.random.RandomState())
+    def _mean_loss(self, data):
+        network, prepared = self._fitted_network(data.X.dtype)
         with Objective(network) as objective:
-            state.best_loss = objective.evaluate(prepared.parameters, Samples((X,), y, weight))
-        self._set_results(state)
-        self._training_state = None
+            return objective.evaluate(prepared.parameters, super()._samples(data))
 
     def _loop_settings(self, n_samples):
         return replace(super()._loop_settings(n_samples), patience=PATIENCE)
 
-    def _penalised_places(self):
+    def _penalty(self):
         parameters, positive = self._parameters_to_train(), self._flags()
-        return [i for i, p in enumerate(parameters) if p.ndim > 1 and not positive[i]]
+        free = [i for i, p in enumerate(parameters) if p.ndim > 1 and not positive[i]]
+        return L2Penalty(self.alpha, tuple(free))
 
     def _update_rule(self):
         positive = self._flags()
