@@ -220,13 +220,17 @@ def fit(regressor, n_draws, seed, folder, keep=any_name, context=STACKED):
         sample_rate=SAMPLE_RATE,
         n_context=N_CONTEXT,
         **context,
-        snrs=SNRS,
-        n_mixtures=N_TRAIN,
-        n_draws=n_draws,
         random_state=seed,
     )
     began = time.perf_counter()
-    enhancer.fit_sources(*load(folder, "train", keep), X_val=valid.noisy, y_val=valid.clean)
+    enhancer.fit_sources(
+        *load(folder, "train", keep),
+        snrs=SNRS,
+        n_mixtures=N_TRAIN,
+        n_draws=n_draws,
+        X_val=valid.noisy,
+        y_val=valid.clean,
+    )
     return enhancer, time.perf_counter() - began
 
 

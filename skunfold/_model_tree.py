@@ -21,6 +21,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 
 from skunfold import _scikit_learn_models
+from skunfold._former_models import translated
 from skunfold._model_checks import check_model
 from skunfold._model_values import check_sparse_size, shown, sparse_size
 from skunfold._training import resuming
@@ -45,12 +46,6 @@ CLASSES = {
         ),
         "skunfold.unfolding",
     ),
-}
-
-# What estimators did when files were written that do not name a parameter, where that is not
-# what its default does.
-_FORMER_DEFAULTS: dict[str, dict] = {
-    "SpeechEnhancer": {"context_bands": None, "context_averages": ()}
 }
 
 NUMERIC_TYPE = re.compile(r"[<>|](b1|[iu][1248]|f[248])")
@@ -281,7 +276,7 @@ class TreeReader:
                 f"it holds a {shown(name)}, which this skunfold does not know; if it is an "
                 "iteration or a readout of yours, give its class to load_model, as classes"
             )
-        params = self._decode_items(node["params"], depth)
+        params = translated(name, self._decode_items(node["params"], depth))
         attributes = self._decode_items(node["attributes"], depth)
         if unknown := sorted(set(params) - set(cls._get_param_names())):
             raise ValueError(f"{name} has no parameter {shown(unknown[0])}")
@@ -290,7 +285,7 @@ class TreeReader:
         for key in attributes:
             if not _is_stored(name, key):
                 raise ValueError(f"{shown(key)} is not the name of a fitted attribute")
-        estimator = cls(**(_FORMER_DEFAULTS.get(name, {}) | params))
+        estimator = cls(**params)
         vars(estimator).update(attributes)
         check_model(estimator)
         if "training" in node:

@@ -137,16 +137,16 @@ def test_the_end_of_a_fit_is_a_checkpoint(data, tmp_path):
 def test_an_enhancer_goes_on_with_its_regressor(tmp_path):
     speech, noise = np.random.default_rng(0).normal(size=(2, 3, 4000))
     regressor = DeepNMFRegressor(2, n_layers=2, output="mask", early_stopping=True, **SETTINGS)
-    make = SpeechEnhancer(regressor, n_context=2, snrs=(0,), random_state=0)
-    whole = clone(make).fit_sources(list(speech), list(noise)).regressor_
+    make = SpeechEnhancer(regressor, n_context=2, random_state=0)
+    whole = clone(make).fit_sources(list(speech), list(noise), snrs=(0,)).regressor_
     checkpoint = Checkpoint(tmp_path / "model")
     regressor.set_callbacks(checkpoint, Interrupt(3))
     with pytest.raises(PowerCut):
-        make.fit_sources(list(speech), list(noise))
+        make.fit_sources(list(speech), list(noise), snrs=(0,))
     enhancer = clone(make).set_params(warm_start=True)
     enhancer.regressor_ = load_model(checkpoint.file)
     enhancer.regressor_.set_params(warm_start=True, max_iter=N_EPOCHS - 3)
-    resumed = enhancer.fit_sources(list(speech), list(noise)).regressor_
+    resumed = enhancer.fit_sources(list(speech), list(noise), snrs=(0,)).regressor_
     assert resumed is enhancer.regressor_
     assert_same_model(resumed, whole, np.resize(np.abs(speech), (3, resumed.n_features_in_)))
 

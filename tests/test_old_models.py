@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from skunfold import DeepNMFRegressor, _former_models
+from skunfold._former_models import FORMER_PARAMETERS
 from skunfold._model_tree import CLASSES
 from skunfold._scikit_learn_models import MODULE_OF
 from skunfold.model_files import load_model, save_model
@@ -59,6 +61,34 @@ def test_an_enhancer_from_before_there_were_bands_and_averages_has_none():
     enhancer = load_model(DATA / "models-0.1.0" / "enhancer.model")
     assert enhancer.context_bands is None
     assert enhancer.context_averages == ()
+
+
+def test_an_enhancer_is_read_without_parameters_that_it_no_longer_has():
+    file = DATA / "models-0.1.0" / "enhancer.model"
+    with zipfile.ZipFile(file) as archive:
+        [stored] = re.findall(r'"params": ({.*}), "attr', archive.read("model.json").decode())
+    former = {"snrs", "n_mixtures", "n_draws"}
+    assert former == set(FORMER_PARAMETERS["SpeechEnhancer"])
+    assert all(f'"{name}"' in stored for name in former)
+    assert not former & set(load_model(file).get_params(deep=False))
+
+
+def test_a_former_parameter_can_be_translated(monkeypatch, tmp_path):
+    def into_recurrence(params, value):
+        params["recurrence"] *= value
+
+    former = {"DeepNMFRegressor": {"damping_of_old": into_recurrence}}
+    monkeypatch.setattr(_former_models, "FORMER_PARAMETERS", former)
+    save_model(DeepNMFRegressor(recurrence=0.5), tmp_path / "model")
+    with zipfile.ZipFile(tmp_path / "model") as archive:
+        text = archive.read("model.json").decode()
+    with zipfile.ZipFile(tmp_path / "old", "w") as archive:
+        changed = text.replace('"params": {', '"params": {"damping_of_old": 0.25, ')
+        archive.writestr("model.json", changed)
+    assert load_model(tmp_path / "old").recurrence == 0.125
+    monkeypatch.setattr(_former_models, "FORMER_PARAMETERS", {})
+    with pytest.raises(ValueError, match="has no parameter 'damping_of_old'"):
+        load_model(tmp_path / "old")
 
 
 def classes_in(files):

@@ -254,8 +254,8 @@ def test_workers_cannot_train_it(mixtures):
 def test_an_enhancer_knows_its_recordings():
     data, test = load_bundled_recordings("train"), load_bundled_recordings("test")
     regressor = make_model(init="sparse_nmf", batch_size=64, n_layers=3, max_iter=2)
-    enhancer = SpeechEnhancer(regressor, n_context=2, n_mixtures=4, random_state=0)
-    enhancer.fit_sources([s[:16000] for s in data.speech], data.noise)
+    enhancer = SpeechEnhancer(regressor, n_context=2, random_state=0)
+    enhancer.fit_sources([s[:16000] for s in data.speech], data.noise, n_mixtures=4)
     noisy = test.speech[0][:16000]
     whole, stream = enhancer.enhance(noisy), enhancer.stream()
     blocks = [stream.process(b) for b in np.array_split(noisy, 7)] + [stream.flush()]

@@ -1,14 +1,15 @@
 """Checks of what a `skunfold.audio.SpeechEnhancer` is fitted to."""
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from skunfold.audio.features import centered
-from skunfold.audio.io import FloatArray, check_waveform
 from skunfold.audio.stft import STFT
+from skunfold.audio.waveforms import FloatArray, check_waveform
 
 _RATES = (1000, 192_000)  # Hz
 _MIN_HOP_SECONDS = 0.0005
@@ -79,6 +80,12 @@ def check_separable(noisy: list[FloatArray], clean: list[FloatArray]) -> None:
             raise ValueError(f"{name} must not be silent, but all its recordings are zeros")
     if all(np.array_equal(mixture, speech) for mixture, speech in zip(noisy, clean)):
         raise ValueError("X must hold noise besides the speech in y, but X equals y")
+
+
+def check_draws(n_draws: int) -> None:
+    """Say so if the number of draws is not one or more."""
+    if not isinstance(n_draws, Integral) or n_draws < 1:
+        raise ValueError(f"n_draws must be a positive integer, got {n_draws!r}; 1 mixes once")
 
 
 def check_goes_on(regressor: Any, n_draws: int, validated: bool) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 from skunfold.audio._recording import Recording
 from skunfold.audio._sink import gain_without_clipping, open_sink, staged
 from skunfold.audio.formats import UNBOUNDED, choose_subtype, format_for_length, format_of
-from skunfold.audio.io import FloatArray, check_waveform
 from skunfold.audio.streaming import EnhancementStream
+from skunfold.audio.waveforms import FloatArray, check_waveform
 
 File = str | os.PathLike[str] | BinaryIO
 OpenStream = Callable[[int, int], EnhancementStream]

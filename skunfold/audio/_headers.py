@@ -10,8 +10,7 @@ import struct
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
-from skunfold.audio.io import ENDLESS
-
+ENDLESS = 0x7FFFF000  # what sox, arecord and ffmpeg write where they know no size, or more
 _ENDLESS_64 = 1 << 62
 _LARGEST = 0xFFFFFFFF
 _MAX_CHUNKS = 1000  # in front of the sound

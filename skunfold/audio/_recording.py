@@ -10,7 +10,7 @@ import soundfile
 
 from skunfold._text import printable
 from skunfold.audio._headers import Sound, find_sound, lacks_end
-from skunfold.audio.io import FloatArray, check_channels
+from skunfold.audio.waveforms import FloatArray, check_channels
 
 _MAX_AT_ONCE = 1 << 26  # numbers that a file's header is trusted to hold
 _UNKNOWN = (1 << 63) - 1  # libsndfile's number of samples where a FLAC file does not say it

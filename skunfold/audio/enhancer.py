@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skunfold._documentation import DocumentedEstimator
 from skunfold.audio._checks import (
+    check_draws,
     check_goes_on,
     check_knows_sequences,
     check_pairs,
@@ -26,9 +27,10 @@ from skunfold.audio._checks import (
 from skunfold.audio._regressor import default_regressor, fit_to_draws
 from skunfold.audio.context import Context
 from skunfold.audio.features import centered, training_frames
-from skunfold.audio.io import FloatArray, check_axes, check_waveform
+from skunfold.audio.mixing import check_mixing, make_mixtures
 from skunfold.audio.stft import STFT
 from skunfold.audio.streaming import EnhancementStream
+from skunfold.audio.waveforms import FloatArray, check_axes, check_waveform
 from skunfold.metrics import si_sdr
 
 _MAX_SOURCE_FRAMES = 10_000  # of each source, for the initialisation of the bases
@@ -71,15 +73,6 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         far (of its bands, if there are any), which the regressor is shown too: they tell it
         what the noise is like. An average counts what was heard that many seconds ago
         ``1 / e`` times as much as the present. (): none.
-    snrs : sequence of float, default=(-6, -3, 0, 3, 6, 9)
-        Signal-to-noise ratios in dB at which `fit_sources` mixes; `fit` ignores them.
-    n_mixtures : int or None, default=None
-        Number of mixtures that `fit_sources` makes, at least 1; `fit` ignores it. None: every
-        utterance at every SNR.
-    n_draws : int, default=1
-        How many times `fit_sources` makes mixtures, at least 1; `fit` ignores it. Above 1, the
-        regressor goes on from draw to draw by ``warm_start``, each time for its ``max_iter``
-        epochs at most: with ``max_iter=1`` every epoch sees mixtures of its own.
     warm_start : bool, default=False
         Whether a fit goes on with `regressor_`, if there is one, as far as its own
         ``warm_start`` says, instead of fitting a clone of `regressor`. With an int as
@@ -138,8 +131,8 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
     >>> noise = np.random.default_rng(0).normal(size=32000)
     >>> enhancer = SpeechEnhancer(
     ...     DeepNMFRegressor(n_components=4, output="mask", max_iter=10, random_state=0),
-    ...     n_context=2, snrs=(0,), random_state=0,
-    ... ).fit_sources([tone], [noise[:16000]])
+    ...     n_context=2, random_state=0,
+    ... ).fit_sources([tone], [noise[:16000]], snrs=(0,))
     >>> enhancer.score([tone + noise[16000:]], [tone]) > 10
     True
     """
@@ -158,9 +151,6 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
             None,
         ],
         "context_averages": ["array-like"],
-        "snrs": ["array-like"],
-        "n_mixtures": [Interval(Integral, 1, None, closed="left"), None],
-        "n_draws": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
     }
@@ -175,9 +165,6 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         n_context: int = 9,
         context_bands: int | Literal["auto"] | None = "auto",
         context_averages: Sequence[float] = (3.0,),
-        snrs: Sequence[float] = (-6, -3, 0, 3, 6, 9),
-        n_mixtures: int | None = None,
-        n_draws: int = 1,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
@@ -188,9 +175,6 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         self.n_context = n_context
         self.context_bands = context_bands
         self.context_averages = context_averages
-        self.snrs = snrs
-        self.n_mixtures = n_mixtures
-        self.n_draws = n_draws
         self.warm_start = warm_start
         self.random_state = random_state
 
@@ -246,6 +230,9 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         speech: Sequence[ArrayLike],
         noise: Sequence[ArrayLike],
         *,
+        snrs: Sequence[float] = (-6, -3, 0, 3, 6, 9),
+        n_mixtures: int | None = None,
+        n_draws: int = 1,
         X_val: Sequence[ArrayLike] | None = None,
         y_val: Sequence[ArrayLike] | None = None,
     ) -> Self:
@@ -259,6 +246,14 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         noise : list of arrays of shape (n_noise_samples_j,)
             Noise at the same rate, none silent or constant; cut or repeated to the utterances'
             lengths.
+        snrs : sequence of float, default=(-6, -3, 0, 3, 6, 9)
+            Signal-to-noise ratios of the mixtures in dB, from -100 to 100.
+        n_mixtures : int or None, default=None
+            Number of mixtures in a draw, at least 1. None: every utterance at every SNR.
+        n_draws : int, default=1
+            How many times mixtures are drawn, at least 1. Above 1, the regressor continues from
+            draw to draw by ``warm_start``, each time for at most its ``max_iter`` epochs: with
+            ``max_iter=1`` every epoch sees new mixtures.
         X_val, y_val : lists of arrays, default=None
             Noisy waveforms and the clean speech in them, as in `fit`; for instance
             ``noisy`` and ``clean`` of `skunfold.datasets.make_mixtures`.
@@ -283,23 +278,19 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         --------
         skunfold.datasets.make_mixtures : Makes the mixtures.
         """
-        from skunfold.datasets import make_mixtures  # which reads its files with skunfold.audio
-
+        check_mixing(snrs, n_mixtures)
+        check_draws(n_draws)
         rng = check_random_state(self.random_state)
         speech, noise = check_sources("speech", speech), check_sources("noise", noise)
 
         def mixtures():
-            for _ in range(self.n_draws):
+            for _ in range(n_draws):
                 drawn = make_mixtures(
-                    speech,
-                    noise,
-                    snrs=self.snrs,
-                    n_mixtures=self.n_mixtures,
-                    random_state=rng,
+                    speech, noise, snrs=snrs, n_mixtures=n_mixtures, random_state=rng
                 )
                 yield drawn.noisy, drawn.clean, drawn.speech_index
 
-        return self._fit_mixtures(mixtures(), self.n_draws, rng, (X_val, y_val))
+        return self._fit_mixtures(mixtures(), n_draws, rng, (X_val, y_val))
 
     def predict(self, X: Sequence[ArrayLike]) -> list[FloatArray]:
         """Enhance a list of recordings.

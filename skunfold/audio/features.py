@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from skunfold._running import RunningSums
 from skunfold.audio.context import Context
-from skunfold.audio.io import FloatArray
+from skunfold.audio.waveforms import FloatArray
 
 OFFSET_SECONDS = 0.1  # time constant of its estimate: follows steps, spares voices
 

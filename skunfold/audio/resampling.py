@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from skunfold.audio.io import FloatArray, check_resampling, polyphase
+from skunfold.audio.io import check_resampling, polyphase
 from skunfold.audio.stft import STFT
+from skunfold.audio.waveforms import FloatArray
 
 _FILTER = 10  # length to either side of the filter of `polyphase`, at the lower rate
 

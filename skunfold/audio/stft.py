@@ -16,7 +16,7 @@ from scipy.fft import irfft, rfft
 from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
-from skunfold.audio.io import FloatArray, check_rate, check_waveform
+from skunfold.audio.waveforms import FloatArray, check_rate, check_waveform
 
 ComplexArray = NDArray[np.complexfloating]
 

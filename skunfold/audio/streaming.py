@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike
 from skunfold.audio._regressor import estimated
 from skunfold.audio.context import Context, ContextStream
 from skunfold.audio.features import OffsetRemover, RunningLevel
-from skunfold.audio.io import MAX_CHANNELS, FloatArray, check_rate, check_waveform
 from skunfold.audio.resampling import ResampledChannel
 from skunfold.audio.stft import STFT, AnalysisStream, ComplexArray, SynthesisStream
+from skunfold.audio.waveforms import MAX_CHANNELS, FloatArray, check_rate, check_waveform
 
 
 class EnhancementStream:

@@ -54,7 +54,6 @@ def train(options: argparse.Namespace) -> int:
         options.seed,
         sample_rate=options.sample_rate,
         n_context=options.context,
-        n_mixtures=options.mixtures,
         n_components=options.components,
         n_layers=options.layers,
         n_trained_layers=options.trained_layers,
@@ -71,7 +70,12 @@ def train(options: argparse.Namespace) -> int:
         progress.stage("train", options.epochs)
         with files_named(speech, noise):
             seconds = fit_enhancer(
-                enhancer, speech.recordings, noise.recordings, progress, keep_interrupted=True
+                enhancer,
+                speech.recordings,
+                noise.recordings,
+                progress,
+                n_mixtures=options.mixtures,
+                keep_interrupted=True,
             )
     save_model(enhancer, options.output)
     regressor = enhancer.regressor_

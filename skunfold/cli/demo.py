@@ -60,7 +60,7 @@ def train_demo_model(seed: int, progress: Progress) -> SpeechEnhancer:
     train = load_bundled_recordings("train")
     deep = _make_enhancer(seed, n_layers=N_LAYERS, max_iter=MAX_ITER)
     progress.stage("train deep NMF on the bundled recordings", MAX_ITER)
-    fit_enhancer(deep, train.speech, train.noise, progress)
+    _fit(deep, train, progress)
     return deep
 
 
@@ -91,7 +91,7 @@ def run_demo(folder: Path, seed: int, progress: Progress) -> tuple[list[dict[str
     plain = {"n_trained_layers": 0, "relaxation": 1.0}  # sparse NMF as it is known
     sparse = _make_enhancer(seed, n_layers=SPARSE_N_LAYERS[0], **plain)
     progress.stage("fit sparse NMF")
-    sparse_seconds = fit_enhancer(sparse, train.speech, train.noise, progress)
+    sparse_seconds = _fit(sparse, train, progress)
     progress.stage("denoise with sparse NMF", len(SPARSE_N_LAYERS) * len(mixtures.noisy))
     candidates = [
         _denoise("sparse NMF", _with_layers(sparse, n), mixtures, sparse_seconds, progress)
@@ -102,7 +102,7 @@ def run_demo(folder: Path, seed: int, progress: Progress) -> tuple[list[dict[str
     bases = sparse.regressor_.bases_[0]
     deep = _make_enhancer(seed, n_layers=N_LAYERS, init=bases, max_iter=MAX_ITER)
     progress.stage("train deep NMF", MAX_ITER)
-    deep_seconds = fit_enhancer(deep, train.speech, train.noise, progress)
+    deep_seconds = _fit(deep, train, progress)
     progress.stage("denoise with deep NMF", len(mixtures.noisy))
     trained = _denoise("deep NMF", deep, mixtures, sparse_seconds + deep_seconds, progress)
 
@@ -135,11 +135,15 @@ def _make_enhancer(seed: int, **regressor_params: Any) -> SpeechEnhancer:
         seed,
         n_context=N_CONTEXT,
         context_averages=(),  # of three noises, training would learn them by heart
-        n_mixtures=N_MIXTURES,
         n_components=N_COMPONENTS,
         batch_size=BATCH_SIZE,
         **regressor_params,
     )
+
+
+def _fit(enhancer: SpeechEnhancer, train: Bunch, progress: Progress) -> float:
+    """Fit an enhancer to as many mixtures as the demo makes; return the seconds it took."""
+    return fit_enhancer(enhancer, train.speech, train.noise, progress, n_mixtures=N_MIXTURES)
 
 
 def _with_layers(enhancer: SpeechEnhancer, n_layers: int) -> SpeechEnhancer:

@@ -16,7 +16,7 @@ from skunfold._text import one_line, printable
 from skunfold.audio import SpeechEnhancer
 from skunfold.audio._recording import Recording
 from skunfold.audio._regressor import RegressorError
-from skunfold.audio.io import FloatArray
+from skunfold.audio.waveforms import FloatArray
 from skunfold.cli.files import STREAM, Task, load_enhancer, plan_tasks
 from skunfold.cli.meter import Meter
 from skunfold.cli.output import Stdout, StdoutError, sentence_of, tell

@@ -6,7 +6,7 @@ from typing import BinaryIO
 import numpy as np
 
 from skunfold.audio._recording import Recording
-from skunfold.audio.io import FloatArray
+from skunfold.audio.waveforms import FloatArray
 
 _FULL_SCALE = 1.0 - 2.0**-15  # the largest sample of 16 bits
 _SILENCE = 1e-4  # -80 dB

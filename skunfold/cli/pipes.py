@@ -11,9 +11,10 @@ import numpy as np
 import soundfile
 
 from skunfold.audio import SpeechEnhancer
+from skunfold.audio._headers import ENDLESS
 from skunfold.audio.formats import UNBOUNDED, choose_subtype
-from skunfold.audio.io import ENDLESS, FloatArray, check_channels, check_waveform
 from skunfold.audio.streaming import EnhancementStream
+from skunfold.audio.waveforms import FloatArray, check_channels, check_waveform
 from skunfold.cli.meter import Meter
 from skunfold.cli.output import Stdout
 

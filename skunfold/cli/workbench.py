@@ -24,7 +24,6 @@ def make_enhancer(
     *,
     sample_rate: int = 16000,
     n_context: int,
-    n_mixtures: int | None = None,
     context_averages: Sequence[float] = (3.0,),
     **regressor_params: Any,
 ) -> SpeechEnhancer:
@@ -46,8 +45,6 @@ def make_enhancer(
         sample_rate=sample_rate,
         n_context=n_context,
         context_averages=context_averages,
-        snrs=SNRS,
-        n_mixtures=n_mixtures,
         random_state=seed,
     )
 
@@ -58,9 +55,10 @@ def fit_enhancer(
     noise: list[np.ndarray],
     progress: Progress,
     *,
+    n_mixtures: int | None = None,
     keep_interrupted: bool = False,
 ) -> float:
-    """Fit an enhancer to recordings; return the seconds it took.
+    """Fit an enhancer to mixtures of recordings; return the seconds it took.
 
     Where scikit-learn has callbacks (1.9 or newer), each epoch advances the progress.
     A fit that Ctrl-C ended is an enhancer, too, if less trained: it is kept if that is asked
@@ -71,7 +69,7 @@ def fit_enhancer(
     if watched:
         regressor.set_callbacks(EpochCallback(progress))
     start = time.perf_counter()
-    enhancer.fit_sources(speech, noise)
+    enhancer.fit_sources(speech, noise, snrs=SNRS, n_mixtures=n_mixtures)
     seconds = time.perf_counter() - start
     if watched:
         regressor.set_callbacks()

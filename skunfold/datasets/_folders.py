@@ -7,7 +7,8 @@ from sklearn.utils import Bunch
 
 from skunfold._storage import find_files
 from skunfold._text import printable
-from skunfold.audio.io import check_rate, read_audio
+from skunfold.audio.io import read_audio
+from skunfold.audio.waveforms import check_rate
 
 
 def load_recordings(folder: str | os.PathLike[str], *, sample_rate: int = 16000) -> Bunch:

@@ -126,13 +126,13 @@ def test_a_constant_offset_changes_nothing(fitted):
 def test_offsets_change_nothing_in_training_and_scores():
     noisy, clean = make_recordings(dtype="float64")
     noise = [np.random.default_rng(0).standard_normal(9000)]
-    enhancer = SpeechEnhancer(WienerLike(), n_mixtures=4, random_state=0)
+    enhancer = SpeechEnhancer(WienerLike(), random_state=0)
     floors, scores = [], []
     for offset in (0.0, 0.3):
         x, s = [x + offset for x in noisy], [s - offset for s in clean]
         floors.append([enhancer.fit(x, s).regressor_.floor_])
         scores.append(enhancer.score(x, s))
-        enhancer.fit_sources(s, [n + offset for n in noise])
+        enhancer.fit_sources(s, [n + offset for n in noise], n_mixtures=4)
         floors[-1].append(enhancer.regressor_.floor_)
     np.testing.assert_allclose(floors[1], floors[0], rtol=1e-6)
     assert scores[1] == pytest.approx(scores[0], abs=1e-4)
@@ -230,9 +230,10 @@ def test_fit_sources_mixes_as_make_mixtures():
     speech = make_recordings()[1]
     noise = [rng.standard_normal(9000).astype("float32")]
     speech, noise = [centered(x) for x in speech], [centered(x) for x in noise]
-    settings = {"snrs": (0, 5), "n_mixtures": 4, "random_state": 3}
-    enhancer = SpeechEnhancer(WienerLike(), **settings).fit_sources(speech, noise)
-    mixtures = make_mixtures(speech, noise, **settings)
+    settings = {"snrs": (0, 5), "n_mixtures": 4}
+    enhancer = SpeechEnhancer(WienerLike(), random_state=3)
+    enhancer.fit_sources(speech, noise, **settings)
+    mixtures = make_mixtures(speech, noise, random_state=3, **settings)
     other = SpeechEnhancer(WienerLike()).fit(mixtures.noisy, mixtures.clean)
     np.testing.assert_allclose(enhancer.regressor_.floor_, other.regressor_.floor_, rtol=1e-5)
     assert enhancer.n_frames_ == other.n_frames_
@@ -277,14 +278,14 @@ def test_draws_are_other_mixtures_of_the_same_sources():
     speech = make_recordings()[1]
     noise = [np.random.default_rng(0).standard_normal(9000).astype("float32")]
     noisy, clean = make_recordings(1)
-    enhancer = SpeechEnhancer(CountsFits(), n_mixtures=4, n_draws=3, random_state=3)
-    enhancer.fit_sources(speech, noise, X_val=noisy, y_val=clean)
+    enhancer = SpeechEnhancer(CountsFits(), random_state=3)
+    enhancer.fit_sources(speech, noise, n_mixtures=4, n_draws=3, X_val=noisy, y_val=clean)
     seen = enhancer.regressor_.seen_
     assert len(seen) == 3
     assert not any(np.array_equal(a, b) for a, b in pairwise(seen))
     assert len(enhancer.regressor_.validation_[0]) == STFT().n_frames(len(noisy[0]))
     assert not enhancer.regressor_.warm_start
-    once = clone(enhancer).set_params(n_draws=1).fit_sources(speech, noise)
+    once = clone(enhancer).fit_sources(speech, noise, n_mixtures=4)
     np.testing.assert_array_equal(once.regressor_.seen_[0], seen[0])
     assert len(enhancer.fit(noisy, clean).regressor_.seen_) == 1  # where they are given
 
@@ -295,12 +296,11 @@ def test_deep_nmf_learns_from_draw_to_draw():
     enhancer = SpeechEnhancer(
         small_network(early_stopping=True, max_iter=1),
         n_context=2,
-        n_mixtures=4,
-        n_draws=3,
         random_state=0,
     )
     speech = [s[:16000] for s in data.speech[2:6]]
-    enhancer.fit_sources(speech, data.noise, X_val=mixtures.noisy, y_val=mixtures.clean)
+    validation = {"X_val": mixtures.noisy, "y_val": mixtures.clean}
+    enhancer.fit_sources(speech, data.noise, n_mixtures=4, n_draws=3, **validation)
     assert enhancer.regressor_.n_iter_ == 1  # of the last draw
     curve = enhancer.regressor_.validation_loss_curve_
     assert len(curve) == 3
@@ -318,9 +318,10 @@ def test_ctrl_c_ends_all_draws(monkeypatch):
 
     monkeypatch.setattr(loop, "train_epoch", interrupt)
     regressor = small_network(max_iter=1)
-    enhancer = SpeechEnhancer(regressor, n_context=2, n_mixtures=2, n_draws=5, random_state=0)
+    enhancer = SpeechEnhancer(regressor, n_context=2, random_state=0)
+    speech = [s[:16000] for s in data.speech[:2]]
     with pytest.warns(UserWarning, match="interrupted after 1 epochs"):
-        enhancer.fit_sources([s[:16000] for s in data.speech[:2]], data.noise)
+        enhancer.fit_sources(speech, data.noise, n_mixtures=2, n_draws=5)
     assert len(begun) == 2
     assert enhancer.regressor_.n_iter_ == 1
 
@@ -335,11 +336,11 @@ class FailsInTheSecondDraw(CountsFits):
 def test_a_failed_draw_leaves_the_former_fit():
     speech, noise = make_recordings()[1], make_recordings()[0]
     regressor = FailsInTheSecondDraw()
-    enhancer = SpeechEnhancer(regressor, n_mixtures=2, warm_start=True, random_state=0)
-    enhancer.fit_sources(speech, noise)
+    enhancer = SpeechEnhancer(regressor, warm_start=True, random_state=0)
+    enhancer.fit_sources(speech, noise, n_mixtures=2)
     fitted = enhancer.regressor_
     with pytest.raises(RuntimeError, match="no more"):
-        enhancer.set_params(n_draws=3).fit_sources(speech, noise)
+        enhancer.fit_sources(speech, noise, n_mixtures=2, n_draws=3)
     assert enhancer.regressor_ is fitted
     assert len(fitted.seen_) == 1
     assert not fitted.warm_start
@@ -357,9 +358,31 @@ def test_a_failed_draw_leaves_the_former_fit():
     ],
 )
 def test_bad_draws_and_validation(regressor, validation, message):
-    enhancer = SpeechEnhancer(regressor, n_draws=2, random_state=0)
+    enhancer = SpeechEnhancer(regressor, random_state=0)
     with pytest.raises(ValueError, match=message):
-        enhancer.fit_sources(*reversed(make_recordings()), **validation)
+        enhancer.fit_sources(*reversed(make_recordings()), n_draws=2, **validation)
+
+
+class NeverFitted(CountsFits):
+    def fit(self, X, y, X_val=None, y_val=None):
+        raise AssertionError("bad input is told before any work")
+
+
+@pytest.mark.parametrize(
+    ("mixing", "message"),
+    [
+        ({"snrs": ()}, r"snrs must be a list of SNRs in dB, got \(\)"),
+        ({"snrs": 3}, "snrs must be a list of SNRs in dB, got 3"),
+        ({"snrs": (0, 101)}, r"snrs\[1\] must be a number of dB from -100 to 100, got 101"),
+        ({"n_mixtures": 0}, "n_mixtures must be a positive integer or None .* got 0"),
+        ({"n_mixtures": 1.5}, "n_mixtures must be a positive integer or None .* got 1.5"),
+        ({"n_draws": 0}, "n_draws must be a positive integer, got 0"),
+        ({"n_draws": 1.5}, "n_draws must be a positive integer, got 1.5"),
+    ],
+)
+def test_bad_mixing(mixing, message):
+    with pytest.raises(ValueError, match=message):
+        SpeechEnhancer(NeverFitted()).fit_sources(*reversed(make_recordings()), **mixing)
 
 
 def test_sources_without_sound_are_named():
@@ -382,7 +405,7 @@ def test_any_regressor_will_do():
 
 
 def test_params_clone_and_pickle(fitted):
-    enhancer = SpeechEnhancer(WienerLike(), snrs=(0,), random_state=1)
+    enhancer = SpeechEnhancer(WienerLike(), random_state=1)
     enhancer.set_params(regressor__strength=2.0, n_context=3)
     copy = clone(enhancer)
     assert copy.get_params()["regressor__strength"] == 2.0
@@ -441,7 +464,6 @@ def test_bad_recordings(X, y, message):
         {"sample_rate": -1},
         {"regressor": "nmf"},
         {"hop_length": 0},
-        {"n_mixtures": 0},
         {"hop_length": 0.02},
     ],
 )
@@ -492,8 +514,8 @@ def small_network(**settings):
 @pytest.fixture(scope="module")
 def network():
     data = load_bundled_recordings("train")
-    enhancer = SpeechEnhancer(small_network(), n_context=3, n_mixtures=4, random_state=0)
-    return enhancer.fit_sources([s[:32000] for s in data.speech], data.noise)
+    enhancer = SpeechEnhancer(small_network(), n_context=3, random_state=0)
+    return enhancer.fit_sources([s[:32000] for s in data.speech], data.noise, n_mixtures=4)
 
 
 def test_deep_nmf_enhances_speech(network):
@@ -526,9 +548,8 @@ def test_the_context_in_bands_and_averages(network):
         n_context=3,
         context_bands=20,
         context_averages=(0.5,),
-        n_mixtures=4,
         random_state=0,
-    ).fit_sources([s[:32000] for s in data.speech], data.noise)
+    ).fit_sources([s[:32000] for s in data.speech], data.noise, n_mixtures=4)
     assert enhancer.regressor_.n_features_in_ == (1 + 2) * 20 + 201
     assert enhancer.regressor_.n_parameters_ < network.regressor_.n_parameters_
     stream = enhancer.stream()

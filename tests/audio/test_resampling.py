@@ -120,14 +120,12 @@ def low_rate():
         8, n_layers=4, output="mask", tied=True, init="sparse_nmf", sparsity=1.0, max_iter=3,
         random_state=0,
     )  # fmt: skip
-    enhancer = SpeechEnhancer(
-        regressor, sample_rate=8000, n_context=3, n_mixtures=12, random_state=0
-    )
+    enhancer = SpeechEnhancer(regressor, sample_rate=8000, n_context=3, random_state=0)
     speech, noise = (
         [resample(x, 16000, 8000) for x in xs] for xs in (train.speech, train.noise)
     )
     mixtures = make_mixtures(test.speech, test.noise, n_mixtures=6, random_state=0)
-    return enhancer.fit_sources(speech, noise), mixtures
+    return enhancer.fit_sources(speech, noise, n_mixtures=12), mixtures
 
 
 @pytest.mark.parametrize("rate", [16000, 6000])

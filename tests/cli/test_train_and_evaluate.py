@@ -24,7 +24,17 @@ def test_train_writes_what_was_asked_for(recordings, tmp_path, capsys):
     enhancer = load_model(model)
     expected = {"n_layers": 2, "n_components": 3, "n_trained_layers": 1, "tied": False}
     assert expected.items() <= enhancer.regressor.get_params().items()
-    assert (enhancer.n_context, enhancer.n_mixtures, enhancer.random_state) == (2, 3, 5)
+    assert (enhancer.n_context, enhancer.random_state) == (2, 5)
+
+
+def test_train_mixes_as_often_as_asked_for(recordings, tmp_path, capsys):
+    train = ["train", *recordings.sources, "--json", *recordings.small]
+    n_frames = []
+    for n_mixtures in ("2", "6"):
+        model = str(tmp_path / n_mixtures)
+        assert main([*train, "-o", model, "--mixtures", n_mixtures]) == 0
+        n_frames.append(json.loads(capsys.readouterr().out)["n_frames"])
+    assert n_frames[1] == 3 * n_frames[0]
 
 
 def test_training_is_repeatable_and_told_as_json(recordings, tmp_path, capsys):

@@ -60,8 +60,8 @@ def enhancer():
     rng = np.random.default_rng(0)
     speech, noise = rng.normal(size=(2, 4000)) * np.sin(np.arange(4000) / [[20], [900]])
     regressor = DeepNMFRegressor(3, n_layers=2, output="mask", max_iter=2, random_state=0)
-    enhancer = SpeechEnhancer(regressor, n_context=3, snrs=(0,), random_state=0)
-    return enhancer.fit_sources([speech], [noise])
+    enhancer = SpeechEnhancer(regressor, n_context=3, random_state=0)
+    return enhancer.fit_sources([speech], [noise], snrs=(0,))
 
 
 @given(waveform=waveforms(st.integers(1, 9000)), data=st.data())

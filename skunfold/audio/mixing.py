@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Bunch, check_random_state
 
-from skunfold.audio.io import FloatArray, check_waveform
+from skunfold.audio.waveforms import FloatArray, check_waveform
 
 _MAX_SNR = 100.0  # dB; float32 holds no more
 _MAX_CUTS = 20
@@ -133,16 +133,7 @@ def make_mixtures(
     """
     utterances = _check_recordings("speech", speech)
     noises = _check_recordings("noise", noise)
-    if np.ndim(snrs) != 1 or len(snrs) == 0:
-        raise ValueError(f"snrs must be a list of SNRs in dB, got {snrs!r}; try (0, 6)")
-    levels = np.array([_check_snr(f"snrs[{i}]", snr) for i, snr in enumerate(snrs)])
-    if n_mixtures is not None and (
-        not isinstance(n_mixtures, int | np.integer) or n_mixtures < 1
-    ):
-        raise ValueError(
-            f"n_mixtures must be a positive integer or None (every utterance at every SNR), "
-            f"got {n_mixtures!r}"
-        )
+    levels = check_mixing(snrs, n_mixtures)
     rng = check_random_state(random_state)
     speech_index, snr_index = _design(len(utterances), len(levels), n_mixtures, rng)
     noise_index = rng.randint(len(noises), size=len(speech_index))
@@ -159,6 +150,20 @@ def make_mixtures(
         speech_index=speech_index,
         noise_index=noise_index,
     )
+
+
+def check_mixing(snrs: Sequence[float], n_mixtures: int | None) -> NDArray[np.float64]:
+    """Return the SNRs as an array, if they and the number of mixtures are in their ranges."""
+    if np.ndim(snrs) != 1 or len(snrs) == 0:
+        raise ValueError(f"snrs must be a list of SNRs in dB, got {snrs!r}; try (0, 6)")
+    if n_mixtures is not None and (
+        not isinstance(n_mixtures, int | np.integer) or n_mixtures < 1
+    ):
+        raise ValueError(
+            f"n_mixtures must be a positive integer or None (every utterance at every SNR), "
+            f"got {n_mixtures!r}"
+        )
+    return np.array([_check_snr(f"snrs[{i}]", snr) for i, snr in enumerate(snrs)])
 
 
 def _design(
