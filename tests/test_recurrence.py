@@ -10,6 +10,8 @@ from sklearn.metrics import r2_score
 from sklearn.pipeline import make_pipeline
 
 from skunfold import DeepNMFRegressor
+from skunfold._deep_nmf.recurrence import RecurrentStart
+from skunfold._training.protocol import Samples
 from skunfold.audio import SpeechEnhancer
 from skunfold.datasets import load_bundled_recordings
 
@@ -72,14 +74,17 @@ def test_every_third_sample_trains_the_first_inference(mixtures, n_trained_layer
     X, y = mixtures
     model = make_model(n_trained_layers=n_trained_layers).fit(X, y)
     architecture = model._architecture()
+    thetas = model._thetas()
+    parameters = [*(W for theta in thetas[architecture.n_frozen :] for W in theta), np.ones(1)]
     starts = []
     for first_inference_too in (False, True):
         starts.append(np.empty((len(X), 8)))
-        options = {"first_inference_too": first_inference_too}
-        architecture.restart(X, [len(X)], model._thetas(), starts[-1], **options)
+        samples = Samples((X, starts[-1]), y, sequences=(X, [len(X)]))
+        start = RecurrentStart(architecture, thetas[: architecture.n_frozen], 1.0)
+        start.renew(parameters, samples, first_inference_too=first_inference_too)
     constant = np.full((len(X), 8), model.initial_activation_)
     if architecture.n_frozen:
-        layers = architecture.layers(model._thetas()[: architecture.n_frozen], len(X))
+        layers = architecture.layers(thetas[: architecture.n_frozen], len(X))
         constant = architecture.activations(X, layers)
     assert_allclose(starts[1][::3], constant[::3])
     assert_array_equal(starts[1][1::3], starts[0][1::3])

@@ -179,7 +179,7 @@ class Architecture:
         """Return the samples for training, with what the frozen layers make of them.
 
         X and y are not copied; they may be larger than memory. Of a recurrent network, what
-        the samples begin with is left to `restart`.
+        the samples begin with is left to a `RecurrentStart`.
         """
         units = (1 / self.scale, 1 / y_scale)
         if self.n_frozen == 0 and not self.recurrence:
@@ -199,19 +199,6 @@ class Architecture:
         if not self.recurrence:
             return None
         return np.concatenate([factors for _, factors in in_order(self, X, layers, lengths)])
-
-    def restart(self, X, lengths, thetas, out, **options):
-        """Write what the trained layers begin with, in sequences of these lengths, to `out`.
-
-        The options are those of `EarlierActivations.factors`.
-        """
-        layers = self.layers(thetas, X.shape[0])
-        for rows, factors in in_order(self, X, layers, lengths, **options):
-            if self.n_frozen:
-                frozen = layers[: self.n_frozen]
-                self.activations(X[rows], frozen, out=out[rows], factors=factors)
-            else:
-                np.multiply(factors, X.dtype.type(self.start), out=out[rows])
 
     def parameters(self, thetas, U, y_scale):
         """Return the list of trained arrays: distinct ones of the layers, and output bases."""

@@ -22,7 +22,7 @@ from skunfold._deep_nmf.initialization import (
     rows_that_fit,
     warn_of_zeros,
 )
-from skunfold._deep_nmf.recurrence import RecurrentObjective, SequencePredictor
+from skunfold._deep_nmf.recurrence import RecurrentObjective, RecurrentStart, SequencePredictor
 from skunfold._deep_nmf.sharing import distinct_arrays, shared_arrays
 from skunfold._deep_nmf.validation import (
     check_depth,
@@ -466,15 +466,11 @@ class DeepNMFBase(NumberTargets, UnfoldedEstimator):
 
     def _objective(self, samples, n_jobs):
         if self.recurrence:
-            return RecurrentObjective(self._network(), self._restart)
+            architecture = self._architecture()
+            frozen = self._thetas()[: architecture.n_frozen]
+            start = RecurrentStart(architecture, frozen, self.target_scale_)
+            return RecurrentObjective(self._network(), start)
         return super()._objective(samples, n_jobs)
-
-    def _restart(self, parameters, samples, **options):
-        """Infer again what the trained layers begin with, for other parameters."""
-        architecture = self._architecture()
-        trained, _ = architecture.trained(parameters, self.target_scale_)
-        thetas = [*self._thetas()[: architecture.n_frozen], *trained]
-        architecture.restart(*samples.sequences, thetas, samples.inputs[-1], **options)
 
     def _train(self, samples, valid, callbacks):
         if valid is not None and not self.recurrence:  # which changes where they begin
