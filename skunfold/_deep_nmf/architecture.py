@@ -1,7 +1,7 @@
 """The network but for its bases: how data goes through it, and what of it is trained.
 
 theta of a layer is (W,), its bases (R, F), or (W, V) with projections that are learned, too
-(`skunfold._kernels.nmf`).
+(`skunfold._kernels.nmf_layers`).
 """
 
 from dataclasses import dataclass
