@@ -53,6 +53,27 @@ _FORMER_DEFAULTS: dict[str, dict] = {
     "SpeechEnhancer": {"context_bands": None, "context_averages": ()}
 }
 
+_MAX_TARGETS = 1_000  # of files that give their number
+
+
+def _former_deep_nmf(params: dict) -> dict:
+    """Return the parameters of a file in which `n_targets` and `recurrence_length` are some."""
+    params = dict(params)
+    n_targets = params.pop("n_targets", 1)
+    length = params.pop("recurrence_length", None)
+    if not (isinstance(n_targets, int) and 1 <= n_targets <= _MAX_TARGETS):
+        raise ValueError(f"its n_targets={shown(n_targets)} is no number of targets")
+    size = params.get("n_components", 25)
+    if params.get("output") == "mask" and isinstance(size, int) and n_targets > 1:
+        params["n_components"] = (size,) * (n_targets + 1)
+    if length is not None and params.get("recurrence"):
+        params["recurrence"] = (params["recurrence"], length)
+    return params
+
+
+# From the parameters that files hold to those of today, where a name was dropped.
+_FORMER_PARAMETERS: dict[str, Callable[[dict], dict]] = {"DeepNMFRegressor": _former_deep_nmf}
+
 NUMERIC_TYPE = re.compile(r"[<>|](b1|[iu][1248]|f[248])")
 
 _SPARSE_CLASS = re.compile(r"(coo|csc|csr)_(array|matrix)")
@@ -282,6 +303,7 @@ class TreeReader:
                 "iteration or a readout of yours, give its class to load_model, as classes"
             )
         params = self._decode_items(node["params"], depth)
+        params = _FORMER_PARAMETERS.get(name, dict)(params)
         attributes = self._decode_items(node["attributes"], depth)
         if unknown := sorted(set(params) - set(cls._get_param_names())):
             raise ValueError(f"{name} has no parameter {shown(unknown[0])}")

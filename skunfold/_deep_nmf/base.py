@@ -32,6 +32,7 @@ from skunfold._deep_nmf.validation import (
     check_same_structure,
     check_sources,
     group_sizes,
+    power_and_length,
 )
 from skunfold._estimator import UnfoldedEstimator
 from skunfold._fitting import Given, check_lengths
@@ -66,14 +67,12 @@ class DeepNMFBase(NumberTargets, UnfoldedEstimator):
         *,
         n_trained_layers: int | str,
         output: str,
-        n_targets: int,
         beta_loss: str | float,
         training_loss: str | float,
         sparsity: float,
         relaxation: float,
         fit_projections: bool,
-        recurrence: float,
-        recurrence_length: float,
+        recurrence: Any,
         init: Any,
         memory: Any,
         **params: Any,
@@ -82,14 +81,12 @@ class DeepNMFBase(NumberTargets, UnfoldedEstimator):
         self.n_components = n_components
         self.n_trained_layers = n_trained_layers
         self.output = output
-        self.n_targets = n_targets
         self.beta_loss = beta_loss
         self.training_loss = training_loss
         self.sparsity = sparsity
         self.relaxation = relaxation
         self.fit_projections = fit_projections
         self.recurrence = recurrence
-        self.recurrence_length = recurrence_length
         self.init = init
         self.memory = memory
 
@@ -117,8 +114,8 @@ class DeepNMFBase(NumberTargets, UnfoldedEstimator):
             Non-negative data; for mask output, mixtures. Sparse if `beta_loss` is
             "kullback-leibler" or "frobenius".
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Non-negative targets. For mask output, ``n_targets`` sources side by side, each
-            with the columns of the last features of X.
+            Non-negative targets. For mask output, the target sources side by side, each with
+            the columns of the last features of X.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples, 0 or more, not all 0, in the training loss and in the
             initialisation. An integer weight is the same as so many copies of the sample,
@@ -306,9 +303,13 @@ class DeepNMFBase(NumberTargets, UnfoldedEstimator):
     def _check_settings(self):
         check_depth(self.n_layers, self._n_trained)
         self._group_sizes()
+        power_and_length(self.recurrence)
 
     def _group_sizes(self):
-        return group_sizes(self.n_components, self.output, self.n_targets)
+        return group_sizes(self.n_components, self.output)
+
+    def _is_recurrent(self):
+        return power_and_length(self.recurrence)[0] > 0
 
     @property
     def _n_trained(self):
@@ -333,7 +334,8 @@ class DeepNMFBase(NumberTargets, UnfoldedEstimator):
         y = check_numbers(y, f"y{suffix}", X.dtype)
         check_non_negative(y, f"DeepNMFRegressor (argument y{suffix})")
         if self.output == "mask":
-            check_mask_targets(y.reshape(len(y), -1), X, self.n_targets)
+            n_targets = len(self._group_sizes()) - 1
+            check_mask_targets(y.reshape(len(y), -1), X, self.n_components, n_targets)
         return X, y, weight
 
     def _check_units(self, data, suffix=""):
@@ -439,7 +441,9 @@ class DeepNMFBase(NumberTargets, UnfoldedEstimator):
         """Return the network but for its bases; scale and start are the fitted ones if None."""
         output: LinearOutput | MaskOutput = LinearOutput()
         if self.output == "mask":
-            output = MaskOutput(self._group_sizes(), self.n_targets)
+            sizes = self._group_sizes()
+            output = MaskOutput(sizes, n_targets=len(sizes) - 1)
+        power, length = power_and_length(self.recurrence)
         return Architecture(
             n_layers=self.n_layers,
             n_trained_layers=self._n_trained,
@@ -450,8 +454,8 @@ class DeepNMFBase(NumberTargets, UnfoldedEstimator):
             scale=self.data_scale_ if scale is None else scale,
             start=self.initial_activation_ if start is None else start,
             relaxation=self.relaxation,
-            recurrence=self.recurrence,
-            recurrence_length=self.recurrence_length,
+            recurrence=power,
+            recurrence_length=length,
         )
 
     def _samples(self, data):
@@ -463,7 +467,7 @@ class DeepNMFBase(NumberTargets, UnfoldedEstimator):
         )
 
     def _objective(self, samples, n_jobs):
-        if self.recurrence:
+        if self._is_recurrent():
             return RecurrentObjective(self._network(), self._restart)
         return super()._objective(samples, n_jobs)
 
@@ -475,7 +479,7 @@ class DeepNMFBase(NumberTargets, UnfoldedEstimator):
         architecture.restart(*samples.sequences, arrays, samples.inputs[-1], **options)
 
     def _train(self, samples, valid, callbacks):
-        if valid is not None and not self.recurrence:  # which changes where they begin
+        if valid is not None and not self._is_recurrent():  # which changes where they begin
             valid = valid.loaded()
         super()._train(samples, valid, callbacks)
 
