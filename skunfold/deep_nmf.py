@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from skunfold._deep_nmf.arrays import array_given, is_list_of_layers, layers_given
 from skunfold._deep_nmf.base import SOLVERS, DeepNMFBase
 from skunfold._docstrings import LOOP, documented
 from skunfold._kernels.divergences import BETA
@@ -279,3 +281,70 @@ default="nmf"
             n_jobs=n_jobs,
             memory=memory,
         )
+
+    @classmethod
+    def from_bases(
+        cls,
+        bases: Any,
+        output_bases: ArrayLike | None = None,
+        *,
+        projections: Any = None,
+        initial_activation: float = 1.0,
+        **params: Any,
+    ) -> Self:
+        """Return a network of given arrays, without a fit.
+
+        It predicts at once, and `fit` trains it further, since it has ``warm_start=True``.
+        Until then its `loss_` is infinite: nothing was measured. Arrays are copied.
+
+        Parameters
+        ----------
+        bases : array-like of shape (n_components, n_features), or list of n_layers of them
+            Non-negative bases, the same for all layers or those of each; layers that are given
+            one and the same object share it.
+        output_bases : array-like of shape (n_components, n_outputs), default=None
+            Bases of the reconstruction; for mask output, with the columns of one target. None:
+            the bases of the last layer.
+        projections : like `bases`, default=None
+            Projections of the layers; sets ``fit_projections=True``. None: the bases, if that
+            is set.
+        initial_activation : float, default=1.0
+            The activation that inference begins with, above 0. `fit` takes
+            ``np.sqrt(X.mean() / n_components)``, and so should data of another level.
+        **params
+            Parameters of the estimator. `n_layers` follows from a list of bases, and
+            `n_components` from their shape unless there are several source groups.
+
+        Returns
+        -------
+        model : DeepNMFRegressor
+
+        Raises
+        ------
+        ValueError
+            If an array is negative somewhere or not finite, or if shapes or parameters do not
+            fit each other.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skunfold import DeepNMFRegressor
+        >>> spectra = np.array([[1.0, 2.0, 0.0], [0.0, 1.0, 3.0]])
+        >>> model = DeepNMFRegressor.from_bases(spectra, n_layers=100)
+        >>> X = np.array([[2.0, 1.0]]) @ spectra
+        >>> model.transform(X).round(2)
+        array([[2., 1.]])
+        """
+        layers = layers_given("bases", bases)
+        derived: dict[str, Any] = {"warm_start": True}
+        if is_list_of_layers(bases):
+            derived["n_layers"] = len(layers)
+        if params.get("output", "linear") == "linear":
+            derived["n_components"] = len(layers[0])
+        if projections is not None:
+            derived["fit_projections"] = True
+            projections = layers_given("projections", projections)
+        model = cls(**(derived | params))
+        U = None if output_bases is None else array_given("output_bases", output_bases)
+        model._begin(layers, projections, U, initial_activation)
+        return model

@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, check_memory, check_non_negative
 
 from skunfold._deep_nmf.architecture import Architecture, joined, parted
+from skunfold._deep_nmf.arrays import check_arrays, of_all_layers
 from skunfold._deep_nmf.inference import Inference
 from skunfold._deep_nmf.initialization import (
     WarmStart,
@@ -40,9 +41,15 @@ from skunfold._given import check_given
 from skunfold._kernels.divergences import beta_of
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
 from skunfold._regressor import NumberTargets
-from skunfold._scaling import check_range, power_of_two_scale, weighted_mean
+from skunfold._scaling import (
+    check_range,
+    nearest_power_of_two,
+    power_of_two_scale,
+    weighted_mean,
+)
 from skunfold._sparse_input import sparse_format, takes_sparse
 from skunfold._training.callbacks import with_callbacks
+from skunfold._training.loop import TrainingState
 from skunfold._training.updates import ExponentiatedGradient, MultiplicativeUpdate
 
 # solver: (update rule, whether parts are cancelled after each layer, learning_rate_init="auto")
@@ -435,6 +442,29 @@ class DeepNMFBase(NumberTargets, UnfoldedEstimator):
         self._set_bases(bases, projections)
         for name in ("group_sizes_", "data_scale_", "target_scale_", "initial_activation_"):
             setattr(self, name, getattr(network, name))
+        self._training_state = None
+
+    def _begin(self, bases, projections, U, start):
+        """Set all fitted attributes for given arrays (or None), of which nothing is trained."""
+        self._validate_params()
+        self._check_settings()
+        bases = of_all_layers("bases", bases, self.n_layers)
+        if projections is not None:
+            projections = of_all_layers("projections", projections, self.n_layers)
+        sizes, W = self._group_sizes(), bases[-1]
+        U = W if U is None else U.astype(W.dtype, copy=False)
+        check_arrays(self, bases, projections, U, sizes, start)
+        self.n_features_in_ = W.shape[1]
+        self.n_outputs_ = U.shape[1] * max(len(sizes) - 1, 1)
+        self.group_sizes_, self.initial_activation_ = sizes, float(start)
+        # The mean of data for which inference would begin there, and what is predicted of it.
+        mean = len(W) * self.initial_activation_**2
+        self.data_scale_ = self.target_scale_ = nearest_power_of_two(mean)
+        if self.output == "linear" and U.any() and W.any():
+            self.target_scale_ = nearest_power_of_two(mean * U.mean() / W.mean())
+        self._set_bases(bases, projections)
+        self.output_bases_ = U
+        self._set_results(TrainingState([], None, np.random.RandomState()))
         self._training_state = None
 
     def _architecture(self, scale=None, start=None):
