@@ -1,15 +1,14 @@
 """What one calls of a deep NMF regressor, and what its training is made of."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.base import _fit_context
-from sklearn.metrics import r2_score
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, check_memory, check_non_negative
 
@@ -23,7 +22,8 @@ from skunfold._deep_nmf.initialization import (
     rows_that_fit,
     warn_of_zeros,
 )
-from skunfold._deep_nmf.recurrence import RecurrentObjective, SequencePredictor
+from skunfold._deep_nmf.recurrence import RecurrentObjective
+from skunfold._deep_nmf.sequences import SequenceMethods
 from skunfold._deep_nmf.sharing import distinct_arrays, shared_arrays
 from skunfold._deep_nmf.validation import (
     check_depth,
@@ -61,7 +61,7 @@ SOLVERS = {
 _LISTS = frozenset({"bases_", "projections_"})  # attributes with an array for each layer
 
 
-class DeepNMFBase(NumberTargets, UnfoldedEstimator):
+class DeepNMFBase(SequenceMethods, NumberTargets, UnfoldedEstimator):
     """All of `DeepNMFRegressor` but the defaults of its parameters."""
 
     _auto_batch_size = 1024
@@ -194,118 +194,9 @@ class DeepNMFBase(NumberTargets, UnfoldedEstimator):
         """
         return self._partial_fit(Given(X, y, sample_weight, lengths), sources=sources)
 
-    def predict(self, X: ArrayLike, lengths: ArrayLike | None = None) -> NDArray:
-        """Return the predicted targets.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Non-negative data.
-        lengths : array-like of int of shape (n_sequences,), default=None
-            As in `fit`; so in all methods.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        """
-        X, lengths = self._with_lengths(X, lengths)
-        return self._shaped(self._inference(X).predictions(X, lengths))
-
-    def sequence(self) -> SequencePredictor:
-        """Predict the samples of one sequence while they arrive.
-
-        Returns
-        -------
-        SequencePredictor
-            Its ``predict(X)`` takes the next samples, one or more, and returns what `predict`
-            would for all of them at once. Without `recurrence` they are independent.
-        """
+    def _before_a_sequence(self):
         check_is_fitted(self)
-        n_components = len(self.output_bases_)
-        return SequencePredictor(self, self._architecture().before_a_sequence(n_components))
-
-    def staged_predict(
-        self, X: ArrayLike, lengths: ArrayLike | None = None
-    ) -> Iterator[NDArray]:
-        """Yield the prediction after each layer.
-
-        Parameters
-        ----------
-        X, lengths
-            As in `predict`.
-
-        Yields
-        ------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            The last one is that of `predict`.
-        """
-        X, lengths = self._with_lengths(X, lengths)
-        for y in self._inference(X).staged_predictions(X, lengths):
-            yield self._shaped(y)
-
-    def transform(self, X: ArrayLike, lengths: ArrayLike | None = None) -> NDArray:
-        """Return the activations of the last layer.
-
-        Parameters
-        ----------
-        X, lengths
-            As in `predict`.
-
-        Returns
-        -------
-        activations : ndarray of shape (n_samples, n_components)
-        """
-        X, lengths = self._with_lengths(X, lengths)
-        return self._inference(X).activations(X, lengths)
-
-    def fit_transform(self, X: ArrayLike, y: ArrayLike, **fit_params: Any) -> NDArray:
-        """Fit, and return the activations of the last layer.
-
-        Parameters
-        ----------
-        X, y, **fit_params
-            As in `fit`.
-
-        Returns
-        -------
-        activations : ndarray of shape (n_samples, n_components)
-        """
-        return self.fit(X, y, **fit_params).transform(X, fit_params.get("lengths"))
-
-    def score(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        lengths: ArrayLike | None = None,
-    ) -> float:
-        """Return the coefficient of determination of the predictions, R^2.
-
-        Parameters
-        ----------
-        X, lengths
-            As in `predict`.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            The targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples.
-
-        Returns
-        -------
-        float
-            The mean of the outputs' R^2, 1 at best.
-        """
-        return float(r2_score(y, self.predict(X, lengths), sample_weight=sample_weight))
-
-    def _with_lengths(self, X, lengths=None):
-        """Return checked data and lengths for inference."""
-        X = self._validated_data(X)
-        return X, check_lengths(lengths, X.shape[0])
-
-    def _continued(self, X, earlier):
-        """Return the predictions of the next samples of a sequence."""
-        X, lengths = self._with_lengths(X)
-        return self._shaped(self._inference(X).predictions(X, lengths, earlier))
+        return self._architecture().before_a_sequence(len(self.output_bases_))
 
     def _check_settings(self):
         check_depth(self.n_layers, self._n_trained)
@@ -352,12 +243,12 @@ class DeepNMFBase(NumberTargets, UnfoldedEstimator):
     def _check_structure(self):
         check_same_structure(self, self._group_sizes())
 
-    def _validated_data(self, X):
+    def _with_lengths(self, X, lengths=None):
         check_is_fitted(self)
         self._check_structure()
-        X = super()._validated_data(X)
+        X = self._validated_data(X)
         check_range(X, self.data_scale_, "X")
-        return X
+        return X, check_lengths(lengths, X.shape[0])
 
     def _inference(self, X):
         """Return what infers samples like X, prepared once.
