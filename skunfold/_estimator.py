@@ -223,13 +223,12 @@ class UnfoldedEstimator(
             groups = check_groups(groups, data.X.shape[0])
             valid = self._validation_data(validation, data.X.dtype)
             data, groups = data.with_weight(groups)
-            if going_on:
-                self._check_units(data)
             rows, held_out_rows = self._split(data.y, groups, valid)
             if not going_on:
                 some = self._rows_to_initialise_from(rows, data.X)
                 arrays = rows_of(some, data.X, data.targets, data.weight)
                 self._initialise(*arrays, **for_initialisation)
+            self._check_units(data)
             if valid is not None:
                 self._check_units(valid, "_val")
             n_epochs = self.max_iter if self._is_trained else 0
@@ -253,8 +252,7 @@ class UnfoldedEstimator(
             data, _ = self._checked(given, first, classes, stream=True).with_weight(None)
             if first:
                 self._initialise(data.X, data.targets, data.weight, **for_initialisation)
-            else:
-                self._check_units(data)
+            self._check_units(data)
             if self._is_trained:
                 samples, state = self._samples(data), self._state()
                 state.average = None

@@ -102,18 +102,12 @@ def _check_groups(model, output_shape):
     n_components, width = output_shape
     sizes = model.group_sizes_
     require(isinstance(sizes, tuple | list), "its group_sizes_ are no list")
-    n_groups, n_targets = 1, 1
-    if model.output == "mask":
-        n_groups, n_targets = model.n_targets + 1, model.n_targets
-    require(
-        len(sizes) == n_groups,
-        f"its output, {model.output!r} for n_targets={model.n_targets}, does not fit its "
-        f"{len(sizes)} group_sizes_",
-    )
+    fits = len(sizes) > 1 if model.output == "mask" else len(sizes) == 1
+    require(fits, f"its output, {model.output!r}, does not fit its {len(sizes)} group_sizes_")
     total = sum(whole_number("group_sizes_", size) for size in sizes)
     require(total == n_components, "its group_sizes_ do not fit its bases_")
     require(
-        whole_number("n_outputs_", model.n_outputs_) == n_targets * width,
+        whole_number("n_outputs_", model.n_outputs_) == max(len(sizes) - 1, 1) * width,
         "its n_outputs_ does not fit its output_bases_",
     )
 

@@ -31,10 +31,6 @@ class NumberTargets(MultiOutputMixin, RegressorMixin):
     def _splitter(self, y):
         return ShuffleSplit, None
 
-    def _shaped(self, y):
-        """Return outputs as users know them: flat if there is only one."""
-        return y.ravel() if self.n_outputs_ == 1 else y
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.single_output = True

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from skunfold._deep_nmf.arrays import array_given, is_list_of_layers, layers_given
 from skunfold._deep_nmf.base import SOLVERS, DeepNMFBase
 from skunfold._docstrings import LOOP, documented
 from skunfold._kernels.divergences import BETA
@@ -24,9 +26,9 @@ class DeepNMFRegressor(DeepNMFBase):
     Parameters
     ----------
     n_components : int or sequence of int, default=25
-        Number of bases of each source group: an int for all groups, or one int per group,
-        targets first, the residual group (everything that is no target) last; only the
-        residual may have 0. With linear output there is one group.
+        Number of bases. With mask output, of each source group: one int per group, the targets
+        first and the residual (everything that is no target) last, which alone may have 0; or
+        an int, for one target and the residual each.
 
     n_layers : int, default=8
         Unfolding depth: number of inference iterations, at least 1.
@@ -41,12 +43,9 @@ class DeepNMFRegressor(DeepNMFBase):
         all of them.
 
     output : {"linear", "mask"}, default="linear"
-        "linear": the targets are activations times output bases. "mask", for separation: the
-        targets are the last ``n_outputs / n_targets`` features (with stacked context frames,
-        the current frame stands last) times a mask, and the masks of all groups add up to one.
-
-    n_targets : int, default=1
-        Number of target sources in the columns of y, for mask output; ignored otherwise.
+        "linear": the targets are activations times output bases. "mask", for separation: each
+        target is the last features (with stacked context frames, the current frame) times a
+        mask, and the masks of all groups add up to one.
 
     beta_loss : {"frobenius", "kullback-leibler", "itakura-saito"} or float, \
 default="kullback-leibler"
@@ -74,15 +73,14 @@ default="frobenius"
         which starts as a copy of the bases and is trained with them: twice the parameters in
         a layer, at the same cost.
 
-    recurrence : float, default=0.0
-        How far inference begins with what was active before, from 0 to 1. Above 0, the rows of
-        X are samples of sequences, in order (see `lengths` in `fit`), and are inferred twice:
-        first all begin with the same constant; then each activation of a sample begins with
-        the constant times its average over the earlier samples of the sequence, relative to
-        the other activations, to this power. 0: samples are independent.
-
-    recurrence_length : float, default=300.0
-        Number of samples, above 0, after which one counts ``1 / e`` in that average.
+    recurrence : float or (float, float), default=0.0
+        How strongly earlier samples seed inference: a power from 0 (independent samples) to 1.
+        Above 0, the rows of X are samples of sequences, in order (see `lengths` in `fit`), and
+        are inferred twice: first all begin with the same constant; then each activation of a
+        sample begins with the constant times its average over the earlier samples of the
+        sequence, relative to the other activations, to this power. A pair (power, n_samples)
+        also sets the time constant of that average, in samples, above 0; otherwise 300.
+        Samples cannot be shared among workers (`n_jobs`) then.
 
     init : {"nmf", "sparse_nmf", "random"}, estimator, array-like, or list of these, \
 default="nmf"
@@ -127,8 +125,8 @@ default="nmf"
     projections_ : list of n_layers ndarrays of shape (n_components, n_features)
         Projections of each layer, only with `fit_projections`; those of layers that are not
         trained are the bases.
-    output_bases_ : ndarray of shape (n_components, n_outputs / n_targets)
-        Bases of the reconstruction (``(n_components, n_outputs)`` for linear output).
+    output_bases_ : ndarray of shape (n_components, n_outputs)
+        Bases of the reconstruction; for mask output, with the columns of one target.
     initial_activation_ : float
         The activation that inference begins with.
     group_sizes_ : tuple of int
@@ -201,14 +199,12 @@ default="nmf"
         "n_components": [Interval(Integral, 1, None, closed="left"), "array-like"],
         "n_trained_layers": [Interval(Integral, 0, None, closed="left"), StrOptions({"all"})],
         "output": [StrOptions({"linear", "mask"})],
-        "n_targets": [Interval(Integral, 1, None, closed="left")],
         "beta_loss": [StrOptions(set(BETA)), Interval(Real, 0, None, closed="left")],
         "training_loss": [StrOptions(set(BETA)), Interval(Real, 0, None, closed="left")],
         "sparsity": [Interval(Real, 0, None, closed="left")],
         "relaxation": [Interval(Real, 1, 2, closed="both")],
         "fit_projections": ["boolean"],
-        "recurrence": [Interval(Real, 0, 1, closed="both")],
-        "recurrence_length": [Interval(Real, 0, None, closed="neither")],
+        "recurrence": [Interval(Real, 0, 1, closed="both"), "array-like"],
         "init": [
             StrOptions({"nmf", "sparse_nmf", "random"}),
             HasMethods(["fit", "transform"]),
@@ -231,14 +227,12 @@ default="nmf"
         n_trained_layers: int | Literal["all"] = "all",
         tied: bool = False,
         output: Literal["linear", "mask"] = "linear",
-        n_targets: int = 1,
         beta_loss: str | float = "kullback-leibler",
         training_loss: str | float = "frobenius",
         sparsity: float = 0.0,
         relaxation: float = 1.0,
         fit_projections: bool = False,
-        recurrence: float = 0.0,
-        recurrence_length: float = 300.0,
+        recurrence: float | tuple[float, float] = 0.0,
         init: Any = "nmf",
         solver: Literal["eg", "mu", "naive-mu"] = "eg",
         learning_rate_init: float | Literal["auto"] = "auto",
@@ -263,14 +257,12 @@ default="nmf"
             n_trained_layers=n_trained_layers,
             tied=tied,
             output=output,
-            n_targets=n_targets,
             beta_loss=beta_loss,
             training_loss=training_loss,
             sparsity=sparsity,
             relaxation=relaxation,
             fit_projections=fit_projections,
             recurrence=recurrence,
-            recurrence_length=recurrence_length,
             init=init,
             solver=solver,
             learning_rate_init=learning_rate_init,
@@ -289,3 +281,70 @@ default="nmf"
             n_jobs=n_jobs,
             memory=memory,
         )
+
+    @classmethod
+    def from_bases(
+        cls,
+        bases: Any,
+        output_bases: ArrayLike | None = None,
+        *,
+        projections: Any = None,
+        initial_activation: float = 1.0,
+        **params: Any,
+    ) -> Self:
+        """Return a network of given arrays, without a fit.
+
+        It predicts at once, and `fit` trains it further, since it has ``warm_start=True``.
+        Until then its `loss_` is infinite: nothing was measured. Arrays are copied.
+
+        Parameters
+        ----------
+        bases : array-like of shape (n_components, n_features), or list of n_layers of them
+            Non-negative bases, the same for all layers or those of each; layers that are given
+            one and the same object share it.
+        output_bases : array-like of shape (n_components, n_outputs), default=None
+            Bases of the reconstruction; for mask output, with the columns of one target. None:
+            the bases of the last layer.
+        projections : like `bases`, default=None
+            Projections of the layers; sets ``fit_projections=True``. None: the bases, if that
+            is set.
+        initial_activation : float, default=1.0
+            The activation that inference begins with, above 0. `fit` takes
+            ``np.sqrt(X.mean() / n_components)``, and so should data of another level.
+        **params
+            Parameters of the estimator. `n_layers` follows from a list of bases, and
+            `n_components` from their shape unless there are several source groups.
+
+        Returns
+        -------
+        model : DeepNMFRegressor
+
+        Raises
+        ------
+        ValueError
+            If an array is negative somewhere or not finite, or if shapes or parameters do not
+            fit each other.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skunfold import DeepNMFRegressor
+        >>> spectra = np.array([[1.0, 2.0, 0.0], [0.0, 1.0, 3.0]])
+        >>> model = DeepNMFRegressor.from_bases(spectra, n_layers=100)
+        >>> X = np.array([[2.0, 1.0]]) @ spectra
+        >>> model.transform(X).round(2)
+        array([[2., 1.]])
+        """
+        layers = layers_given("bases", bases)
+        derived: dict[str, Any] = {"warm_start": True}
+        if is_list_of_layers(bases):
+            derived["n_layers"] = len(layers)
+        if params.get("output", "linear") == "linear":
+            derived["n_components"] = len(layers[0])
+        if projections is not None:
+            derived["fit_projections"] = True
+            projections = layers_given("projections", projections)
+        model = cls(**(derived | params))
+        U = None if output_bases is None else array_given("output_bases", output_bases)
+        model._begin(layers, projections, U, initial_activation)
+        return model

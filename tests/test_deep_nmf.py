@@ -18,7 +18,12 @@ from sklearn.base import clone
 from sklearn.decomposition import NMF
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import GridSearchCV, GroupShuffleSplit, cross_val_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupShuffleSplit,
+    ShuffleSplit,
+    cross_val_score,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
@@ -129,7 +134,7 @@ def test_frames_are_independent(mixtures, name):
 
 def test_masks_of_all_sources_add_up_to_the_data(mixtures):
     X, y = mixtures
-    both = make_model(output="mask", n_targets=2, n_components=(4, 4, 0))
+    both = make_model(output="mask", n_components=(4, 4, 0))
     both.fit(X, np.hstack([y, X - y]))
     assert_allclose(sum(np.hsplit(both.predict(X), 2)), X, rtol=1e-9, atol=1e-12)
 
@@ -435,7 +440,7 @@ def test_partial_fit_without_trained_layers(mixtures):
     [
         {"n_components": 5},
         {"output": "linear"},
-        {"n_targets": 2},
+        {"output": "mask", "n_components": (4, 4, 4)},
         {"n_layers": 3},
         {"n_layers": 9},
         {"fit_projections": True},
@@ -446,10 +451,19 @@ def test_the_structure_of_a_fitted_network_cannot_change(mixtures, changed):
     X, y = mixtures
     model = make_model(output="mask", warm_start=True).fit(X, y).set_params(**changed)
     for method in (model.fit, model.partial_fit):
-        with pytest.raises(ValueError, match=r"but the model was fitted with .* anew"):
+        with pytest.raises(ValueError, match=r"but the model was fitted with .* again"):
             method(X, y)
     with pytest.raises(ValueError, match="but the model was fitted with"):
         model.predict(X)
+
+
+def test_held_out_samples_are_in_the_range_of_the_others(mixtures):
+    X, y = (np.float32(a) for a in mixtures)
+    held_out = ShuffleSplit(1, test_size=0.1, random_state=0).split(X)
+    (_, rows), *_ = held_out
+    X[rows[0]] *= 1e15
+    with pytest.raises(ValueError, match=r"X holds .* too much for float32; scale it"):
+        make_model(early_stopping=True).fit(X, y)
 
 
 def test_a_failed_fit_leaves_the_former_one(mixtures):
@@ -905,8 +919,8 @@ def test_one_target_gives_a_flat_prediction(spectra):
     [
         ({"n_trained_layers": 6}, "n_trained_layers=6 .* at most 5, or 'all'"),
         ({"n_components": (3, 2)}, r"n_components=\(3, 2\) does not fit output='linear'"),
-        ({"n_components": (0, 2), "output": "mask"}, "the residual, may be 0"),
-        ({"output": "mask", "n_targets": 5}, "y has 12 columns; with output='mask'"),
+        ({"n_components": (0, 2), "output": "mask"}, "the residual, which may be 0"),
+        ({"output": "mask", "n_components": (4,) * 6}, "y has 12 columns; with output='mask'"),
         ({"init": np.ones((3, 12))}, r"init gives bases of shape \(3, 12\)"),
         ({"init": np.full((4, 12), -1.0)}, "Negative values"),
         ({"init": []}, "init, a list, holds no usable bases"),

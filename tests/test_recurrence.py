@@ -40,8 +40,7 @@ def make_model(**params):
         "max_iter": 3,
         "tol": 0,
         "batch_size": 20,
-        "recurrence": 0.5,
-        "recurrence_length": 20.0,
+        "recurrence": (0.5, 20),
         "random_state": 0,
     }
     return DeepNMFRegressor(**settings | params)
@@ -250,9 +249,27 @@ def test_lengths_of_validation_data_that_is_missing(mixtures):
         make_model(early_stopping=True).fit(X, y, lengths_val=[80])
 
 
+def test_the_time_constant_is_300_samples_unless_it_is_given(mixtures):
+    X, y = mixtures
+    outputs = [make_model(recurrence=r).fit(X, y).predict(X) for r in (0.5, (0.5, 300.0))]
+    assert_array_equal(*outputs)
+    shorter = make_model(recurrence=(0.5, 3)).fit(X, y).predict(X)
+    assert not np.allclose(outputs[0], shorter)
+
+
+@pytest.mark.parametrize(
+    "recurrence", [(0.5,) * 3, (), (2, 300), (0.5, 0), (0.5, np.inf), (np.nan, 1), ("a", 1)]
+)
+def test_what_is_no_recurrence_is_named(mixtures, recurrence):
+    with pytest.raises(ValueError, match=r"recurrence=.* is neither a power from 0 to 1 nor"):
+        make_model(recurrence=recurrence).fit(*mixtures)
+
+
 def test_workers_cannot_train_it(mixtures):
     make_model(n_jobs=2, n_trained_layers=0).fit(*mixtures)
-    with pytest.raises(ValueError, match=r"recurrence=0.5 .* n_jobs=2.*set n_jobs=None"):
+    with pytest.raises(
+        ValueError, match=r"recurrence=\(0.5, 20\) .* n_jobs=2.*set n_jobs=None"
+    ):
         make_model(n_jobs=2).fit(*mixtures)
 
 
@@ -272,7 +289,7 @@ def test_an_enhancer_knows_its_recordings():
 def test_an_enhancer_needs_a_regressor_that_knows_sequences():
     waveform = np.random.default_rng(0).normal(size=8000)
     enhancer = SpeechEnhancer(make_pipeline(make_model()))
-    with pytest.raises(ValueError, match=r"__recurrence=0.5, but does not know"):
+    with pytest.raises(ValueError, match=r"__recurrence=\(0.5, 20\), but does not know"):
         enhancer.fit([waveform], [waveform / 2])
-    enhancer.set_params(regressor__deepnmfregressor__recurrence=0)
+    enhancer.set_params(regressor__deepnmfregressor__recurrence=(0, 20))
     assert enhancer.fit([waveform], [waveform / 2]).enhance(waveform).shape == (8000,)

@@ -1,19 +1,19 @@
 """What one calls of a deep NMF regressor, and what its training is made of."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.base import _fit_context
-from sklearn.metrics import r2_score
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, check_memory, check_non_negative
 
 from skunfold._deep_nmf.architecture import Architecture
+from skunfold._deep_nmf.arrays import check_arrays, of_all_layers
 from skunfold._deep_nmf.inference import Inference
 from skunfold._deep_nmf.initialization import (
     WarmStart,
@@ -22,7 +22,8 @@ from skunfold._deep_nmf.initialization import (
     rows_that_fit,
     warn_of_zeros,
 )
-from skunfold._deep_nmf.recurrence import RecurrentObjective, RecurrentStart, SequencePredictor
+from skunfold._deep_nmf.recurrence import RecurrentObjective, RecurrentStart
+from skunfold._deep_nmf.sequences import SequenceMethods
 from skunfold._deep_nmf.sharing import distinct_arrays, shared_arrays
 from skunfold._deep_nmf.validation import (
     check_depth,
@@ -32,6 +33,7 @@ from skunfold._deep_nmf.validation import (
     check_same_structure,
     check_sources,
     group_sizes,
+    power_and_length,
 )
 from skunfold._estimator import UnfoldedEstimator
 from skunfold._fitting import Given, check_lengths
@@ -39,9 +41,15 @@ from skunfold._given import check_given
 from skunfold._kernels.divergences import beta_of
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
 from skunfold._regressor import NumberTargets
-from skunfold._scaling import check_range, power_of_two_scale, weighted_mean
+from skunfold._scaling import (
+    check_range,
+    nearest_power_of_two,
+    power_of_two_scale,
+    weighted_mean,
+)
 from skunfold._sparse_input import sparse_format, takes_sparse
 from skunfold._training.callbacks import with_callbacks
+from skunfold._training.loop import TrainingState
 from skunfold._training.updates import ExponentiatedGradient, MultiplicativeUpdate
 
 # solver: (update rule, whether parts are cancelled after each layer, learning_rate_init="auto")
@@ -53,7 +61,7 @@ SOLVERS = {
 _LISTS = frozenset({"bases_", "projections_"})  # attributes with an array for each layer
 
 
-class DeepNMFBase(NumberTargets, UnfoldedEstimator):
+class DeepNMFBase(SequenceMethods, NumberTargets, UnfoldedEstimator):
     """All of `DeepNMFRegressor` but the defaults of its parameters."""
 
     _auto_batch_size = 1024
@@ -66,14 +74,12 @@ class DeepNMFBase(NumberTargets, UnfoldedEstimator):
         *,
         n_trained_layers: int | str,
         output: str,
-        n_targets: int,
         beta_loss: str | float,
         training_loss: str | float,
         sparsity: float,
         relaxation: float,
         fit_projections: bool,
-        recurrence: float,
-        recurrence_length: float,
+        recurrence: Any,
         init: Any,
         memory: Any,
         **params: Any,
@@ -82,14 +88,12 @@ class DeepNMFBase(NumberTargets, UnfoldedEstimator):
         self.n_components = n_components
         self.n_trained_layers = n_trained_layers
         self.output = output
-        self.n_targets = n_targets
         self.beta_loss = beta_loss
         self.training_loss = training_loss
         self.sparsity = sparsity
         self.relaxation = relaxation
         self.fit_projections = fit_projections
         self.recurrence = recurrence
-        self.recurrence_length = recurrence_length
         self.init = init
         self.memory = memory
 
@@ -117,8 +121,8 @@ class DeepNMFBase(NumberTargets, UnfoldedEstimator):
             Non-negative data; for mask output, mixtures. Sparse if `beta_loss` is
             "kullback-leibler" or "frobenius".
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Non-negative targets. For mask output, ``n_targets`` sources side by side, each
-            with the columns of the last features of X.
+            Non-negative targets. For mask output, the target sources side by side, each with
+            the columns of the last features of X.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples, 0 or more, not all 0, in the training loss and in the
             initialisation. An integer weight is the same as so many copies of the sample,
@@ -190,125 +194,20 @@ class DeepNMFBase(NumberTargets, UnfoldedEstimator):
         """
         return self._partial_fit(Given(X, y, sample_weight, lengths), sources=sources)
 
-    def predict(self, X: ArrayLike, lengths: ArrayLike | None = None) -> NDArray:
-        """Return the predicted targets.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Non-negative data.
-        lengths : array-like of int of shape (n_sequences,), default=None
-            As in `fit`; so in all methods.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        """
-        X, lengths = self._with_lengths(X, lengths)
-        return self._shaped(self._inference(X).predictions(X, lengths))
-
-    def sequence(self) -> SequencePredictor:
-        """Predict the samples of one sequence while they arrive.
-
-        Returns
-        -------
-        SequencePredictor
-            Its ``predict(X)`` takes the next samples, one or more, and returns what `predict`
-            would for all of them at once. Without `recurrence` they are independent.
-        """
+    def _before_a_sequence(self):
         check_is_fitted(self)
-        n_components = len(self.output_bases_)
-        return SequencePredictor(self, self._architecture().before_a_sequence(n_components))
-
-    def staged_predict(
-        self, X: ArrayLike, lengths: ArrayLike | None = None
-    ) -> Iterator[NDArray]:
-        """Yield the prediction after each layer.
-
-        Parameters
-        ----------
-        X, lengths
-            As in `predict`.
-
-        Yields
-        ------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            The last one is that of `predict`.
-        """
-        X, lengths = self._with_lengths(X, lengths)
-        for y in self._inference(X).staged_predictions(X, lengths):
-            yield self._shaped(y)
-
-    def transform(self, X: ArrayLike, lengths: ArrayLike | None = None) -> NDArray:
-        """Return the activations of the last layer.
-
-        Parameters
-        ----------
-        X, lengths
-            As in `predict`.
-
-        Returns
-        -------
-        activations : ndarray of shape (n_samples, n_components)
-        """
-        X, lengths = self._with_lengths(X, lengths)
-        return self._inference(X).activations(X, lengths)
-
-    def fit_transform(self, X: ArrayLike, y: ArrayLike, **fit_params: Any) -> NDArray:
-        """Fit, and return the activations of the last layer.
-
-        Parameters
-        ----------
-        X, y, **fit_params
-            As in `fit`.
-
-        Returns
-        -------
-        activations : ndarray of shape (n_samples, n_components)
-        """
-        return self.fit(X, y, **fit_params).transform(X, fit_params.get("lengths"))
-
-    def score(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        lengths: ArrayLike | None = None,
-    ) -> float:
-        """Return the coefficient of determination of the predictions, R^2.
-
-        Parameters
-        ----------
-        X, lengths
-            As in `predict`.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            The targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples.
-
-        Returns
-        -------
-        float
-            The mean of the outputs' R^2, 1 at best.
-        """
-        return float(r2_score(y, self.predict(X, lengths), sample_weight=sample_weight))
-
-    def _with_lengths(self, X, lengths=None):
-        """Return checked data and lengths for inference."""
-        X = self._validated_data(X)
-        return X, check_lengths(lengths, X.shape[0])
-
-    def _continued(self, X, earlier):
-        """Return the predictions of the next samples of a sequence."""
-        X, lengths = self._with_lengths(X)
-        return self._shaped(self._inference(X).predictions(X, lengths, earlier))
+        return self._architecture().before_a_sequence(len(self.output_bases_))
 
     def _check_settings(self):
         check_depth(self.n_layers, self._n_trained)
         self._group_sizes()
+        power_and_length(self.recurrence)
 
     def _group_sizes(self):
-        return group_sizes(self.n_components, self.output, self.n_targets)
+        return group_sizes(self.n_components, self.output)
+
+    def _is_recurrent(self):
+        return power_and_length(self.recurrence)[0] > 0
 
     @property
     def _n_trained(self):
@@ -333,7 +232,8 @@ class DeepNMFBase(NumberTargets, UnfoldedEstimator):
         y = check_numbers(y, f"y{suffix}", X.dtype)
         check_non_negative(y, f"DeepNMFRegressor (argument y{suffix})")
         if self.output == "mask":
-            check_mask_targets(y.reshape(len(y), -1), X, self.n_targets)
+            n_targets = len(self._group_sizes()) - 1
+            check_mask_targets(y.reshape(len(y), -1), X, self.n_components, n_targets)
         return X, y, weight
 
     def _check_units(self, data, suffix=""):
@@ -343,12 +243,12 @@ class DeepNMFBase(NumberTargets, UnfoldedEstimator):
     def _check_structure(self):
         check_same_structure(self, self._group_sizes())
 
-    def _validated_data(self, X):
+    def _with_lengths(self, X, lengths=None):
         check_is_fitted(self)
         self._check_structure()
-        X = super()._validated_data(X)
+        X = self._validated_data(X)
         check_range(X, self.data_scale_, "X")
-        return X
+        return X, check_lengths(lengths, X.shape[0])
 
     def _inference(self, X):
         """Return what infers samples like X, prepared once.
@@ -436,11 +336,36 @@ class DeepNMFBase(NumberTargets, UnfoldedEstimator):
             setattr(self, name, getattr(network, name))
         self._training_state = None
 
+    def _begin(self, bases, projections, U, start):
+        """Set all fitted attributes for given arrays (or None), of which nothing is trained."""
+        self._validate_params()
+        self._check_settings()
+        bases = of_all_layers("bases", bases, self.n_layers)
+        if projections is not None:
+            projections = of_all_layers("projections", projections, self.n_layers)
+        sizes, W = self._group_sizes(), bases[-1]
+        U = W if U is None else U.astype(W.dtype, copy=False)
+        check_arrays(self, bases, projections, U, sizes, start)
+        self.n_features_in_ = W.shape[1]
+        self.n_outputs_ = U.shape[1] * max(len(sizes) - 1, 1)
+        self.group_sizes_, self.initial_activation_ = sizes, float(start)
+        # The mean of data for which inference would begin there, and what is predicted of it.
+        mean = len(W) * self.initial_activation_**2
+        self.data_scale_ = self.target_scale_ = nearest_power_of_two(mean)
+        if self.output == "linear" and U.any() and W.any():
+            self.target_scale_ = nearest_power_of_two(mean * U.mean() / W.mean())
+        self._set_bases(bases, projections)
+        self.output_bases_ = U
+        self._set_results(TrainingState([], None, np.random.RandomState()))
+        self._training_state = None
+
     def _architecture(self, scale=None, start=None):
         """Return the network but for its bases; scale and start are the fitted ones if None."""
         output: LinearOutput | MaskOutput = LinearOutput()
         if self.output == "mask":
-            output = MaskOutput(self._group_sizes(), self.n_targets)
+            sizes = self._group_sizes()
+            output = MaskOutput(sizes, n_targets=len(sizes) - 1)
+        power, length = power_and_length(self.recurrence)
         return Architecture(
             n_layers=self.n_layers,
             n_trained_layers=self._n_trained,
@@ -451,8 +376,8 @@ class DeepNMFBase(NumberTargets, UnfoldedEstimator):
             scale=self.data_scale_ if scale is None else scale,
             start=self.initial_activation_ if start is None else start,
             relaxation=self.relaxation,
-            recurrence=self.recurrence,
-            recurrence_length=self.recurrence_length,
+            recurrence=power,
+            recurrence_length=length,
             projections=self.fit_projections,
         )
 
@@ -465,7 +390,7 @@ class DeepNMFBase(NumberTargets, UnfoldedEstimator):
         )
 
     def _objective(self, samples, n_jobs):
-        if self.recurrence:
+        if self._is_recurrent():
             architecture = self._architecture()
             frozen = self._thetas()[: architecture.n_frozen]
             start = RecurrentStart(architecture, frozen, self.target_scale_)
@@ -473,7 +398,7 @@ class DeepNMFBase(NumberTargets, UnfoldedEstimator):
         return super()._objective(samples, n_jobs)
 
     def _train(self, samples, valid, callbacks):
-        if valid is not None and not self.recurrence:  # which changes where they begin
+        if valid is not None and not self._is_recurrent():  # which changes where they begin
             valid = valid.loaded()
         super()._train(samples, valid, callbacks)
 

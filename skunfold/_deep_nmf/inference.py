@@ -23,21 +23,25 @@ class Inference:
     n_outputs: int
 
     def predictions(self, X, lengths, earlier=None):
-        """Return the outputs (n, n_outputs) of sequences of these lengths.
+        """Return the outputs of sequences of these lengths, flat if there is one for a sample.
 
         `earlier` is what came before, if they continue a sequence.
         """
         y = np.empty((X.shape[0], self.n_outputs), X.dtype)
         for rows, factors in in_order(self.architecture, X, self.layers, lengths, earlier):
             self.architecture.predictions(X[rows], self.layers, self.U, y[rows], factors)
-        return y
+        return self._shaped(y)
 
     def staged_predictions(self, X, lengths):
-        """Yield the outputs (n, n_outputs) after each layer."""
+        """Yield the outputs after each layer."""
         factors = self.architecture.factors(X, self.layers, lengths)
-        yield from self.architecture.staged_predictions(
+        stages = self.architecture.staged_predictions(
             X, self.layers, self.U, self.n_outputs, factors
         )
+        yield from map(self._shaped, stages)
+
+    def _shaped(self, y):
+        return y.ravel() if self.n_outputs == 1 else y
 
     def activations(self, X, lengths):
         """Return the activations (n, R) of the last layer."""

@@ -2,29 +2,49 @@
 
 from numbers import Integral
 
+import numpy as np
 from joblib import effective_n_jobs
 from sklearn.utils.validation import check_array
 
 from skunfold._kernels.sparse_rows import canonical
 from skunfold._sparse_input import sparse_format
 
+RECURRENCE_LENGTH = 300.0  # samples, where only the power of recurrence is given
 
-def group_sizes(n_components, output, n_targets):
-    """Return the components of each source group, a tuple of int."""
-    n_groups = n_targets + 1 if output == "mask" else 1
-    one_for_all = isinstance(n_components, Integral)
-    sizes = (n_components,) * n_groups if one_for_all else tuple(n_components)
-    needed = sizes[:n_targets] if output == "mask" else sizes
+
+def group_sizes(n_components, output):
+    """Return the components of each source group, a tuple of int.
+
+    Groups of mask output are those of the targets, and last the residual; an int is for one
+    target and the residual.
+    """
+    masked = output == "mask"
+    if isinstance(n_components, Integral):
+        sizes = (n_components,) * (2 if masked else 1)
+    else:
+        sizes = tuple(n_components)
+    needed = sizes[:-1] if masked else sizes
     whole = all(isinstance(size, Integral) and int(size) >= 0 for size in sizes)
-    if len(sizes) != n_groups or not whole or min(needed, default=0) < 1:
-        several = (
-            f", or {n_groups} of them, targets first (the last one, the residual, may be 0)"
-        )
+    if not (whole and min(map(int, needed), default=0) >= 1 and (masked or len(sizes) == 1)):
+        several = ", or one for each target, and last one for the residual, which may be 0"
         raise ValueError(
             f"n_components={n_components!r} does not fit output={output!r}: give an int of at "
-            f"least 1{several if output == 'mask' else ''}."
+            f"least 1{several if masked else ''}."
         )
     return tuple(int(size) for size in sizes)
+
+
+def power_and_length(recurrence):
+    """Return the power and the time constant, in samples, of `recurrence`."""
+    values = np.ravel(recurrence)
+    numbers = values.dtype.kind in "iuf" and 1 <= len(values) <= 2
+    power, length = (*values, RECURRENCE_LENGTH)[:2] if numbers else (-1, 0)
+    if not (0 <= power <= 1 and 0 < length < np.inf):
+        raise ValueError(
+            f"recurrence={recurrence!r} is neither a power from 0 to 1 nor a pair of that and "
+            "a number of samples above 0; give something like 0.5 or (0.5, 300)."
+        )
+    return float(power), float(length)
 
 
 def check_depth(n_layers, n_trained):
@@ -47,14 +67,15 @@ def check_numbers(y, name, dtype):
         ) from error
 
 
-def check_mask_targets(y, X, n_targets):
+def check_mask_targets(y, X, n_components, n_targets):
     """Check that the columns of y are those of `n_targets` sources in X."""
     width, rest = divmod(y.shape[1], n_targets)
     if rest or width > X.shape[1]:
         raise ValueError(
-            f"y has {y.shape[1]} columns; with output='mask' and n_targets={n_targets} it "
-            "needs the same number for each target, and X at least that many features (it "
-            f"has {X.shape[1]}). For several targets side by side set n_targets."
+            f"y has {y.shape[1]} columns; with output='mask' and n_components={n_components!r} "
+            f"(targets: {n_targets}) it needs the same number for each target, and X at least "
+            f"that many features (it has {X.shape[1]}). For several targets side by side give "
+            "n_components a number for each, and last one for the residual."
         )
 
 
@@ -90,7 +111,8 @@ def check_sources(sources, X, sizes, output, beta_loss):
 
 def check_recurrence(recurrence, n_trained, n_jobs):
     """Check that samples whose start depends on trained parameters stay in this process."""
-    if recurrence and n_trained and n_jobs is not None and effective_n_jobs(n_jobs) > 1:
+    power, _ = power_and_length(recurrence)
+    if power and n_trained and n_jobs is not None and effective_n_jobs(n_jobs) > 1:
         raise ValueError(
             f"recurrence={recurrence} cannot be trained by the workers of n_jobs={n_jobs}, to "
             "which samples are sent only once; set n_jobs=None, which uses all threads of BLAS."
@@ -100,7 +122,7 @@ def check_recurrence(recurrence, n_trained, n_jobs):
 def check_same_structure(model, group_sizes):
     """Check that what shapes the network of a fitted model is as it was in the fit."""
     n_layers = len(model.bases_)
-    otherwise = "set it back, or fit anew with warm_start=False."
+    otherwise = "set it back, or fit again with warm_start=False."
     if model.n_layers != n_layers:
         raise ValueError(
             f"n_layers={model.n_layers}, but the model was fitted with {n_layers} layers; "
@@ -113,7 +135,7 @@ def check_same_structure(model, group_sizes):
         )
     if group_sizes != tuple(model.group_sizes_):
         raise ValueError(
-            f"n_components={model.n_components!r}, output={model.output!r} and n_targets="
-            f"{model.n_targets} ask for source groups of {group_sizes} components, but the "
-            f"model was fitted with {tuple(model.group_sizes_)}; fit it anew."
+            f"n_components={model.n_components!r} and output={model.output!r} ask for source "
+            f"groups of {group_sizes} components, but the model was fitted with "
+            f"{tuple(model.group_sizes_)}; " + otherwise
         )

@@ -193,6 +193,10 @@ class UnfoldedRegressor(NumberTargets, UnfoldedIteration):
         for output in self._staged_outputs(self._validated_data(X)):
             yield self._shaped(output)
 
+    def _shaped(self, y):
+        """Return outputs as users know them: flat if there is only one."""
+        return y.ravel() if self.n_outputs_ == 1 else y
+
     def _default_readout(self):
         return LinearReadout()
 

@@ -164,6 +164,8 @@ def test_validation_data_and_groups(regressor, codes):
         model.fit(X, z, X_val=X)
     with pytest.raises(ValueError, match="early_stopping is False"):
         clone(regressor).fit(X, z, X_val=X, y_val=z)
+    with pytest.raises(ValueError, match=r"y_val has 1 columns; this model was fitted with"):
+        model.fit(X, z, X_val=X, y_val=z[:, 0])
 
 
 def test_it_is_searched_over(codes):
