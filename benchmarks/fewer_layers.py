@@ -9,8 +9,6 @@ that they are compared with. Times are those of `predict` on the frames of the v
 mixtures, by turns, with one thread. Fitted models are kept beside the JSON file.
 """
 
-import copy
-
 import numpy as np
 from harness import begin, interleaved, kept, make_parser, report, table
 from speech_enhancement import DEEP_NMF, fit
@@ -36,9 +34,12 @@ def sparse_nmf(options):
         return fit(DeepNMFRegressor(**settings), 1, 0, options.data)[0].regressor_
 
     once = kept(options.models / "sparse.joblib", make)
-    network = copy.copy(once).set_params(n_layers=N_ITERATIONS)
-    network.bases_ = once.bases_ * N_ITERATIONS
-    return network
+    return DeepNMFRegressor.from_bases(
+        once.bases_[0],
+        once.output_bases_,
+        initial_activation=once.initial_activation_,
+        **once.get_params() | {"n_layers": N_ITERATIONS},
+    )
 
 
 def trained(n_layers, kind, options):

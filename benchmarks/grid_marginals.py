@@ -15,8 +15,9 @@ from sklearn.feature_extraction.image import grid_to_graph
 
 from skunfold._kernels.belief_propagation import BeliefPropagation
 from skunfold._kernels.graphs import Graph
-from skunfold._kernels.layered_mrf import LayeredMRF, Layout, sigmoid
 from skunfold._kernels.mean_field import MeanField
+from skunfold._kernels.probabilities import sigmoid
+from skunfold._mrf.architecture import Architecture
 
 SIDE = 4
 N_SWEEPS = 30
@@ -42,8 +43,18 @@ def errors_on(strength, n_grids, seed=0):
         p = np.exp(energy - energy.max())
         exact = p @ states / p.sum()
         for k, rule in enumerate(RULES.values()):
-            network = LayeredMRF(Layout((Graph(n, i, j),), N_SWEEPS), rule, classes=False)
-            logits, _ = network.forward([np.zeros((1, n)), b, J], np.zeros((1, 1)))
+            field = Architecture(
+                n_features=1,
+                hidden_sizes=(),
+                n_outputs=n,
+                class_node=False,
+                n_sweeps=N_SWEEPS,
+                tied=True,
+                lateral=False,
+                rule=rule,
+                label_graph=Graph(n, i, j),
+            )
+            logits = field.network.output([np.zeros((1, n)), b, J], np.zeros((1, 1)))
             row[k] = np.abs(sigmoid(logits[0]) - exact).mean()
     return errors
 

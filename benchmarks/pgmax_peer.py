@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from skunfold._kernels.belief_propagation import BeliefPropagation
 from skunfold._kernels.graphs import Graph
-from skunfold._kernels.layered_mrf import sigmoid, softmax
+from skunfold._kernels.probabilities import sigmoid, softmax
 from skunfold._mrf.architecture import Architecture
 
 N_FEATURES, SIDE, TOLERANCE = 784, 16, 1e-5

@@ -73,7 +73,7 @@ def inference(beta, n_components, n_features, n):
     arguments = (W, U, beta, SPARSITY, START, n_layers)
     plain, tuned = PlainInference(*arguments), TunedInference(*arguments)
     functions = {
-        "ours": lambda: network.predictions(X, network.layers([W] * n_layers, n), U, out),
+        "ours": lambda: network.predictions(X, network.layers([(W,)] * n_layers, n), U, out),
         "bound": lambda: products.inference(beta, n_layers, by_gram),
         "plain": lambda: plain(tX),
         "tuned": lambda: tuned(tX),
@@ -88,7 +88,7 @@ def training(n_features, n_components, n_trained, tied, n, objectives, compiled)
     n_layers = N_LAYERS["training"]
     n_trained = n_layers + 1 if n_trained == "all" else n_trained
     network = make_network(n_layers, n_trained, tied, 1.0, n_components)
-    layers = network.parameter_of_layer
+    layers = tuple(place for (place,) in network.sets)
     n_bases = max(layers, default=-1) + 1
     X, y, bases, U = make_data(n, n_features, n_components, max(n_bases, 1))
     prefix = network.n_frozen > 0

@@ -121,7 +121,7 @@ class Torch:
     """Autograd and Adam on the logarithms of the bases, eager or compiled."""
 
     def __init__(self, problem, rate, compiled=False):
-        layers = problem.network.parameter_of_layer
+        layers = tuple(place for (place,) in problem.network.sets)
         arguments = ([problem.bases], problem.U, layers, SPARSITY, problem.start)
         self.net = Autograd(*arguments, compiled=compiled, learning_rate=rate)
 

@@ -6,7 +6,7 @@ Belief propagation, mean field and the truth on a grid
 How good is inference that takes a few sweeps? On a grid of 4 x 4 binary units the exact
 probability of each being on is a sum over 65,536 states; both classifiers with a label graph
 and no hidden layer are inference in such a field. The couplings are set here instead of being
-trained: the arrays in `potentials_` may be replaced.
+trained.
 """
 
 # %%
@@ -32,43 +32,35 @@ def exact_marginals(fields, edges, couplings):
 # %%
 # The same field as a classifier
 # ------------------------------
-# `fit` is called for the shapes only. With identity weights the input is the field that acts on
-# each unit, so that one call infers the marginals of many fields.
-import warnings
-
-from sklearn.exceptions import ConvergenceWarning
-
+# `from_potentials` makes a classifier without a fit. With identity weights the input is the
+# field that acts on each unit, so that one call infers the marginals of many fields.
 from skunfold import UnfoldedBPClassifier, UnfoldedMeanFieldClassifier
 
-warnings.simplefilter("ignore", ConvergenceWarning)
+
+def unfolded(cls, couplings=None):
+    """Return inference in the grid with a coupling for each edge, by default 0."""
+    potentials = {"coefs": [np.eye(n)], "intercepts": [np.zeros(n)], "lateral": [couplings]}
+    return cls.from_potentials(
+        potentials, n_layers=N_SWEEPS, tied=True, label_graph=graph, damping=0.3
+    )
 
 
-def unfolded(cls):
-    """Return inference in the grid, to set potentials in."""
-    model = cls((), n_layers=N_SWEEPS, tied=True, label_graph=graph, damping=0.3, max_iter=1)
-    model.fit(np.eye(n), np.eye(n, dtype=int))
-    potentials = model.potentials_[0]  # the same for all sweeps
-    potentials["coefs"][0] = np.eye(n)
-    potentials["intercepts"][0] = np.zeros(n)
-    return model
-
-
-models = {
-    "mean field": unfolded(UnfoldedMeanFieldClassifier),
-    "belief propagation": unfolded(UnfoldedBPClassifier),
+classes = {
+    "mean field": UnfoldedMeanFieldClassifier,
+    "belief propagation": UnfoldedBPClassifier,
 }
-edges = models["mean field"].label_edges_
+edges = unfolded(UnfoldedBPClassifier).label_edges_
 
 
 def inferred(strength, rng):
-    """Return exact marginals and those of each model by sweep, for random fields."""
+    """Return exact marginals and those of each classifier by sweep, for random fields."""
     couplings = rng.uniform(-strength, strength, edges.shape[1])
     # A coupling J pulls at both its units; -J/2 on each makes it neutral, as between spins.
     pull = np.bincount(edges.ravel(), np.tile(couplings, 2), n) / 2
     fields = rng.uniform(-1, 1, (N_FIELDS, n)) - pull
     found = {}
-    for name, model in models.items():
-        model.potentials_[0]["lateral"][0] = couplings
+    for name, cls in classes.items():
+        model = unfolded(cls, couplings)
         found[name] = np.array(list(model.staged_predict_proba(fields)))
     return exact_marginals(fields, edges, couplings), found
 
@@ -104,7 +96,7 @@ axes[0, 0].legend(frameon=False, markerscale=3, fontsize="small")
 # One grid may be lucky; these are 10 for each strength, with the range that holds the middle
 # half of them.
 steps = np.linspace(0.5, 8, 6)
-errors = {name: np.empty((len(steps), 10)) for name in models}
+errors = {name: np.empty((len(steps), 10)) for name in classes}
 for i, strength in enumerate(steps):
     for k in range(10):
         exact, found = inferred(strength, rng)

@@ -41,8 +41,9 @@ atoms = dictionary.fit(X_train[::5]).components_.astype(np.float32)
 # One iteration and its adjoint
 # -----------------------------
 # ISTA computes ``z <- soft(x W + z S, t)``, where ``soft`` moves each number towards zero by
-# at most a threshold ``t``. A layer learns ``W``, ``S`` and ``t``. The adjoint gets the gradient by
-# the new code and returns those by the old one, by ``x W`` (the drive) and by the parameters.
+# at most a threshold ``t``. A layer learns ``W``, ``S`` and ``t``. The adjoint gets the
+# gradient by the new code; it returns those by the old one, by ``x W`` (the drive) and by the
+# parameters.
 from skunfold.unfolding import Iteration
 
 
@@ -168,8 +169,8 @@ for depth, reached in zip(depths, errors["LISTA"]):
 # Convergence by layer
 # --------------------
 # Each circle is a network of that depth. A trained layer costs as much as an iteration, and
-# four of them are worth 27 iterations of FISTA. ISTA and FISTA converge; the error of a network is
-# limited by what it has learned from the training patches.
+# four of them are worth 27 iterations of FISTA. ISTA and FISTA converge; the error of a network
+# is limited by what it has learned from the training patches.
 import matplotlib.pyplot as plt
 
 figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")

@@ -1,8 +1,9 @@
 """What classifiers of all kinds share: targets, probabilities, weights of classes."""
 
+from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,89 +14,58 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import check_is_fitted
 
 from skunfold._estimator import trains_on_batches
-from skunfold._fitting import check_some_weight
+from skunfold._fitting import Given, check_some_weight, checked_weights
 from skunfold._targets import Targets, check_classes_kept, class_weights
-from skunfold._training.callbacks import with_callbacks
 
 
-class ClassTargets(ClassifierMixin):
-    """Methods of a classifier above `UnfoldedEstimator`, whose outputs are logits."""
+@available_if(trains_on_batches)
+@_fit_context(prefer_skip_nested_validation=True)
+def partial_fit(
+    self: Any,
+    X: ArrayLike,
+    y: ArrayLike,
+    classes: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+) -> Any:
+    """Train on one batch of a stream: one pass in updates of `batch_size` samples.
 
-    classes_: NDArray
-    n_outputs_: int
-    out_activation_: str
+    The first call initialises the network. Nothing is held out, and an update
+    that makes the loss worse is not undone.
 
-    @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        *,
-        groups: ArrayLike | None = None,
-        X_val: ArrayLike | None = None,
-        y_val: ArrayLike | None = None,
-        sample_weight_val: ArrayLike | None = None,
-    ) -> Self:
-        """Initialise the network and train it.
+    Parameters
+    ----------
+    X, y, sample_weight
+        As in `fit`.
+    classes : array-like of shape (n_classes,), default=None
+        All classes that will ever come; needed in the first call, unless y is a label
+        indicator matrix. Later they may be left out, but not change.
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data; sparse for unfolded fields only, here and in the other methods.
-        y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Classes, or a label indicator matrix of 0 and 1. A class whose samples all weigh 0
-            is known to the model, but nothing is learned of it.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples in the training loss, 0 or more, not all 0.
-        groups : array-like of shape (n_samples,), default=None
-            With `early_stopping`, whole groups are held out if there is more than one. Ignored
-            where `X_val` is given.
-        X_val, y_val : array-like, default=None
-            With `early_stopping`, samples to monitor instead of a part of X; given together.
-        sample_weight_val : array-like of shape (n_val,), default=None
-            Weights of these in the monitored loss, 0 or more, not all 0.
+    Returns
+    -------
+    self : estimator
+    """
+    return self._partial_fit(Given(X, y, sample_weight), classes)
 
-        Returns
-        -------
-        self : estimator
 
-        Raises
-        ------
-        ValueError
-            If data is not finite, if a label indicator matrix holds something else than 0 and
-            1, or if a parameter does not fit the data.
-        """
-        return self._fit(X, y, sample_weight, groups, (X_val, y_val, sample_weight_val))
+partial_fit_to_classes = partial_fit  # whose own name scikit-learn shows and asks for
 
-    @available_if(trains_on_batches)
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        classes: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
-    ) -> Self:
-        """Train on one batch of a stream: one pass in updates of `batch_size` samples.
 
-        The first call initialises the network. Nothing is held out, and an update
-        that makes the loss worse is not undone.
+class ClassTargets(ClassifierMixin, metaclass=ABCMeta):
+    """What the outputs of an `UnfoldedEstimator` mean if they are logits.
 
-        Parameters
-        ----------
-        X, y, sample_weight
-            As in `fit`.
-        classes : array-like of shape (n_classes,), default=None
-            All classes that will ever come; needed in the first call, unless y is a label
-            indicator matrix. Later they may be left out, but not change.
+    It stands beside that class. An estimator has the parameter `class_weight`; `classes_`,
+    `n_outputs_` and `out_activation_` are set here.
+    """
 
-        Returns
-        -------
-        self : estimator
-        """
-        return self._partial_fit(X, y, sample_weight, classes)
+    class_weight: dict | str | None
+
+    @abstractmethod
+    def _logits(self, X):
+        """Return the outputs for data that is not yet checked."""
+
+    @abstractmethod
+    def _staged_logits(self, X):
+        """Yield them after each layer."""
 
     def predict(self, X: ArrayLike) -> NDArray:
         """Return the most probable class of each sample, or the labels that are on.
@@ -109,7 +79,7 @@ class ClassTargets(ClassifierMixin):
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
         """
-        logits = self._outputs(self._validated_data(X))
+        logits = self._logits(X)
         return self._targets().predictions(logits)
 
     def predict_proba(self, X: ArrayLike) -> NDArray:
@@ -125,7 +95,7 @@ class ClassTargets(ClassifierMixin):
         probabilities : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
             In the order of `classes_`.
         """
-        logits = self._outputs(self._validated_data(X))
+        logits = self._logits(X)
         return self._targets().probabilities(logits)
 
     def predict_log_proba(self, X: ArrayLike) -> NDArray:
@@ -140,7 +110,7 @@ class ClassTargets(ClassifierMixin):
         -------
         log_probabilities : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
         """
-        logits = self._outputs(self._validated_data(X))
+        logits = self._logits(X)
         return self._targets().log_probabilities(logits)
 
     def decision_function(self, X: ArrayLike) -> NDArray:
@@ -156,7 +126,7 @@ class ClassTargets(ClassifierMixin):
         logits : ndarray of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_labels)
             For two classes, that of the second against the first.
         """
-        logits = self._outputs(self._validated_data(X))
+        logits = self._logits(X)
         return self._targets().decisions(logits)
 
     def staged_predict(self, X: ArrayLike) -> Iterator[NDArray]:
@@ -171,7 +141,7 @@ class ClassTargets(ClassifierMixin):
         ------
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
         """
-        for logits in self._staged_outputs(self._validated_data(X)):
+        for logits in self._staged_logits(X):
             yield self._targets().predictions(logits)
 
     def staged_predict_proba(self, X: ArrayLike) -> Iterator[NDArray]:
@@ -186,7 +156,7 @@ class ClassTargets(ClassifierMixin):
         ------
         probabilities : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
         """
-        for logits in self._staged_outputs(self._validated_data(X)):
+        for logits in self._staged_logits(X):
             yield self._targets().probabilities(logits)
 
     def _targets(self):
@@ -210,7 +180,7 @@ class ClassTargets(ClassifierMixin):
         self.out_activation_ = "softmax" if targets.class_node else "logistic"
 
     def _weights(self, X, y, sample_weight, suffix):
-        weight = super()._weights(X, y, sample_weight, suffix)
+        weight = checked_weights(sample_weight, X, suffix)
         if self.class_weight is None:
             return weight
         ones = np.ones(X.shape[0], X.dtype)
@@ -218,7 +188,7 @@ class ClassTargets(ClassifierMixin):
         check_some_weight(weight, suffix)
         return weight
 
-    def _encoded(self, y, dtype):
+    def _encoded(self, y, dtype, suffix=""):
         return self._targets().indicators(y, dtype)
 
     def _score_of(self, samples, output):

@@ -1,89 +1,73 @@
 """One estimator above the training loop: its parameters, `fit` and `partial_fit`."""
 
+import copy
 from abc import ABCMeta, abstractmethod
-from dataclasses import replace
-from numbers import Integral, Real
-from typing import Any
+from typing import Self
 
 import numpy as np
 from joblib import effective_n_jobs
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.model_selection import GroupShuffleSplit
-from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.validation import (
-    check_is_fitted,
-    column_or_1d,
-    validate_data,
+from numpy.typing import ArrayLike
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    _fit_context,
 )
+from sklearn.model_selection import GroupShuffleSplit
+from sklearn.utils import check_random_state
 
+from skunfold._documentation import DocumentedEstimator
 from skunfold._fitting import (
-    TrainedEstimator,
-    checked_weights,
+    Given,
+    check_groups,
+    check_validation_given,
     restored_on_failure,
+    results_of,
     rows_of,
     split_rows,
+    warn_if_still_improving,
 )
-from skunfold._kernels.sparse_rows import canonical
+from skunfold._input import CheckedInput
+from skunfold._loop_parameters import CONSTRAINTS
+from skunfold._prepared import prepared_once
+from skunfold._training import resuming
 from skunfold._training.averaging import RunningAverage
-from skunfold._training.callbacks import CallbackSupportMixin, EpochCallbacks
+from skunfold._training.callbacks import CallbackSupportMixin, EpochCallbacks, with_callbacks
 from skunfold._training.lbfgs import fit_lbfgs
-from skunfold._training.loop import fit_loop, train_once
-from skunfold._training.objective import L2Penalty, Objective
+from skunfold._training.loop import LoopSettings, TrainingState, copies, fit_loop, train_once
+from skunfold._training.objective import Objective
 from skunfold._training.protocol import Samples
 from skunfold._training.sharded import ShardedObjective
-
-CONSTRAINTS: dict[str, list[Any]] = {
-    "n_layers": [Interval(Integral, 1, None, closed="left")],
-    "tied": ["boolean"],
-    "alpha": [Interval(Real, 0, None, closed="left")],
-    "solver": [StrOptions({"adam", "sgd", "lbfgs"})],
-    "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-    "learning_rate_decay": [Interval(Real, 0, 1, closed="right")],
-    "averaging": [Interval(Real, 0, 1, closed="left")],
-    "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-    "max_iter": [Interval(Integral, 1, None, closed="left")],
-    "tol": [Interval(Real, 0, None, closed="left")],
-    "shuffle": ["boolean"],
-    "early_stopping": ["boolean"],
-    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "n_iter_no_change": [
-        Interval(Integral, 1, None, closed="left"),
-        Options(Real, {np.inf}),
-    ],
-    "warm_start": ["boolean"],
-    "random_state": ["random_state"],
-    "verbose": ["verbose"],
-    "n_jobs": [
-        None,
-        Interval(Integral, None, -1, closed="right"),
-        Interval(Integral, 1, None, closed="left"),
-    ],
-}
 
 
 class UnfoldedEstimator(
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    TrainedEstimator,
+    DocumentedEstimator,
+    CheckedInput,
+    BaseEstimator,
     metaclass=ABCMeta,
 ):
     """An unfolded model above the training loop.
 
-    A subclass says what its network and its parameters are, and what its targets mean.
+    A subclass says what its network and its parameters are, and what its targets mean. It
+    names, as `_made`, the fitted attribute that a network has from the start, and, as
+    `_learned`, those that inference uses. `n_outputs_` is set by `_learn_targets`.
     """
 
     _parameter_constraints: dict = CONSTRAINTS
-    _auto_batch_size = 200
-    _accept_sparse: str | bool = False
-    _made: str  # the fitted attribute that a network has from the start
+    _auto_batch_size = 200  # what batch_size="auto" is, where there are as many samples
+    _training_state: tuple | None = None  # what was trained, and the state that is left
+    _made: str
+    _learned: frozenset[str]
+    n_outputs_: int
 
     def __init__(
         self,
         *,
         n_layers: int,
         tied: bool,
-        alpha: float,
         solver: str,
         learning_rate_init: float,
         learning_rate_decay: float,
@@ -102,7 +86,6 @@ class UnfoldedEstimator(
     ) -> None:
         self.n_layers = n_layers
         self.tied = tied
-        self.alpha = alpha
         self.solver = solver
         self.learning_rate_init = learning_rate_init
         self.learning_rate_decay = learning_rate_decay
@@ -120,18 +103,6 @@ class UnfoldedEstimator(
         self.n_jobs = n_jobs
 
     @abstractmethod
-    def _check_settings(self):
-        """Check parameters against each other."""
-
-    @abstractmethod
-    def _learn_targets(self, y, classes=None, first=True, stream=False):
-        """Set what is known of checked targets, or check that it is what was known."""
-
-    @abstractmethod
-    def _encoded(self, y, dtype):
-        """Return targets as an array (n_samples, n_outputs)."""
-
-    @abstractmethod
     def _score_of(self, samples, output):
         """Return the score of the outputs of validation samples, for the history."""
 
@@ -141,19 +112,29 @@ class UnfoldedEstimator(
 
     @abstractmethod
     def _initialise(self, X, y, weight):
-        """Set the attributes of an untrained network, for encoded targets."""
+        """Set the attributes of an untrained network, for encoded targets.
 
-    @abstractmethod
-    def _check_structure(self):
-        """Check that what shapes the network is as it was in the fit."""
+        A subclass may take more; `_fit` and `_partial_fit` hand it on.
+        """
 
     @abstractmethod
     def _network(self):
         """Return the trained part as the training loop sees it."""
 
     @abstractmethod
-    def _penalised_places(self):
-        """Return the places, in the list of parameters, of those with a penalty."""
+    def _update_rule(self):
+        """Return a new update rule."""
+
+    @abstractmethod
+    def _parameters_to_train(self):
+        """Return the arrays that training begins with."""
+
+    @abstractmethod
+    def _fitted_parameters(self, state):
+        """Return the attributes that the parameters of a training state become.
+
+        A state without parameters is that of a network of which nothing is trained.
+        """
 
     @abstractmethod
     def transform(self, X):
@@ -164,102 +145,123 @@ class UnfoldedEstimator(
         """Whether there is anything to train."""
         return True
 
-    def _measure(self, X, y, weight):
-        """Set what training would have set, for a network of which nothing is trained."""
+    @property
+    def _loss_unit(self):
+        """What the losses of the computation are multiplied by."""
+        return 1.0
+
+    def _penalty(self):
+        """Return the penalty on the parameters, or None."""
+        return
+
+    def _mean_loss(self, data):
+        """Return the loss of a network of which nothing is trained."""
         raise NotImplementedError
 
     def _check_input(self, X, suffix=""):
-        """Check data beyond what scikit-learn checks."""
+        """Check nothing, unless a subclass does."""
 
-    def _fit(self, X, y, sample_weight, groups, validation):
-        """Initialise and train, as `fit` of the subclasses says."""
+    def _check_units(self, data, suffix=""):
+        """Check that samples are in the range of what a fitted network computes with."""
+
+    def _rows_to_initialise_from(self, rows, X):
+        """Return those of the training rows that `_initialise` is given."""
+        return rows
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        groups: ArrayLike | None = None,
+        X_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
+        """Initialise the network and train it.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data; sparse for unfolded fields only, here and in the other methods.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets. Of a classifier: classes, or a label indicator matrix of 0 and 1. A class
+            whose samples all weigh 0 is known to the model, but nothing is learned of it.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the training loss, 0 or more, not all 0.
+        groups : array-like of shape (n_samples,), default=None
+            With `early_stopping`, whole groups are held out if there is more than one. Ignored
+            where `X_val` is given.
+        X_val, y_val : array-like, default=None
+            With `early_stopping`, samples to monitor instead of a part of X; given together.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Weights of these in the monitored loss, 0 or more, not all 0.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError
+            If data is not finite, or negative where the model does not take that; if a label
+            indicator matrix holds something else than 0 and 1; if shapes or parameters do not
+            fit each other or the data.
+        """
+        validation = Given(X_val, y_val, sample_weight_val)
+        return self._fit(Given(X, y, sample_weight), groups, validation)
+
+    def _fit(self, given, groups, validation, **for_initialisation):
+        """Initialise and train, as `fit` says."""
         going_on = self.warm_start and hasattr(self, self._made)
+        check_validation_given(validation, self.early_stopping)
         with restored_on_failure(self):
-            self._check_settings()
-            X, y, weight = self._validated(X, y, sample_weight, reset=not going_on)
-            groups = _checked_groups(groups, X.shape[0])
-            self._learn_targets(y, first=not going_on)
-            if going_on:
-                self._check_structure()
-            valid = self._held_out(validation, X)
-            data = _with_weight(X, self._encoded(y, X.dtype), weight, y, groups)
-            X, targets, weight, y, groups = data
-            rows, held_out_rows = self._split(y, groups, valid)
+            data = self._checked(given, first=not going_on)
+            groups = check_groups(groups, data.X.shape[0])
+            valid = self._validation_data(validation, data.X.dtype)
+            data, groups = data.with_weight(groups)
+            rows, held_out_rows = self._split(data.y, groups, valid)
             if not going_on:
-                self._initialise(*rows_of(rows, X, targets, weight))
-            callbacks = EpochCallbacks(self, X, y, weight, self.max_iter)
+                some = self._rows_to_initialise_from(rows, data.X)
+                arrays = rows_of(some, data.X, data.targets, data.weight)
+                self._initialise(*arrays, **for_initialisation)
+            self._check_units(data)
+            if valid is not None:
+                self._check_units(valid, "_val")
+            n_epochs = self.max_iter if self._is_trained else 0
+            callbacks = EpochCallbacks(self, data.X, data.y, data.weight, n_epochs)
             if self._is_trained:
-                samples = self._samples(X, targets, weight)
+                samples = self._samples(data)
                 if valid is not None:
-                    valid = self._samples(*valid)
+                    valid = self._samples(valid)
                 elif held_out_rows is not None:
                     valid = samples[held_out_rows]
                 self._train(samples[rows], valid, callbacks)
             else:
-                self._measure(X, targets, weight)
+                self._measure(data)
             callbacks.end_fit()
         return self
 
-    def _partial_fit(self, X, y, sample_weight, classes=None):
+    def _partial_fit(self, given, classes=None, **for_initialisation):
         """Train for one pass, as `partial_fit` of the subclasses says."""
         first = not hasattr(self, self._made)
         with restored_on_failure(self):
-            self._check_settings()
-            X, y, weight = self._validated(X, y, sample_weight, reset=first)
-            self._learn_targets(y, classes, first, stream=True)
-            data = _with_weight(X, self._encoded(y, X.dtype), weight)
+            data, _ = self._checked(given, first, classes, stream=True).with_weight(None)
             if first:
-                self._initialise(*data)
-            else:
-                self._check_structure()
+                self._initialise(data.X, data.targets, data.weight, **for_initialisation)
+            self._check_units(data)
             if self._is_trained:
-                samples, state = self._samples(*data), self._state()
+                samples, state = self._samples(data), self._state()
                 state.average = None
                 with self._objective(samples, n_jobs=None) as objective:
                     train_once(objective, state, samples, self._loop_settings(len(samples)))
                 self._set_results(state)
             else:
-                self._measure(*data)
+                self._measure(data)
         return self
-
-    def _validated(self, X, y, sample_weight, reset, suffix=""):
-        """Check and return X, y and the weights."""
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            reset=reset,
-            accept_sparse=self._accept_sparse,
-            dtype=[np.float64, np.float32],
-            multi_output=True,
-        )
-        X = canonical(X)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        self._check_input(X, suffix)
-        return X, y, self._weights(X, y, sample_weight, suffix)
-
-    def _weights(self, X, y, sample_weight, suffix):
-        """Return the checked weights, or None."""
-        return checked_weights(sample_weight, X, suffix)
-
-    def _held_out(self, validation, X):
-        """Return checked (X, targets, weights) for validation in the dtype of X, or None."""
-        X_val, y_val, weight = validation
-        if all(given is None for given in validation):
-            return None
-        if X_val is None or y_val is None:
-            raise ValueError(
-                f"{'X_val' if X_val is None else 'y_val'} is missing; give X_val and y_val "
-                "together, and sample_weight_val only with both."
-            )
-        if not self.early_stopping:
-            raise ValueError(
-                "X_val and y_val were given, but early_stopping is False; set "
-                "early_stopping=True."
-            )
-        X_val, y_val, weight = self._validated(X_val, y_val, weight, reset=False, suffix="_val")
-        return X_val.astype(X.dtype, copy=False), self._encoded(y_val, X.dtype), weight
 
     def _split(self, y, groups, valid):
         """Return the rows to train on and those held out, or None where there are none."""
@@ -270,16 +272,15 @@ class UnfoldedEstimator(
         splitter, strata = self._splitter(y)
         return split_rows(self, splitter, y.shape[0], strata)
 
-    def _samples(self, X, y, weight):
+    def _samples(self, data):
         """Return the samples as the network takes them."""
-        return Samples((X,), y, weight)
+        return Samples((data.X,), data.targets, data.weight)
 
     def _objective(self, samples, n_jobs):
         """Return the loss with its penalty, over samples that workers may share."""
-        penalty = L2Penalty(self.alpha, tuple(self._penalised_places()))
         if n_jobs is None or effective_n_jobs(n_jobs) == 1:
-            return Objective(self._network(), penalty)
-        return ShardedObjective(self._network(), samples, n_jobs, penalty)
+            return Objective(self._network(), self._penalty())
+        return ShardedObjective(self._network(), samples, n_jobs, self._penalty())
 
     def _train(self, samples, valid, callbacks):
         """Train from where the parameters stand, and set the results."""
@@ -293,13 +294,45 @@ class UnfoldedEstimator(
                     state.average = RunningAverage(self.averaging, state.parameters)
                 fit_loop(objective, state, samples, settings, valid, self._score_of, callbacks)
         self._set_results(state)
-        self._warn_if_still_improving(state)
+        warn_if_still_improving(state, self.max_iter, self.tol)
+
+    def _measure(self, data):
+        """Set what training would have set, for a network of which nothing is trained."""
+        state = TrainingState([], None, np.random.RandomState())
+        state.best_loss = self._mean_loss(data)
+        self._set_results(state)
+        self.loss_curve_ = [state.best_loss * self._loss_unit]
+        self._training_state = None
 
     def _loop_settings(self, n_samples):
-        settings = super()._loop_settings(n_samples)
         if self.solver == "lbfgs":
-            settings = replace(settings, batch_size=n_samples)
-        return replace(settings, learning_rate_decay=self.learning_rate_decay)
+            batch_size = n_samples
+        elif isinstance(self.batch_size, str):
+            batch_size = min(self._auto_batch_size, n_samples)
+        else:
+            batch_size = self.batch_size
+        return LoopSettings(
+            max_iter=self.max_iter,
+            batch_size=batch_size,
+            tol=self.tol,
+            n_iter_no_change=self.n_iter_no_change,
+            shuffle=self.shuffle,
+            verbose=self.verbose,
+            learning_rate_decay=self.learning_rate_decay,
+            loss_unit=self._loss_unit,
+        )
+
+    def _state(self):
+        """Return the state of training: the last fit's, unless something else was trained.
+
+        It is a copy: should this fit fail, the last one stays as it was.
+        """
+        known, state = self._training_state or (None, None)
+        if known == self._trained_settings():
+            return copy.deepcopy(state)
+        parameters = copies(self._parameters_to_train())
+        random_state = check_random_state(self.random_state)
+        return TrainingState(parameters, self._update_rule(), random_state)
 
     def _trained_settings(self):
         return (
@@ -310,24 +343,33 @@ class UnfoldedEstimator(
             self.averaging,
         )
 
+    def _results(self, state):
+        """Return the attributes that training changes, for a training state."""
+        results = results_of(state, self._loss_unit, self.early_stopping)
+        results["_training_state"] = (self._trained_settings(), state)
+        return self._fitted_parameters(state) | results
+
+    def _set_results(self, state):
+        """Set the attributes that training changes."""
+        for name, value in self._results(state).items():
+            setattr(self, name, value)
+
     @property
     def _n_trained(self):
         """How many layers are trained, the last one among them."""
         return self.n_layers + 1
 
-    def _validated_data(self, X):
-        """Return checked data for inference."""
-        check_is_fitted(self)
-        X = validate_data(
-            self,
-            X,
-            reset=False,
-            accept_sparse=self._accept_sparse,
-            dtype=[np.float64, np.float32],
-        )
-        X = canonical(X)
-        self._check_input(X)
-        return X
+    def _kept(self, key, prepare):
+        """Return prepare(), or what it returned last time if it would be the same."""
+        return prepared_once(self, self._learned, key, prepare)
+
+    def __getstate__(self):
+        """Return the state with that of training as plain data."""
+        return resuming.pickled(super().__getstate__())
+
+    def __setstate__(self, state):
+        """Restore the state of training from data."""
+        super().__setstate__(resuming.unpickled(state))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -340,23 +382,3 @@ def trains_on_batches(estimator):
     if estimator.solver == "lbfgs":
         raise AttributeError("partial_fit needs solver='adam' or 'sgd', not 'lbfgs'.")
     return True
-
-
-def _checked_groups(groups, n_samples):
-    """Return the groups of the samples as an array, or None."""
-    if groups is None:
-        return None
-    groups = np.asarray(groups)
-    if groups.shape != (n_samples,):
-        raise ValueError(
-            f"groups has the shape {groups.shape}; give one for each of the {n_samples} "
-            "samples."
-        )
-    return groups
-
-
-def _with_weight(X, y, weight, *others):
-    """Return the samples whose weight is not zero."""
-    if weight is None or weight.all():
-        return X, y, weight, *others
-    return rows_of(weight > 0, X, y, weight, *others)

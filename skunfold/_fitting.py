@@ -1,157 +1,126 @@
-"""What the `fit` methods of all estimators share."""
+"""What estimators do with samples and results around the training loop."""
 
-import copy
-import operator
 import warnings
 from contextlib import contextmanager
-from dataclasses import replace
-from weakref import WeakKeyDictionary
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
-from skunfold._documentation import DocumentedEstimator
-from skunfold._training import resuming
-from skunfold._training.loop import LoopSettings, TrainingState, copies
 
-# What estimators have prepared for inference; no attribute, which predictions must not set.
-_prepared: WeakKeyDictionary = WeakKeyDictionary()
+@dataclass(frozen=True)
+class Given:
+    """Samples as a user gives them to `fit`."""
 
-
-class TrainedEstimator(DocumentedEstimator, BaseEstimator):
-    """Settings and state of the training loop, and the attributes that its results become.
-
-    A subclass has the constructor parameters of the loop and says what differs:
-    `_auto_batch_size`, `_trained_settings`, `_update_rule`, `_parameters_to_train` and
-    `_fitted_parameters`, and where its losses have a unit, `_loss_unit`.
-    """
-
-    _auto_batch_size: int  # what batch_size="auto" is, where there are as many samples
-    _training_state: tuple | None = None  # what was trained, and the state that is left
-    _learned: frozenset[str] = frozenset()  # names of the fitted attributes that inference uses
+    X: Any
+    y: Any
+    sample_weight: Any = None
+    lengths: Any = None  # of the sequences that they consist of
 
     @property
-    def _loss_unit(self):
-        """What the losses of the computation are multiplied by."""
-        return 1.0
+    def is_nothing(self):
+        """Whether no argument was given."""
+        return all(argument is None for argument in vars(self).values())
 
-    def _loop_settings(self, n_samples):
-        batch_size = self.batch_size
-        if batch_size == "auto":
-            batch_size = min(self._auto_batch_size, n_samples)
-        return LoopSettings(
-            max_iter=self.max_iter,
-            batch_size=batch_size,
-            tol=self.tol,
-            n_iter_no_change=self.n_iter_no_change,
-            shuffle=self.shuffle,
-            verbose=self.verbose,
-            loss_unit=self._loss_unit,
+
+@dataclass(frozen=True)
+class Data:
+    """Checked samples."""
+
+    X: Any  # ndarray or CSR, (n, n_features)
+    y: np.ndarray  # the targets as users know them
+    targets: np.ndarray  # as the network does, (n, n_outputs)
+    weight: np.ndarray | None  # (n,)
+    lengths: np.ndarray  # (n_sequences,)
+
+    def with_weight(self, groups):
+        """Return the samples whose weight is not zero, and the groups (or None) of these."""
+        if self.weight is None or self.weight.all():
+            return self, groups
+        used = self.weight > 0
+        sequence = np.repeat(np.arange(len(self.lengths)), self.lengths)
+        lengths = np.bincount(sequence[used], minlength=len(self.lengths))
+        arrays = (self.X, self.y, self.targets, self.weight, groups)
+        X, y, targets, weight, groups = rows_of(used, *arrays)
+        return Data(X, y, targets, weight, lengths), groups
+
+
+def check_validation_given(given, early_stopping):
+    """Check that samples for validation are complete and wanted, if there are any."""
+    if given.is_nothing:
+        return
+    if given.X is None or given.y is None:
+        missing = "X_val" if given.X is None else "y_val"
+        raise ValueError(
+            f"{missing} is missing; give X_val and y_val together, and their weights or "
+            "lengths only with both."
+        )
+    if not early_stopping:
+        raise ValueError(
+            "X_val and y_val were given, but early_stopping is False; set early_stopping=True."
         )
 
-    def _state(self):
-        """Return the state of training: the last fit's, unless something else was trained.
 
-        It is a copy: should this fit fail, the last one stays as it was.
-        """
-        known, state = self._training_state or (None, None)
-        if known == self._trained_settings():
-            return copy.deepcopy(state)
-        parameters = copies(self._parameters_to_train())
-        random_state = check_random_state(self.random_state)
-        return TrainingState(parameters, self._update_rule(), random_state)
-
-    def _kept(self, key, prepare):
-        """Return prepare(), or what it returned last time if it would be the same.
-
-        It depends on the key, the parameters and what was learned. Arrays of the latter become
-        read-only, since a change inside them would not be noticed; assign others instead.
-        """
-        attributes = vars(self).items()
-        learned = [
-            v for name, value in attributes if name in self._learned for v in _leaves(value)
-        ]
-        parameters = [v for name, v in attributes if not (name.endswith("_") or name[0] == "_")]
-        made_of, kept = learned + parameters, _prepared.get(self)
-        if kept is None or kept[0] != key or not _same_objects(kept[1], made_of):
-            for value in learned:
-                if isinstance(value, np.ndarray):
-                    value.flags.writeable = False
-            kept = _prepared[self] = key, made_of, prepare()
-        return kept[2]
-
-    def _set_results(self, state):
-        """Set the attributes that training changes."""
-        for name, value in self._results(state).items():
-            setattr(self, name, value)
-
-    def _results(self, state):
-        """Return the attributes that training changes, for a training state."""
-        history = [dict(epoch) for epoch in state.history]
-        scored = [epoch for epoch in history if "validation_loss" in epoch]
-        held_out = self.early_stopping and bool(scored)
-        loss = state.best_loss * self._loss_unit
-        scores = [e["validation_score"] for e in scored]
-        finite_scores = [score for score in scores if score == score]  # of epochs in bounds
-        return self._fitted_parameters(state) | {
-            "_training_state": (self._trained_settings(), state),
-            "history_": history,
-            "n_iter_": max(state.n_iter, 1),
-            "loss_": loss,
-            "best_loss_": None if held_out else loss,
-            "loss_curve_": [e["loss"] for e in history],
-            "validation_loss_curve_": (
-                [e["validation_loss"] for e in scored] if held_out else None
-            ),
-            "validation_scores_": scores if held_out else None,
-            "best_validation_score_": (
-                max(finite_scores, default=float("nan")) if held_out else None
-            ),
-        }
-
-    def __getstate__(self):
-        """Return the state with that of training as plain data.
-
-        So formats that ask for the name of every class, like that of skops, meet public ones.
-        """
-        state = dict(super().__getstate__())
-        if state.get("_training_state") is not None:
-            state["_training_state"] = resuming.to_data(*state["_training_state"])
-        return state
-
-    def __setstate__(self, state):
-        """Restore the state of training from data."""
-        training = state.get("_training_state")
-        if training is not None:
-            state = state | {"_training_state": resuming.from_data(training)}
-        super().__setstate__(state)
-
-    def _warn_if_still_improving(self, state):
-        if state.status == "running" and self.tol > 0:
-            warnings.warn(
-                f"Training reached max_iter={self.max_iter} epochs and was still improving; "
-                "increase max_iter or tol.",
-                ConvergenceWarning,
-            )
+def check_groups(groups, n_samples):
+    """Return the groups of the samples as an array, or None."""
+    if groups is None:
+        return None
+    groups = np.asarray(groups)
+    if groups.shape != (n_samples,):
+        raise ValueError(
+            f"groups has the shape {groups.shape}; give one for each of the {n_samples} "
+            "samples."
+        )
+    return groups
 
 
-def _leaves(value):
-    """Yield what lists, tuples and dicts hold, however deep."""
-    if isinstance(value, list | tuple):
-        for item in value:
-            yield from _leaves(item)
-    elif isinstance(value, dict):
-        yield from _leaves(list(value.values()))
-    else:
-        yield value
+def check_lengths(lengths, n_samples, name="lengths"):
+    """Return the lengths of the sequences that samples consist of, an array of int."""
+    if lengths is None:
+        return np.array([n_samples])
+    lengths = np.asarray(lengths)
+    whole = lengths.ndim == 1 and np.issubdtype(lengths.dtype, np.integer)
+    if not whole or np.any(lengths < 0) or lengths.sum() != n_samples:
+        raise ValueError(
+            f"{name} must be whole numbers, one for each sequence, that add up to the "
+            f"{n_samples} samples; got {lengths!r}."
+        )
+    return lengths.astype(np.intp)
 
 
-def _same_objects(some, others):
-    return len(some) == len(others) and all(map(operator.is_, some, others))
+def results_of(state, loss_unit, early_stopping):
+    """Return the fitted attributes that tell of training; losses are in the given unit."""
+    history = [dict(epoch) for epoch in state.history]
+    scored = [epoch for epoch in history if "validation_loss" in epoch]
+    held_out = early_stopping and bool(scored)
+    loss = state.best_loss * loss_unit
+    scores = [e["validation_score"] for e in scored]
+    finite_scores = [score for score in scores if score == score]  # of epochs in bounds
+    return {
+        "history_": history,
+        "n_iter_": max(state.n_iter, 1),
+        "loss_": loss,
+        "best_loss_": None if held_out else loss,
+        "loss_curve_": [e["loss"] for e in history],
+        "validation_loss_curve_": [e["validation_loss"] for e in scored] if held_out else None,
+        "validation_scores_": scores if held_out else None,
+        "best_validation_score_": (
+            max(finite_scores, default=float("nan")) if held_out else None
+        ),
+    }
+
+
+def warn_if_still_improving(state, max_iter, tol):
+    """Warn that training could have continued."""
+    if state.status == "running" and tol > 0:
+        warnings.warn(
+            f"Training reached max_iter={max_iter} epochs and was still improving; "
+            "increase max_iter or tol.",
+            ConvergenceWarning,
+        )
 
 
 def was_interrupted(estimator):

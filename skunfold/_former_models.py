@@ -6,6 +6,10 @@ The format of a file has a version of its own; here are the parameters of classe
 from collections.abc import Callable
 from typing import Any
 
+from skunfold._model_values import shown
+
+_MAX_TARGETS = 1_000  # of files that give their number
+
 Translation = Callable[[dict[str, Any], Any], None]
 
 
@@ -13,10 +17,26 @@ def dropped(params: dict[str, Any], value: Any) -> None:
     """Translate a parameter that changes nothing about a fitted model."""
 
 
+def _grouped(params: dict[str, Any], n_targets: Any) -> None:
+    """Translate the number of targets of a deep NMF into one size for each group."""
+    if not (isinstance(n_targets, int) and 1 <= n_targets <= _MAX_TARGETS):
+        raise ValueError(f"its n_targets={shown(n_targets)} is no number of targets")
+    size = params.get("n_components", 25)
+    if params.get("output") == "mask" and isinstance(size, int) and n_targets > 1:
+        params["n_components"] = (size,) * (n_targets + 1)
+
+
+def _with_length(params: dict[str, Any], length: Any) -> None:
+    """Translate the time constant of a recurrence into the second item of a pair."""
+    if params.get("recurrence"):
+        params["recurrence"] = (params["recurrence"], length)
+
+
 # By class and by the name of a parameter that the class no longer has: a function that is given
 # the parameters of a file, without this one, and its value, and changes the parameters to what
 # they are today. It must not trust the values, which are checked afterwards.
 FORMER_PARAMETERS: dict[str, dict[str, Translation]] = {
+    "DeepNMFRegressor": {"n_targets": _grouped, "recurrence_length": _with_length},
     "SpeechEnhancer": dict.fromkeys(("snrs", "n_mixtures", "n_draws"), dropped),
 }
 

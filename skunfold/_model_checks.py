@@ -102,18 +102,12 @@ def _check_groups(model, output_shape):
     n_components, width = output_shape
     sizes = model.group_sizes_
     require(isinstance(sizes, tuple | list), "its group_sizes_ are no list")
-    n_groups, n_targets = 1, 1
-    if model.output == "mask":
-        n_groups, n_targets = model.n_targets + 1, model.n_targets
-    require(
-        len(sizes) == n_groups,
-        f"its output, {model.output!r} for n_targets={model.n_targets}, does not fit its "
-        f"{len(sizes)} group_sizes_",
-    )
+    fits = len(sizes) > 1 if model.output == "mask" else len(sizes) == 1
+    require(fits, f"its output, {model.output!r}, does not fit its {len(sizes)} group_sizes_")
     total = sum(whole_number("group_sizes_", size) for size in sizes)
     require(total == n_components, "its group_sizes_ do not fit its bases_")
     require(
-        whole_number("n_outputs_", model.n_outputs_) == n_targets * width,
+        whole_number("n_outputs_", model.n_outputs_) == max(len(sizes) - 1, 1) * width,
         "its n_outputs_ does not fit its output_bases_",
     )
 
@@ -155,14 +149,15 @@ def _check_classifier(model):
     _check_couplings(model, potentials[-1])
     model._fitted_architecture()  # compares all shapes but those of the other sweeps
     expected = model._architecture()
-    for index, one in enumerate(potentials):
+    network = expected.network
+    for one, places in zip(potentials, network.sets):
         shapes = [W.shape for W in one["coefs"]], [len(b) for b in one["intercepts"]]
         require(shapes == expected.shapes, "its potentials_ differ in shape from each other")
-        for layer, w in enumerate(one["lateral"]):
-            graph = expected.graphs[layer]
-            wanted = expected.layout.has_lateral(layer, index if not model.tied else 0)
+        layers = network.iteration.by_layer(places)
+        for w, graph, (_, _, J) in zip(one["lateral"], expected.graphs, layers):
+            wanted = None if J is None else graph.n_weights
             have = None if w is None else len(w)
-            require(have == (graph.n_weights if wanted else None), "its couplings do not fit")
+            require(have == wanted, "its couplings do not fit")
     sample = np.zeros((1, model.n_features_in_), *dtypes)
     _check_prediction(_shortened(model, "potentials_"), "decision_function", sample)
 

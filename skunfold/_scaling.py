@@ -27,9 +27,14 @@ def power_of_two_scale(X, weight=None, name="X"):
             f"{name} has a mean of {mean:.3g}, too near to the end of the range of {X.dtype}; "
             f"scale it to a mean between {smallest:.3g} and {largest:.3g}."
         )
-    scale = float(2.0 ** np.round(np.log2(mean))) if mean > 0 else 1.0
+    scale = nearest_power_of_two(mean) if mean > 0 else 1.0
     check_range(X, scale, name)
     return scale
+
+
+def nearest_power_of_two(x):
+    """Return the power of two that is nearest to a positive number, by their ratio."""
+    return float(2.0 ** np.round(np.log2(x)))
 
 
 def check_range(X, scale, name):

@@ -7,7 +7,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from skunfold._kernels.layered_mrf import log_softmax, softmax, two_states
+from skunfold._kernels.probabilities import log_softmax, softmax, two_states
 
 
 def class_weights(class_weight, y, weight):

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_array
 
 from skunfold._given import check_given
 from skunfold._mrf.base import UnfoldedMRFClassifier
-from skunfold._mrf.initialization import check_logistic, potentials_from
+from skunfold._mrf.initialization import check_logistic
 from skunfold._targets import Targets
 from skunfold.deep_nmf import DeepNMFRegressor
 from skunfold.mrf import UnfoldedBPClassifier, UnfoldedMeanFieldClassifier
@@ -73,10 +73,12 @@ def mlp_to_mean_field(
     """
     mlp = check_given(mlp, "mlp", MLPClassifier)
     check_logistic(mlp)
-    targets = Targets(mlp.classes_, mlp.n_outputs_, mlp.out_activation_ == "softmax")
-    sizes = tuple(W.shape[1] for W in mlp.coefs_[:-1])
-    model = UnfoldedMeanFieldClassifier(sizes, n_layers=n_layers, **params)
-    return _started(model, targets, mlp, params)
+    potentials = {"coefs": mlp.coefs_, "intercepts": mlp.intercepts_}
+    labels = mlp.out_activation_ == "logistic" and mlp.n_outputs_ > 1
+    model = UnfoldedMeanFieldClassifier.from_potentials(
+        potentials, None if labels else mlp.classes_, n_layers=n_layers, **params
+    )
+    return _with_names(model, mlp)
 
 
 def mean_field_to_mlp(model: UnfoldedMeanFieldClassifier, **params: Any) -> MLPClassifier:
@@ -122,7 +124,8 @@ def mean_field_to_mlp(model: UnfoldedMeanFieldClassifier, **params: Any) -> MLPC
     mlp.coefs_, mlp.intercepts_ = coefs, intercepts
     mlp.n_layers_, mlp.n_outputs_ = len(coefs) + 1, model.n_outputs_
     mlp.out_activation_, mlp.classes_ = model.out_activation_, model.classes_
-    _copy_features(mlp, model)
+    mlp.n_features_in_ = model.n_features_in_
+    _with_names(mlp, model)
     multilabel = model.out_activation_ == "logistic" and model.n_outputs_ > 1
     known = np.eye(model.n_outputs_, dtype=int) if multilabel else model.classes_
     mlp._label_binarizer = LabelBinarizer().fit(known)
@@ -367,68 +370,51 @@ def nmf_to_deep_nmf(
             f"X has {data.shape[1]} features; with n_outputs={n_outputs} this NMF of "
             f"{components.shape[1]} features needs {n_features}."
         )
-    model = DeepNMFRegressor(
-        len(components),
+    return DeepNMFRegressor.from_bases(
+        components[:, :n_features],
+        components[:, -(n_outputs or n_features) :],
+        initial_activation=float(np.sqrt(data.mean() / len(components))) or 1.0,
         n_layers=n_layers,
         n_trained_layers=0,
         beta_loss=nmf.beta_loss,
         sparsity=nmf.alpha_W * n_features,
-        init=components[:, :n_features],
-        warm_start=True,
         **params,
     )
-    n_outputs = n_outputs or n_features
-    model.fit(data, np.ones((len(data), n_outputs), data.dtype))
-    model.output_bases_ = components[:, -n_outputs:].copy()
-    model.loss_ = model.best_loss_ = np.inf
-    model.loss_curve_ = []
-    return model
 
 
 def _with_rule(model: UnfoldedMRFClassifier, cls: type, params: dict) -> Any:
     """Return the field of a fitted model with the messages of another class."""
     own = model.get_params(deep=False)
     names = cls._get_param_names()  # type: ignore[attr-defined]
-    shared = {name: own[name] for name in names if name in own}
-    other = cls(**(shared | params))
-    return _started(other, model._targets(), model, params)
+    shared = {name: own[name] for name in names if name in own} | {"warm_start": True} | params
+    potentials = model.potentials_[: shared["n_layers"]]
+    if shared["tied"]:
+        potentials = model.potentials_[-1:]
+    classes = None if model._targets().multilabel else model.classes_
+    other = cls.from_potentials(potentials, classes, **shared)  # type: ignore[attr-defined]
+    return _with_names(other, model)
 
 
 def _from_rbm(cls: type, rbm: BernoulliRBM, classes: ArrayLike, params: dict) -> Any:
     """Return the hidden layer of a machine below a class node that is not coupled to it."""
     rbm = check_given(rbm, "rbm", BernoulliRBM)
-    n_hidden = len(rbm.components_)
-    model = cls(n_hidden, **params)
-    targets = Targets.of_classes(np.unique(classes))
-    _copy_features(model, rbm)
-    model._set_targets(targets)
-    architecture = model._architecture()
-    V = np.zeros((n_hidden, targets.n_outputs), rbm.components_.dtype)
-    coefs = [np.ascontiguousarray(rbm.components_.T), V]
-    intercepts = [rbm.intercept_hidden_.copy(), V[0].copy()]
-    model._begin(architecture.repeated(coefs, intercepts))
-    return model.set_params(**({"warm_start": True} | params))
+    classes = np.unique(classes)
+    n_outputs = Targets.of_classes(classes).n_outputs
+    V = np.zeros((len(rbm.components_), n_outputs), rbm.components_.dtype)
+    potentials = {
+        "coefs": [rbm.components_.T, V],
+        "intercepts": [rbm.intercept_hidden_, np.zeros(n_outputs, V.dtype)],
+    }
+    model = cls.from_potentials(potentials, classes, **params)  # type: ignore[attr-defined]
+    return _with_names(model, rbm)
 
 
-def _started(model: Any, targets: Targets, source: Any, params: dict) -> Any:
-    """Return a model fitted to the potentials of another one, or of a network."""
-    _copy_features(model, source)
-    dtype = (source.coefs_ if hasattr(source, "coefs_") else _first_coefs(source))[0].dtype
-    model._set_targets(targets)
-    model._begin(potentials_from(source, model._architecture(), dtype))
-    return model.set_params(**({"warm_start": True} | params))
-
-
-def _first_coefs(model):
-    return model.potentials_[0]["coefs"]
+def _with_names(model: Any, source: Any) -> Any:
+    """Return a model with the names of the features of another one, if it has any."""
+    if hasattr(source, "feature_names_in_"):
+        model.feature_names_in_ = source.feature_names_in_
+    return model
 
 
 def _copied(arrays):
     return [array.copy() for array in arrays]
-
-
-def _copy_features(model, source):
-    """Give a model the features of another one."""
-    for name in ("n_features_in_", "feature_names_in_"):
-        if hasattr(source, name):
-            setattr(model, name, getattr(source, name))

@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
-from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
+from numpy.typing import ArrayLike
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from skunfold._deep_nmf.base import DeepNMFBase
-from skunfold._deep_nmf.training import SOLVERS
+from skunfold._deep_nmf.arrays import array_given, is_list_of_layers, layers_given
+from skunfold._deep_nmf.base import SOLVERS, DeepNMFBase
+from skunfold._docstrings import LOOP, documented
 from skunfold._kernels.divergences import BETA
 
 
+@documented(LOOP)
 class DeepNMFRegressor(DeepNMFBase):
     """Non-negative regression and source separation by unfolded sparse NMF.
 
@@ -23,9 +26,9 @@ class DeepNMFRegressor(DeepNMFBase):
     Parameters
     ----------
     n_components : int or sequence of int, default=25
-        Number of bases of each source group: an int for all groups, or one int per group,
-        targets first, the residual group (everything that is no target) last; only the
-        residual may have 0. With linear output there is one group.
+        Number of bases. With mask output, of each source group: one int per group, the targets
+        first and the residual (everything that is no target) last, which alone may have 0; or
+        an int, for one target and the residual each.
 
     n_layers : int, default=8
         Unfolding depth: number of inference iterations, at least 1.
@@ -40,12 +43,9 @@ class DeepNMFRegressor(DeepNMFBase):
         all of them.
 
     output : {"linear", "mask"}, default="linear"
-        "linear": the targets are activations times output bases. "mask", for separation: the
-        targets are the last ``n_outputs / n_targets`` features (with stacked context frames,
-        the current frame stands last) times a mask, and the masks of all groups add up to one.
-
-    n_targets : int, default=1
-        Number of target sources in the columns of y, for mask output; ignored otherwise.
+        "linear": the targets are activations times output bases. "mask", for separation: each
+        target is the last features (with stacked context frames, the current frame) times a
+        mask, and the masks of all groups add up to one.
 
     beta_loss : {"frobenius", "kullback-leibler", "itakura-saito"} or float, \
 default="kullback-leibler"
@@ -73,15 +73,14 @@ default="frobenius"
         which starts as a copy of the bases and is trained with them: twice the parameters in
         a layer, at the same cost.
 
-    recurrence : float, default=0.0
-        How far inference begins with what was active before, from 0 to 1. Above 0, the rows of
-        X are samples of sequences, in order (see `lengths` in `fit`), and are inferred twice:
-        first all begin with the same constant; then each activation of a sample begins with
-        the constant times its average over the earlier samples of the sequence, relative to
-        the other activations, to this power. 0: samples are independent.
-
-    recurrence_length : float, default=300.0
-        Number of samples, above 0, after which one counts ``1 / e`` in that average.
+    recurrence : float or (float, float), default=0.0
+        How strongly earlier samples seed inference: a power from 0 (independent samples) to 1.
+        Above 0, the rows of X are samples of sequences, in order (see `lengths` in `fit`), and
+        are inferred twice: first all begin with the same constant; then each activation of a
+        sample begins with the constant times its average over the earlier samples of the
+        sequence, relative to the other activations, to this power. A pair (power, n_samples)
+        also sets the time constant of that average, in samples, above 0; otherwise 300.
+        Samples cannot be shared among workers (`n_jobs`) then.
 
     init : {"nmf", "sparse_nmf", "random"}, estimator, array-like, or list of these, \
 default="nmf"
@@ -106,57 +105,13 @@ default="nmf"
         0.03), the exponent for "mu" (auto: 0.25) and "naive-mu" (auto: 1). It is halved
         whenever the monitored loss does not fall, see Notes.
 
-    learning_rate_decay : float, default=1.0
-        What the step size is multiplied by after every epoch, above 0 and at most 1;
-        `partial_fit` ignores it.
-
-    averaging : float, default=0.0
-        Decay of a running average of the parameters, at least 0 and below 1: about the last
-        ``1 / (1 - averaging)`` updates count. The average is monitored and is what a fit ends
-        with, which allows larger steps. 0: no averaging. `partial_fit` ignores it.
+    %(learning_rate_decay, averaging)s
 
     batch_size : int or "auto", default="auto"
         Samples of one update, at least 1; "auto" is ``min(1024, n_samples)``.
 
-    max_iter : int, default=200
-        Number of epochs at most, at least 1; ignored without trained layers.
-
-    tol : float, default=1e-4
-        Training stops when the monitored loss has not fallen by this part of itself for
-        `n_iter_no_change` epochs in a row. 0 or more.
-
-    shuffle : bool, default=True
-        Whether to shuffle the samples before each epoch.
-
-    early_stopping : bool, default=False
-        Whether to monitor the loss of held-out samples instead of the training loss, and end
-        with the parameters that were best on them. `fit` takes samples for it as `X_val`.
-
-    validation_fraction : float, default=0.1
-        Part of the samples to hold out, between 0 and 1; only with `early_stopping`, and
-        ignored where `fit` is given `X_val`.
-
-    n_iter_no_change : int or np.inf, default=10
-        See `tol`; at least 1. With infinity training does not stop early.
-
-    warm_start : bool, default=False
-        Whether `fit` goes on from the last fit (bases, step size, averages) instead of
-        starting anew. A model from a model file goes on with a fresh step size and averages,
-        unless it was saved with its training state.
-
-    random_state : int, RandomState instance or None, default=None
-        Seed of the initialisation, of the held-out samples and of the shuffling.
-
-    verbose : int, default=0
-        Above 0, prints a line of `history_` for every epoch.
-
-    n_jobs : int or None, default=None
-        Number of joblib's workers that share the samples of each update in `fit`; -1 for all
-        processors. They are threads, or what ``joblib.parallel_config`` says: processes, or
-        a Dask cluster, all workers of which are then used. Samples are sent to them once. Each
-        computes with one thread, those of Dask with their own number; the result is the same
-        for any number, up to rounding. None, or a single one: no workers; this process uses as
-        many threads as its BLAS would. With `recurrence` there can be no workers.
+    %(max_iter, tol, shuffle, early_stopping, validation_fraction, n_iter_no_change,
+    warm_start, random_state, verbose, n_jobs)s
 
     memory : str, object with the interface of joblib.Memory, or None, default=None
         Where to cache the initialisation, so that fits that differ in depth, solver or other
@@ -170,8 +125,8 @@ default="nmf"
     projections_ : list of n_layers ndarrays of shape (n_components, n_features)
         Projections of each layer, only with `fit_projections`; those of layers that are not
         trained are the bases.
-    output_bases_ : ndarray of shape (n_components, n_outputs / n_targets)
-        Bases of the reconstruction (``(n_components, n_outputs)`` for linear output).
+    output_bases_ : ndarray of shape (n_components, n_outputs)
+        Bases of the reconstruction; for mask output, with the columns of one target.
     initial_activation_ : float
         The activation that inference begins with.
     group_sizes_ : tuple of int
@@ -182,33 +137,10 @@ default="nmf"
         Number of distinct parameters held.
     n_trained_parameters_ : int
         Number of those that training may change.
-    n_iter_ : int
-        Number of epochs of the last fit (1 without trained layers); those of fits that were
-        continued are in `history_`.
-    loss_ : float
-        Monitored loss of the fitted model, per sample; after `partial_fit` that of its batch
-        before the updates.
-    loss_curve_ : list of float
-        Training loss per sample of each epoch, each batch measured before its update.
-    best_loss_ : float or None
-        Lowest training loss at the end of an epoch; None if `early_stopping` has held out
-        samples.
-    validation_loss_curve_ : list of float or None
-        Loss of the held-out samples after each epoch; None without `early_stopping`.
-    validation_scores_ : list of float or None
-        Their R^2; None without `early_stopping`.
-    best_validation_score_ : float or None
-        The highest of these; None without `early_stopping`.
-    history_ : list of dict
-        For each epoch: "epoch", its number; "loss"; "final_loss", that of all samples at its
-        end, or with `early_stopping` "validation_loss" and "validation_score";
-        "learning_rate"; "seconds".
+    %(n_iter_, loss_, loss_curve_, best_loss_, validation_loss_curve_, validation_scores_,
+    best_validation_score_, history_, n_features_in_, feature_names_in_)s
     n_outputs_ : int
         Number of columns of y.
-    n_features_in_ : int
-        Number of features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features,)
-        Names of the features, where X has string names.
 
     See Also
     --------
@@ -220,10 +152,7 @@ default="nmf"
     Without `recurrence` samples are independent: the prediction of a batch is that of its rows.
     For the Kullback-Leibler divergence, predictions scale with the data.
 
-    Before training and after every epoch the monitored loss is computed. If an epoch does not
-    lower it (with early stopping: two in a row), the step is halved and the best parameters
-    come back. A fit ends with the best parameters, so never worse than its warm start; Ctrl-C
-    does the same, with a warning.
+    %(monitored)s
 
     Data may be larger than memory (``numpy.memmap``): it is read in blocks. Two things are
     bounded by scikit-learn's ``working_memory`` (``sklearn.set_config``, 1 GiB): what the
@@ -232,8 +161,7 @@ default="nmf"
 
     References
     ----------
-    J. R. Hershey, J. Le Roux and F. Weninger, "Deep unfolding: model-based inspiration of
-    novel deep architectures", arXiv 1409.2574 (2014), section 4.
+    %(paper)s, section 4.
 
     J. Le Roux, J. R. Hershey and F. Weninger, "Deep NMF for speech separation", ICASSP 2015.
 
@@ -267,19 +195,16 @@ default="nmf"
     """
 
     _parameter_constraints: dict = {
+        **DeepNMFBase._parameter_constraints,
         "n_components": [Interval(Integral, 1, None, closed="left"), "array-like"],
-        "n_layers": [Interval(Integral, 1, None, closed="left")],
         "n_trained_layers": [Interval(Integral, 0, None, closed="left"), StrOptions({"all"})],
-        "tied": ["boolean"],
         "output": [StrOptions({"linear", "mask"})],
-        "n_targets": [Interval(Integral, 1, None, closed="left")],
         "beta_loss": [StrOptions(set(BETA)), Interval(Real, 0, None, closed="left")],
         "training_loss": [StrOptions(set(BETA)), Interval(Real, 0, None, closed="left")],
         "sparsity": [Interval(Real, 0, None, closed="left")],
         "relaxation": [Interval(Real, 1, 2, closed="both")],
         "fit_projections": ["boolean"],
-        "recurrence": [Interval(Real, 0, 1, closed="both")],
-        "recurrence_length": [Interval(Real, 0, None, closed="neither")],
+        "recurrence": [Interval(Real, 0, 1, closed="both"), "array-like"],
         "init": [
             StrOptions({"nmf", "sparse_nmf", "random"}),
             HasMethods(["fit", "transform"]),
@@ -290,26 +215,6 @@ default="nmf"
         "learning_rate_init": [
             Interval(Real, 0, None, closed="neither"),
             StrOptions({"auto"}),
-        ],
-        "learning_rate_decay": [Interval(Real, 0, 1, closed="right")],
-        "averaging": [Interval(Real, 0, 1, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "shuffle": ["boolean"],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [
-            Interval(Integral, 1, None, closed="left"),
-            Options(Real, {np.inf}),
-        ],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-        "n_jobs": [
-            None,
-            Interval(Integral, None, -1, closed="right"),
-            Interval(Integral, 1, None, closed="left"),
         ],
         "memory": [None, str, HasMethods(["cache"])],
     }
@@ -322,14 +227,12 @@ default="nmf"
         n_trained_layers: int | Literal["all"] = "all",
         tied: bool = False,
         output: Literal["linear", "mask"] = "linear",
-        n_targets: int = 1,
         beta_loss: str | float = "kullback-leibler",
         training_loss: str | float = "frobenius",
         sparsity: float = 0.0,
         relaxation: float = 1.0,
         fit_projections: bool = False,
-        recurrence: float = 0.0,
-        recurrence_length: float = 300.0,
+        recurrence: float | tuple[float, float] = 0.0,
         init: Any = "nmf",
         solver: Literal["eg", "mu", "naive-mu"] = "eg",
         learning_rate_init: float | Literal["auto"] = "auto",
@@ -348,33 +251,100 @@ default="nmf"
         n_jobs: int | None = None,
         memory: Any = None,
     ) -> None:
-        self.n_components = n_components
-        self.n_layers = n_layers
-        self.n_trained_layers = n_trained_layers
-        self.tied = tied
-        self.output = output
-        self.n_targets = n_targets
-        self.beta_loss = beta_loss
-        self.training_loss = training_loss
-        self.sparsity = sparsity
-        self.relaxation = relaxation
-        self.fit_projections = fit_projections
-        self.recurrence = recurrence
-        self.recurrence_length = recurrence_length
-        self.init = init
-        self.solver = solver
-        self.learning_rate_init = learning_rate_init
-        self.learning_rate_decay = learning_rate_decay
-        self.averaging = averaging
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.tol = tol
-        self.shuffle = shuffle
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.verbose = verbose
-        self.n_jobs = n_jobs
-        self.memory = memory
+        super().__init__(
+            n_components,
+            n_layers=n_layers,
+            n_trained_layers=n_trained_layers,
+            tied=tied,
+            output=output,
+            beta_loss=beta_loss,
+            training_loss=training_loss,
+            sparsity=sparsity,
+            relaxation=relaxation,
+            fit_projections=fit_projections,
+            recurrence=recurrence,
+            init=init,
+            solver=solver,
+            learning_rate_init=learning_rate_init,
+            learning_rate_decay=learning_rate_decay,
+            averaging=averaging,
+            batch_size=batch_size,
+            max_iter=max_iter,
+            tol=tol,
+            shuffle=shuffle,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            warm_start=warm_start,
+            random_state=random_state,
+            verbose=verbose,
+            n_jobs=n_jobs,
+            memory=memory,
+        )
+
+    @classmethod
+    def from_bases(
+        cls,
+        bases: Any,
+        output_bases: ArrayLike | None = None,
+        *,
+        projections: Any = None,
+        initial_activation: float = 1.0,
+        **params: Any,
+    ) -> Self:
+        """Return a network of given arrays, without a fit.
+
+        It predicts at once, and `fit` trains it further, since it has ``warm_start=True``.
+        Until then its `loss_` is infinite: nothing was measured. Arrays are copied.
+
+        Parameters
+        ----------
+        bases : array-like of shape (n_components, n_features), or list of n_layers of them
+            Non-negative bases, the same for all layers or those of each; layers that are given
+            one and the same object share it.
+        output_bases : array-like of shape (n_components, n_outputs), default=None
+            Bases of the reconstruction; for mask output, with the columns of one target. None:
+            the bases of the last layer.
+        projections : like `bases`, default=None
+            Projections of the layers; sets ``fit_projections=True``. None: the bases, if that
+            is set.
+        initial_activation : float, default=1.0
+            The activation that inference begins with, above 0. `fit` takes
+            ``np.sqrt(X.mean() / n_components)``, and so should data of another level.
+        **params
+            Parameters of the estimator. `n_layers` follows from a list of bases, and
+            `n_components` from their shape unless there are several source groups.
+
+        Returns
+        -------
+        model : DeepNMFRegressor
+
+        Raises
+        ------
+        ValueError
+            If an array is negative somewhere or not finite, or if shapes or parameters do not
+            fit each other.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skunfold import DeepNMFRegressor
+        >>> spectra = np.array([[1.0, 2.0, 0.0], [0.0, 1.0, 3.0]])
+        >>> model = DeepNMFRegressor.from_bases(spectra, n_layers=100)
+        >>> X = np.array([[2.0, 1.0]]) @ spectra
+        >>> model.transform(X).round(2)
+        array([[2., 1.]])
+        """
+        layers = layers_given("bases", bases)
+        derived: dict[str, Any] = {"warm_start": True}
+        if is_list_of_layers(bases):
+            derived["n_layers"] = len(layers)
+        if params.get("output", "linear") == "linear":
+            derived["n_components"] = len(layers[0])
+        if projections is not None:
+            derived["fit_projections"] = True
+            projections = layers_given("projections", projections)
+        model = cls(**(derived | params))
+        U = None if output_bases is None else array_given("output_bases", output_bases)
+        model._begin(layers, projections, U, initial_activation)
+        return model

@@ -468,4 +468,4 @@ default="random"
 
 def _inferred(network, data, bases, n_updates):
     """Return the activations of data after so many updates."""
-    return network.activations(data, network.layers([bases] * n_updates, data.shape[0]))
+    return network.activations(data, network.layers([(bases,)] * n_updates, data.shape[0]))

@@ -221,8 +221,8 @@ def test_a_failed_fit_leaves_the_former_one(data_for, name):
 BAD_PARAMETERS = [
     ("linear", {"n_trained_layers": 6}, "n_trained_layers=6 .* at most 5, or 'all'"),
     ("linear", {"n_components": (3, 2)}, r"n_components=\(3, 2\) does not fit output='linear'"),
-    ("mask", {"n_components": (0, 2)}, "the residual, may be 0"),
-    ("mask", {"n_targets": 5}, "y has 12 columns; with output='mask'"),
+    ("mask", {"n_components": (0, 2)}, "the residual, which may be 0"),
+    ("mask", {"n_components": (4,) * 6}, "y has 12 columns; with output='mask'"),
     ("linear", {"init": np.ones((3, 12))}, r"init gives bases of shape \(3, 12\)"),
     ("linear", {"init": np.full((4, 12), -1.0)}, "Negative values"),
     ("linear", {"init": []}, "init, a list, holds no usable bases"),

@@ -67,7 +67,7 @@ def test_without_trained_layers_fit_is_nmf_of_each_source(mixtures):
 
 def test_masks_of_all_sources_add_up_to_the_data(mixtures):
     X, y = mixtures
-    both = deep_nmf(output="mask", n_targets=2, n_components=(4, 4, 0))
+    both = deep_nmf(output="mask", n_components=(4, 4, 0))
     both.fit(X, np.hstack([y, X - y]))
     assert_allclose(sum(np.hsplit(both.predict(X), 2)), X, rtol=1e-9, atol=1e-12)
 

@@ -94,7 +94,7 @@ def test_partial_fit_without_trained_layers(mixtures):
     [
         {"n_components": 5},
         {"output": "linear"},
-        {"n_targets": 2},
+        {"output": "mask", "n_components": (4, 4, 4)},
         {"n_layers": 3},
         {"n_layers": 9},
         {"fit_projections": True},
@@ -105,7 +105,7 @@ def test_the_structure_of_a_fitted_network_cannot_change(mixtures, changed):
     X, y = mixtures
     model = deep_nmf(output="mask", warm_start=True).fit(X, y).set_params(**changed)
     for method in (model.fit, model.partial_fit):
-        with pytest.raises(ValueError, match=r"but the model was fitted with .* anew"):
+        with pytest.raises(ValueError, match=r"but the model was fitted with .* again"):
             method(X, y)
     with pytest.raises(ValueError, match="but the model was fitted with"):
         model.predict(X)

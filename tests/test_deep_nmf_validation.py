@@ -5,7 +5,7 @@ import pytest
 from configurations import deep_nmf
 from numpy.testing import assert_allclose
 from sklearn.base import clone
-from sklearn.model_selection import GroupShuffleSplit
+from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 
 
 def test_held_out_samples_do_not_initialise(mixtures):
@@ -20,6 +20,15 @@ def test_held_out_samples_do_not_initialise(mixtures):
     second = clone(model).fit(other, y, groups=groups)
     assert first.data_scale_ == second.data_scale_
     assert first.initial_activation_ == second.initial_activation_
+
+
+def test_held_out_samples_are_in_the_range_of_the_others(mixtures):
+    X, y = (np.float32(a) for a in mixtures)
+    held_out = ShuffleSplit(1, test_size=0.1, random_state=0).split(X)
+    (_, rows), *_ = held_out
+    X[rows[0]] *= 1e15
+    with pytest.raises(ValueError, match=r"X holds .* too much for float32; scale it"):
+        deep_nmf(early_stopping=True).fit(X, y)
 
 
 def test_early_stopping_holds_out_whole_groups(mixtures):

@@ -1,5 +1,7 @@
 """What a notebook and a prompt show of the estimators."""
 
+import inspect
+import re
 import tomllib
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -17,7 +19,9 @@ from skunfold import (
     UnfoldedMeanFieldClassifier,
     _documentation,
 )
+from skunfold._docstrings import documented, entries
 from skunfold.audio import SpeechEnhancer
+from skunfold.unfolding import UnfoldedClassifier, UnfoldedRegressor
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -28,6 +32,7 @@ PAGES = {
     "skunfold.UnfoldedBPClassifier": UnfoldedBPClassifier(),
     "skunfold.audio.SpeechEnhancer": SpeechEnhancer(),
 }
+ESTIMATORS = [*map(type, PAGES.values()), UnfoldedClassifier, UnfoldedRegressor]
 
 
 class Metadata:
@@ -103,3 +108,39 @@ def test_repr_shows_what_is_not_the_default_and_is_short():
     assert len(repr(model)) < 1000
     with config_context(display="text"):
         assert repr(SpeechEnhancer(n_context=3)) == "SpeechEnhancer(n_context=3)"
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+def test_docstrings_are_whole(cls):
+    text = inspect.getdoc(cls)
+    assert "%(" not in text
+    sections = re.split(r"^(\w[\w ]*)\n-+\n", text, flags=re.MULTILINE)
+    parameters = dict(zip(sections[1::2], sections[2::2]))["Parameters"]
+    names = re.findall(r"^(\w[\w, ]*) : ", parameters, re.MULTILINE)
+    assert ", ".join(names).split(", ") == list(inspect.signature(cls).parameters)
+    assert re.findall(r"^\S.*\n(?=\S|\Z)", parameters, re.MULTILINE) == []  # without a text
+
+
+def test_slots_are_filled_in_place():
+    @documented(
+        entries(
+            "a : int\n    One.\n\n    More.\n\nb_, c_ : int\n    Two.\nd_ : int\n    Three."
+        )
+    )
+    class Example:
+        """Do.
+
+        %(a)s, indeed.
+            %(b_,
+            d_)s
+        """
+
+    assert inspect.getdoc(Example) == (
+        "Do.\n\na : int\n    One.\n\n    More., indeed.\n"
+        "    b_, c_ : int\n        Two.\n    d_ : int\n        Three."
+    )
+    with pytest.raises(KeyError, match="unknown"):
+
+        @documented({})
+        class Wrong:
+            """%(unknown)s"""

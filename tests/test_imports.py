@@ -11,11 +11,12 @@ PACKAGE = Path(skunfold.__file__).parent
 # From the lowest up: modules of `skunfold`, a package standing for all that is in it.
 LAYERS = (
     # what needs nothing of the package but each other
-    "_version _text _storage _documentation _given _running _scaling _model_values metrics",
+    "_version _text _storage _documentation _docstrings _given _running _scaling metrics",
+    "_model_values _prepared _loop_parameters",
     "_kernels",
     "_training",
     # the loop's estimators, and what they check of their data
-    "_fitting _sparse_input _targets _estimator _classifier unfolding",
+    "_fitting _input _sparse_input _targets _estimator _classifier _regressor unfolding",
     # what the estimators below are made of
     "_deep_nmf _mrf _start_values",
     # estimators, and functions that make some

@@ -13,6 +13,7 @@ import pytest
 import soundfile
 
 from skunfold import cli
+from skunfold._deep_nmf.inference import Inference
 from skunfold._model_values import whole_number
 from skunfold.audio import SpeechEnhancer, mel_bands
 from skunfold.audio._regressor import RegressorError
@@ -234,7 +235,7 @@ FORGED = {
     "averages of zero": ("enhancer", put(context_averages=[0.0]), "context_averages"),
     "window": ("enhancer", put(window_length=0.01), "features, but its frames"),
     "no regressor": ("enhancer", put(regressor_=None), "predicts no magnitudes"),
-    "targets of masks": ("enhancer", of_regressor(put(n_targets=2)), "n_targets=2"),
+    "targets of masks": ("enhancer", of_regressor(put(n_targets=2)), "source groups"),
     "layers of an enhancer": ("enhancer", of_regressor(put(n_layers=10**6)), "n_layers"),
     "bases of an enhancer": ("enhancer", of_regressor(remove("bases_")), "has no bases_"),
     "an empty pipeline": ("pipeline", put(steps=[]), "no steps"),
@@ -349,7 +350,7 @@ def test_the_command_line_names_the_model(tmp_path, capsys, monkeypatch):
     assert "x.wav" not in printed.err
     # One whose numbers each make sense, but not together.
     Model("enhancer").write(tmp_path / "bad.model")
-    monkeypatch.setattr(DeepNMFRegressor, "_predictions", lambda *_: np.full((100, 33), np.nan))
+    monkeypatch.setattr(Inference, "predictions", lambda *_: np.full((100, 33), np.nan))
     monkeypatch.setattr("skunfold._model_checks._check_prediction", lambda *_: None)
     assert cli.main(arguments) == 1
     printed = capsys.readouterr()
@@ -377,3 +378,15 @@ def test_settings_beyond_all_use_are_refused_before_training():
 def test_whole_numbers_are_no_booleans():
     with pytest.raises(ValueError, match="its x is True, not a whole number from 0 to 5"):
         whole_number("x", True, 0, 5)
+
+
+def test_parameters_that_have_become_others_are_read(tmp_path):
+    kind = Model("deep_nmf_float32")
+    put(n_targets=1, recurrence=0.5, recurrence_length=20.0)(kind)
+    model = load_model(kind.write(tmp_path / "model"))
+    assert model.recurrence == (0.5, 20.0)
+    of_two = Model("deep_nmf_float32")
+    put(n_components=3, n_targets=2)(of_two)
+    of_two.attributes.clear()
+    of_two.tree.pop("training", None)
+    assert load_model(of_two.write(tmp_path / "model")).n_components == (3, 3, 3)

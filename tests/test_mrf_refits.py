@@ -8,7 +8,7 @@ from configurations import FIELDS, make_model
 from numpy.testing import assert_array_equal
 
 from skunfold import UnfoldedBPClassifier, UnfoldedMeanFieldClassifier
-from skunfold._kernels.layered_mrf import LayeredMRF
+from skunfold._kernels.unfolding import Unfolding
 
 both = pytest.mark.parametrize("cls", [UnfoldedMeanFieldClassifier, UnfoldedBPClassifier])
 every_configuration = pytest.mark.parametrize("name", FIELDS)
@@ -72,14 +72,14 @@ def test_a_model_goes_on_in_the_precision_that_it_began_in(iris, cls):
 def interrupt_after(n_gradients, monkeypatch):
     """Let Ctrl-C come while that many batches later the next gradient is computed."""
     calls = iter(range(n_gradients))
-    original = LayeredMRF.loss_gradient
+    original = Unfolding.loss_gradient
 
     def loss_gradient(self, logits, y):
         if next(calls, None) is None:
             raise KeyboardInterrupt
         return original(self, logits, y)
 
-    monkeypatch.setattr(LayeredMRF, "loss_gradient", loss_gradient)
+    monkeypatch.setattr(Unfolding, "loss_gradient", loss_gradient)
 
 
 @pytest.mark.parametrize("n_gradients", [0, 1, 13])

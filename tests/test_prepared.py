@@ -53,7 +53,7 @@ def test_nothing_is_prepared_twice(name, monkeypatch):
     def prepared_again(*arguments):
         raise AssertionError
 
-    monkeypatch.setattr("skunfold._deep_nmf.architecture.layers_of", prepared_again)
+    monkeypatch.setattr("skunfold._kernels.nmf.layer_of", prepared_again)
     for rule in (MeanField, BeliefPropagation):
         monkeypatch.setattr(rule, "up_link", prepared_again)
         monkeypatch.setattr(rule, "lateral_link", prepared_again)

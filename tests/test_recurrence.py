@@ -10,6 +10,8 @@ from sklearn.metrics import r2_score
 from sklearn.pipeline import make_pipeline
 
 from skunfold import DeepNMFRegressor
+from skunfold._deep_nmf.recurrence import RecurrentStart
+from skunfold._training.protocol import Samples
 from skunfold.audio import SpeechEnhancer
 from skunfold.datasets import load_bundled_recordings
 
@@ -38,8 +40,7 @@ def make_model(**params):
         "max_iter": 3,
         "tol": 0,
         "batch_size": 20,
-        "recurrence": 0.5,
-        "recurrence_length": 20.0,
+        "recurrence": (0.5, 20),
         "random_state": 0,
     }
     return DeepNMFRegressor(**settings | params)
@@ -62,7 +63,7 @@ def test_the_start_is_what_the_equations_say(mixtures):
         average = (weights @ relative[:t] + 10) / (weights.sum() + 10)
         architecture = recurrent._architecture()
         factors = average[None] ** 0.5
-        layers = architecture.layers(recurrent.bases_, 1)
+        layers = architecture.layers(recurrent._thetas(), 1)
         h = architecture.activations(X[t : t + 1], layers, factors=factors)
         assert_allclose(recurrent.transform(X)[t], h[0], rtol=1e-9)
 
@@ -72,14 +73,17 @@ def test_every_third_sample_trains_the_first_inference(mixtures, n_trained_layer
     X, y = mixtures
     model = make_model(n_trained_layers=n_trained_layers).fit(X, y)
     architecture = model._architecture()
+    thetas = model._thetas()
+    parameters = [*(W for theta in thetas[architecture.n_frozen :] for W in theta), np.ones(1)]
     starts = []
     for first_inference_too in (False, True):
         starts.append(np.empty((len(X), 8)))
-        options = {"first_inference_too": first_inference_too}
-        architecture.restart(X, [len(X)], model.bases_, starts[-1], **options)
+        samples = Samples((X, starts[-1]), y, sequences=(X, [len(X)]))
+        start = RecurrentStart(architecture, thetas[: architecture.n_frozen], 1.0)
+        start.renew(parameters, samples, first_inference_too=first_inference_too)
     constant = np.full((len(X), 8), model.initial_activation_)
     if architecture.n_frozen:
-        layers = architecture.layers(model.bases_[: architecture.n_frozen], len(X))
+        layers = architecture.layers(thetas[: architecture.n_frozen], len(X))
         constant = architecture.activations(X, layers)
     assert_allclose(starts[1][::3], constant[::3])
     assert_array_equal(starts[1][1::3], starts[0][1::3])
@@ -151,7 +155,7 @@ def test_held_out_samples_begin_with_those_before_them(mixtures, groups):
     X, y = mixtures
     model = make_model(early_stopping=True, validation_fraction=0.4, n_layers=2)
     model.fit(X, y, groups=groups, lengths=LENGTHS)
-    _, held_out = model._split(len(X), groups)
+    _, held_out = model._split(y, groups, None)
     y_hat = model.predict(X, lengths=LENGTHS)[held_out]
     assert model.loss_ == pytest.approx(loss_of(y[held_out], y_hat), rel=1e-6)
 
@@ -245,9 +249,27 @@ def test_lengths_of_validation_data_that_is_missing(mixtures):
         make_model(early_stopping=True).fit(X, y, lengths_val=[80])
 
 
+def test_the_time_constant_is_300_samples_unless_it_is_given(mixtures):
+    X, y = mixtures
+    outputs = [make_model(recurrence=r).fit(X, y).predict(X) for r in (0.5, (0.5, 300.0))]
+    assert_array_equal(*outputs)
+    shorter = make_model(recurrence=(0.5, 3)).fit(X, y).predict(X)
+    assert not np.allclose(outputs[0], shorter)
+
+
+@pytest.mark.parametrize(
+    "recurrence", [(0.5,) * 3, (), (2, 300), (0.5, 0), (0.5, np.inf), (np.nan, 1), ("a", 1)]
+)
+def test_what_is_no_recurrence_is_named(mixtures, recurrence):
+    with pytest.raises(ValueError, match=r"recurrence=.* is neither a power from 0 to 1 nor"):
+        make_model(recurrence=recurrence).fit(*mixtures)
+
+
 def test_workers_cannot_train_it(mixtures):
     make_model(n_jobs=2, n_trained_layers=0).fit(*mixtures)
-    with pytest.raises(ValueError, match=r"recurrence=0.5 .* n_jobs=2.*set n_jobs=None"):
+    with pytest.raises(
+        ValueError, match=r"recurrence=\(0.5, 20\) .* n_jobs=2.*set n_jobs=None"
+    ):
         make_model(n_jobs=2).fit(*mixtures)
 
 
@@ -267,7 +289,7 @@ def test_an_enhancer_knows_its_recordings():
 def test_an_enhancer_needs_a_regressor_that_knows_sequences():
     waveform = np.random.default_rng(0).normal(size=8000)
     enhancer = SpeechEnhancer(make_pipeline(make_model()))
-    with pytest.raises(ValueError, match=r"__recurrence=0.5, but does not know"):
+    with pytest.raises(ValueError, match=r"__recurrence=\(0.5, 20\), but does not know"):
         enhancer.fit([waveform], [waveform / 2])
-    enhancer.set_params(regressor__deepnmfregressor__recurrence=0)
+    enhancer.set_params(regressor__deepnmfregressor__recurrence=(0, 20))
     assert enhancer.fit([waveform], [waveform / 2]).enhance(waveform).shape == (8000,)

@@ -1,7 +1,7 @@
 """The network but for its bases: how data goes through it, and what of it is trained.
 
-The bases of a layer are an array (R, F), or (2, R, F) together with projections of their own
-(`skunfold._kernels.nmf`), as `joined` makes them.
+theta of a layer is (W,), its bases (R, F), or (W, V) with projections that are learned, too
+(`skunfold._kernels.nmf_layers`).
 """
 
 from dataclasses import dataclass
@@ -10,13 +10,15 @@ import numpy as np
 
 from skunfold._deep_nmf.recurrence import EarlierActivations, in_order
 from skunfold._kernels.blocks import map_samples
-from skunfold._kernels.deep_nmf import DeepNMF
-from skunfold._kernels.nmf import constant_activations, infer, layers_of
+from skunfold._kernels.deep_nmf import DeepNMF, NMFReadout
+from skunfold._kernels.nmf import NMFIteration, constant_activations
 from skunfold._kernels.numerics import FRESH
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
 from skunfold._kernels.sparse_rows import sparse_block_size, values_of, with_values
+from skunfold._kernels.unfolding import Unfolding, flattened, sets_of, thetas_of, walk
 from skunfold._storage import large_array
 from skunfold._training.protocol import Samples
+from skunfold.unfolding.losses import BetaDivergence
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Architecture:
     relaxation: float = 1.0  # the exponent of all updates but the first
     recurrence: float = 0.0  # see `skunfold._deep_nmf.recurrence`
     recurrence_length: float = 1.0
+    projections: bool = False  # whether theta of a layer has projections
 
     @property
     def n_frozen(self):
@@ -44,10 +47,10 @@ class Architecture:
         return self.n_layers - max(self.n_trained_layers - 1, 0)
 
     @property
-    def parameter_of_layer(self):
-        """For each trained layer, which of the trained bases it uses."""
-        n_trained = self.n_layers - self.n_frozen
-        return (0,) * n_trained if self.tied else tuple(range(n_trained))
+    def sets(self):
+        """For each trained layer, the places of its theta in the list of parameters."""
+        n_arrays = 2 if self.projections else 1
+        return sets_of([n_arrays] * (self.n_layers - self.n_frozen), self.tied)
 
     def scaled(self, X, work=FRESH):
         """Return X in the units of the computation."""
@@ -57,16 +60,25 @@ class Architecture:
 
     @property
     def exponents(self):
-        """The exponent of each layer's update.
+        """The exponent of each layer's update, or None for one.
 
         That of the first is one: it brings the activations to the level of the data, about
         which an exponent of two would swing for ever.
         """
+        if self.relaxation == 1:
+            return None
         return (1.0,) + (self.relaxation,) * (self.n_layers - 1)
 
-    def layers(self, bases, n_samples):
-        """Return the layers of these bases, ready for inference of so many samples."""
-        return layers_of(bases, self.beta, self.scaled_sparsity, n_samples)
+    @property
+    def iteration(self):
+        """The update of the activations, in the units of the computation."""
+        start = self.start / self.scale
+        return NMFIteration(self.beta, self.scaled_sparsity, start, self.exponents)
+
+    def layers(self, thetas, n_samples):
+        """Return the layers of these thetas, ready for inference of so many samples."""
+        parameters, sets = flattened(thetas)
+        return Unfolding(self.iteration, None, None, sets).prepare(parameters, n_samples).layers
 
     def _start(self, n_components, dtype, factors, work=FRESH):
         """Return the activations that inference begins with, in the computation's units.
@@ -97,7 +109,7 @@ class Architecture:
 
         def fill(out, work, X, factors=None):
             start = self._start(n_components, X.dtype, factors, work)
-            *_, h = infer(self.scaled(X, work), layers, start, work, self.exponents)
+            h = self._inferred(self.scaled(X, work), layers, start, work)
             np.multiply(h, X.dtype.type(self.scale), out=out)
 
         if out is None:
@@ -110,7 +122,7 @@ class Architecture:
         start = self._start(n_components, X.dtype, None)
 
         def fill(out, work, X):
-            *_, h = infer(self.scaled(X, work), layers, start, work, self.exponents)
+            h = self._inferred(self.scaled(X, work), layers, start, work)
             np.divide(h, h.mean(axis=1, keepdims=True, dtype=np.float64), out=out)
 
         out = np.empty((X.shape[0], n_components), X.dtype)
@@ -122,7 +134,7 @@ class Architecture:
         def fill(out, work, X, factors=None):
             start = self._start(len(U), X.dtype, factors, work)
             X = self.scaled(X, work)
-            *_, h = infer(X, layers, start, work, self.exponents)
+            h = self._inferred(X, layers, start, work)
             self._write_output(out, X, h, U, work)
 
         return _map(fill, out, layers, X, *_given(factors))
@@ -131,16 +143,22 @@ class Architecture:
         """Yield the outputs after each layer."""
         H = np.empty((X.shape[0], len(U)), X.dtype)
         H[:] = self._start(len(U), X.dtype, factors)
-        for layer, exponent in zip(layers, self.exponents):
+        for k, layer in enumerate(layers):
 
-            def fill(out, work, X, h, layer=layer, exponent=exponent):
+            def fill(out, work, X, h, layer=layer, k=k):
                 X = self.scaled(X, work)
-                for h_next in infer(X, [layer], h, work, [exponent]):
-                    h[:] = h_next
+                h[:] = self._inferred(X, [layer], h, work, first=k)
                 self._write_output(out, X, h, U, work)
 
             out = np.empty((X.shape[0], n_outputs), X.dtype)
             yield _map(fill, out, layers, X, H)
+
+    def _inferred(self, X, layers, h, work, first=0):
+        """Return the activations after the layers, of which the first has that number."""
+        iteration = self.iteration.with_workspace(work)
+        for state in walk(iteration, layers, X, h, first=first):
+            h = state
+        return h
 
     def _write_output(self, out, X, h, U, work):
         y_hat, _ = self.output.forward(X, h, U, work.scope("output"))
@@ -149,28 +167,26 @@ class Architecture:
     def network(self, training_beta, cancel):
         """Return the trained part, as the training loop sees it."""
         return DeepNMF(
-            layers=self.parameter_of_layer,
-            exponents=self.exponents[self.n_frozen :],
-            output=self.output,
-            beta=self.beta,
-            training_beta=training_beta,
-            sparsity=self.scaled_sparsity,
-            start=self.start / self.scale,
-            cancel=cancel,
+            self.iteration,
+            NMFReadout(self.output),
+            BetaDivergence(training_beta),
+            self.sets,
+            self.n_frozen,
+            cancel,
         )
 
-    def samples(self, X, y, weight, bases, y_scale):
+    def samples(self, X, y, weight, thetas, y_scale):
         """Return the samples for training, with what the frozen layers make of them.
 
         X and y are not copied; they may be larger than memory. Of a recurrent network, what
-        the samples begin with is left to `restart`.
+        the samples begin with is left to a `RecurrentStart`.
         """
         units = (1 / self.scale, 1 / y_scale)
         if self.n_frozen == 0 and not self.recurrence:
             return Samples((X,), y, weight, units=units)
-        h = large_array((X.shape[0], bases[0].shape[-2]), X.dtype)
+        h = large_array((X.shape[0], len(thetas[0][0])), X.dtype)
         if not self.recurrence:
-            self.activations(X, self.layers(bases[: self.n_frozen], X.shape[0]), out=h)
+            self.activations(X, self.layers(thetas[: self.n_frozen], X.shape[0]), out=h)
         if self.n_trained_layers == 1 and isinstance(self.output, MaskOutput):
             X = X[:, -(y.shape[1] // self.output.n_targets) :]
         return Samples((X, h), y, weight, units=(1 / self.scale, *units))
@@ -184,48 +200,22 @@ class Architecture:
             return None
         return np.concatenate([factors for _, factors in in_order(self, X, layers, lengths)])
 
-    def restart(self, X, lengths, bases, out, **options):
-        """Write what the trained layers begin with, in sequences of these lengths, to `out`.
+    def parameters(self, thetas, U, y_scale):
+        """Return the list of trained arrays: distinct ones of the layers, and output bases."""
+        trained = thetas[self.n_frozen :]
+        arrays = [p for theta in (trained[:1] if self.tied else trained) for p in theta]
+        return [*map(_lifted, arrays), _lifted(U * U.dtype.type(self.output_unit(y_scale)))]
 
-        The options are those of `EarlierActivations.factors`.
-        """
-        layers = self.layers(bases, X.shape[0])
-        for rows, factors in in_order(self, X, layers, lengths, **options):
-            if self.n_frozen:
-                frozen = layers[: self.n_frozen]
-                self.activations(X[rows], frozen, out=out[rows], factors=factors)
-            else:
-                np.multiply(factors, X.dtype.type(self.start), out=out[rows])
-
-    def parameters(self, bases, U, y_scale):
-        """Return the list of trained arrays: distinct bases, and the output bases."""
-        n_distinct = max(self.parameter_of_layer, default=-1) + 1
-        trained = bases[self.n_frozen : self.n_frozen + n_distinct]
-        return [*map(_lifted, trained), _lifted(U * U.dtype.type(self.output_unit(y_scale)))]
-
-    def trained_bases(self, parameters, y_scale):
-        """Return (bases of the trained layers, output bases), shared arrays being the same."""
-        *trained, U = parameters
-        trained = [trained[i] for i in self.parameter_of_layer]
+    def trained(self, parameters, y_scale):
+        """Return (theta of the trained layers, output bases), shared arrays being the same."""
+        U = parameters[-1]
         with np.errstate(over="ignore"):  # targets of any size, predicted from next to nothing
             U = np.minimum(U / U.dtype.type(self.output_unit(y_scale)), np.finfo(U.dtype).max)
-        return trained, U
+        return thetas_of(parameters, self.sets), U
 
     def output_unit(self, y_scale):
         """Return the factor that brings output bases to the units of the computation."""
         return 1.0 if isinstance(self.output, MaskOutput) else self.scale / y_scale
-
-
-def joined(bases, projections):
-    """Return the array (2, R, F) of each layer; layers that share bases share it."""
-    arrays = {id(W): np.stack([W, V]) for W, V in zip(bases, projections)}
-    return [arrays[id(W)] for W in bases]
-
-
-def parted(arrays):
-    """Return (bases, projections), a list of (R, F) each; shared arrays are the same."""
-    parts = {id(array): list(array) for array in arrays}
-    return [[parts[id(array)][i] for array in arrays] for i in (0, 1)]
 
 
 def _map(fill, out, layers, X, *inputs):

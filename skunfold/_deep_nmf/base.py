@@ -1,60 +1,101 @@
-"""What one calls of a deep NMF regressor, and the checks of what is given to it."""
+"""What one calls of a deep NMF regressor, and what its training is made of."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
-from sklearn.base import (
-    ClassNamePrefixFeaturesOutMixin,
-    MultiOutputMixin,
-    RegressorMixin,
-    TransformerMixin,
-    _fit_context,
-)
-from sklearn.metrics import r2_score
-from sklearn.utils.validation import (
-    check_is_fitted,
-    check_non_negative,
-    column_or_1d,
-    validate_data,
-)
+from sklearn.base import _fit_context
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, check_memory, check_non_negative
 
-from skunfold._deep_nmf.recurrence import SequencePredictor, in_order
-from skunfold._deep_nmf.training import DeepNMFTraining
+from skunfold._deep_nmf.architecture import Architecture
+from skunfold._deep_nmf.arrays import check_arrays, of_all_layers
+from skunfold._deep_nmf.inference import Inference
+from skunfold._deep_nmf.initialization import (
+    WarmStart,
+    initial_bases,
+    layers_of_network,
+    rows_that_fit,
+    warn_of_zeros,
+)
+from skunfold._deep_nmf.recurrence import RecurrentObjective, RecurrentStart
+from skunfold._deep_nmf.sequences import SequenceMethods
+from skunfold._deep_nmf.sharing import distinct_arrays, shared_arrays
 from skunfold._deep_nmf.validation import (
     check_depth,
-    check_lengths,
     check_mask_targets,
     check_numbers,
     check_recurrence,
-    check_validation_data,
+    check_same_structure,
+    check_sources,
+    group_sizes,
+    power_and_length,
 )
-from skunfold._fitting import checked_weights, restored_on_failure, rows_of
+from skunfold._estimator import UnfoldedEstimator
+from skunfold._fitting import Given, check_lengths
+from skunfold._given import check_given
 from skunfold._kernels.divergences import beta_of
-from skunfold._kernels.sparse_rows import canonical
-from skunfold._scaling import check_range
+from skunfold._kernels.outputs import LinearOutput, MaskOutput
+from skunfold._regressor import NumberTargets
+from skunfold._scaling import (
+    check_range,
+    nearest_power_of_two,
+    power_of_two_scale,
+    weighted_mean,
+)
 from skunfold._sparse_input import sparse_format, takes_sparse
-from skunfold._training.callbacks import CallbackSupportMixin, EpochCallbacks, with_callbacks
-from skunfold._training.loop import train_once
+from skunfold._training.callbacks import with_callbacks
+from skunfold._training.loop import TrainingState
+from skunfold._training.updates import ExponentiatedGradient, MultiplicativeUpdate
 
+# solver: (update rule, whether parts are cancelled after each layer, learning_rate_init="auto")
+SOLVERS = {
+    "eg": (ExponentiatedGradient, True, 0.03),
+    "mu": (MultiplicativeUpdate, True, 0.25),
+    "naive-mu": (MultiplicativeUpdate, False, 1.0),
+}
 _LISTS = frozenset({"bases_", "projections_"})  # attributes with an array for each layer
 
 
-class DeepNMFBase(
-    CallbackSupportMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    MultiOutputMixin,
-    RegressorMixin,
-    DeepNMFTraining,
-):
-    """All of `DeepNMFRegressor` but its parameters."""
+class DeepNMFBase(SequenceMethods, NumberTargets, UnfoldedEstimator):
+    """All of `DeepNMFRegressor` but the defaults of its parameters."""
 
-    _learned = frozenset(
-        {"bases_", "projections_", "output_bases_", "initial_activation_", "data_scale_"}
-    )
+    _auto_batch_size = 1024
+    _made = "bases_"
+    _learned = _LISTS | {"output_bases_", "initial_activation_", "data_scale_"}
+
+    def __init__(
+        self,
+        n_components: Any,
+        *,
+        n_trained_layers: int | str,
+        output: str,
+        beta_loss: str | float,
+        training_loss: str | float,
+        sparsity: float,
+        relaxation: float,
+        fit_projections: bool,
+        recurrence: Any,
+        init: Any,
+        memory: Any,
+        **params: Any,
+    ) -> None:
+        super().__init__(**params)
+        self.n_components = n_components
+        self.n_trained_layers = n_trained_layers
+        self.output = output
+        self.beta_loss = beta_loss
+        self.training_loss = training_loss
+        self.sparsity = sparsity
+        self.relaxation = relaxation
+        self.fit_projections = fit_projections
+        self.recurrence = recurrence
+        self.init = init
+        self.memory = memory
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
@@ -80,8 +121,8 @@ class DeepNMFBase(
             Non-negative data; for mask output, mixtures. Sparse if `beta_loss` is
             "kullback-leibler" or "frobenius".
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Non-negative targets. For mask output, ``n_targets`` sources side by side, each
-            with the columns of the last features of X.
+            Non-negative targets. For mask output, the target sources side by side, each with
+            the columns of the last features of X.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples, 0 or more, not all 0, in the training loss and in the
             initialisation. An integer weight is the same as so many copies of the sample,
@@ -122,42 +163,10 @@ class DeepNMFBase(
         TypeError
             If y is sparse, or X for any other `beta_loss`.
         """
-        going_on = self.warm_start and hasattr(self, "bases_")
-        validation = check_validation_data(
-            X_val, y_val, sample_weight_val, lengths_val, self.early_stopping
-        )
         check_recurrence(self.recurrence, self._n_trained, self.n_jobs)
-        with restored_on_failure(self):
-            X, y, weight, groups, lengths = self._validated(
-                X, y, sample_weight, groups, lengths, going_on
-            )
-            if validation:
-                validation = self._held_out(validation, X, y)
-                lengths_val = check_lengths(lengths_val, validation[0].shape[0], "lengths_val")
-                rows, held_out_rows = slice(None), None
-            else:
-                rows, held_out_rows = self._split(np.shape(X)[0], groups)
-            if not going_on:
-                some = self._rows_to_initialise_from(rows, X)
-                self._initialise(*rows_of(some, X, y, weight), sources=sources)
-            if validation:
-                self._check_ranges(validation[0], validation[1], "_val")
-            callbacks = EpochCallbacks(self, X, self._shaped(y), weight, self._max_epochs)
-            if self._n_trained == 0:
-                self._set_untrained_results(X, y, weight, lengths)
-            else:
-                samples, valid = self._samples(X, y, weight), None
-                sequences = [(samples.inputs[-1], X, lengths)]
-                if validation:
-                    valid = self._samples(*validation)
-                    sequences.append((valid.inputs[-1], validation[0], lengths_val))
-                elif self.early_stopping:
-                    valid = samples[held_out_rows]
-                if valid is not None and not self.recurrence:  # which changes the start
-                    valid = valid.loaded()
-                self._train(samples[rows], valid, callbacks, sequences)
-            callbacks.end_fit()
-        return self
+        given = Given(X, y, sample_weight, lengths)
+        validation = Given(X_val, y_val, sample_weight_val, lengths_val)
+        return self._fit(given, groups, validation, sources=sources)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
@@ -183,274 +192,256 @@ class DeepNMFBase(
         -------
         self : DeepNMFRegressor
         """
-        going_on = hasattr(self, "bases_")
-        with restored_on_failure(self):
-            X, y, weight, _, lengths = self._validated(
-                X, y, sample_weight, None, lengths, going_on
-            )
-            if not going_on:
-                self._initialise(X, y, weight, sources=sources)
-            if self._n_trained == 0:
-                self._set_untrained_results(X, y, weight, lengths)
-                return self
-            samples, state = self._samples(X, y, weight), self._state()
-            state.average = None
-            sequences = [(samples.inputs[-1], X, lengths)]
-            with self._objective(sequences) as objective:
-                train_once(objective, state, samples, self._loop_settings(len(samples)))
-            self._set_results(state)
-        return self
+        return self._partial_fit(Given(X, y, sample_weight, lengths), sources=sources)
 
-    def predict(self, X: ArrayLike, lengths: ArrayLike | None = None) -> NDArray:
-        """Return the predicted targets.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Non-negative data.
-        lengths : array-like of int of shape (n_sequences,), default=None
-            As in `fit`; so in all methods.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        """
-        return self._shaped(self._predictions(*self._validated_data(X, lengths)))
-
-    def sequence(self) -> SequencePredictor:
-        """Predict the samples of one sequence while they arrive.
-
-        Returns
-        -------
-        SequencePredictor
-            Its ``predict(X)`` takes the next samples, one or more, and returns what `predict`
-            would for all of them at once. Without `recurrence` they are independent.
-        """
+    def _before_a_sequence(self):
         check_is_fitted(self)
-        n_components = len(self.output_bases_)
-        return SequencePredictor(self, self._architecture().before_a_sequence(n_components))
+        return self._architecture().before_a_sequence(len(self.output_bases_))
 
-    def staged_predict(
-        self, X: ArrayLike, lengths: ArrayLike | None = None
-    ) -> Iterator[NDArray]:
-        """Yield the prediction after each layer.
-
-        Parameters
-        ----------
-        X, lengths
-            As in `predict`.
-
-        Yields
-        ------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            The last one is that of `predict`.
-        """
-        for y in self._staged_predictions(*self._validated_data(X, lengths)):
-            yield self._shaped(y)
-
-    def transform(self, X: ArrayLike, lengths: ArrayLike | None = None) -> NDArray:
-        """Return the activations of the last layer.
-
-        Parameters
-        ----------
-        X, lengths
-            As in `predict`.
-
-        Returns
-        -------
-        activations : ndarray of shape (n_samples, n_components)
-        """
-        return self._activations(*self._validated_data(X, lengths))
-
-    def fit_transform(self, X: ArrayLike, y: ArrayLike, **fit_params: Any) -> NDArray:
-        """Fit, and return the activations of the last layer.
-
-        Parameters
-        ----------
-        X, y, **fit_params
-            As in `fit`.
-
-        Returns
-        -------
-        activations : ndarray of shape (n_samples, n_components)
-        """
-        return self.fit(X, y, **fit_params).transform(X, fit_params.get("lengths"))
-
-    def score(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        lengths: ArrayLike | None = None,
-    ) -> float:
-        """Return the coefficient of determination of the predictions, R^2.
-
-        Parameters
-        ----------
-        X, lengths
-            As in `predict`.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            The targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples.
-
-        Returns
-        -------
-        float
-            The mean of the outputs' R^2, 1 at best.
-        """
-        return float(r2_score(y, self.predict(X, lengths), sample_weight=sample_weight))
-
-    def _continued(self, X, earlier):
-        """Return the predictions of the next samples of a sequence."""
-        X, lengths = self._validated_data(X)
-        return self._shaped(self._predictions(X, lengths, earlier))
-
-    def _predictions(self, X, lengths, earlier=None):
-        """Return the outputs (n_samples, n_outputs) of checked data."""
-        architecture, layers, U = self._inference(X)
-        y = np.empty((X.shape[0], self.n_outputs_), X.dtype)
-        for rows, factors in in_order(architecture, X, layers, lengths, earlier):
-            architecture.predictions(X[rows], layers, U, y[rows], factors)
-        return y
-
-    def _staged_predictions(self, X, lengths):
-        """Yield the outputs (n_samples, n_outputs) of checked data after each layer."""
-        architecture, layers, U = self._inference(X)
-        factors = architecture.factors(X, layers, lengths)
-        yield from architecture.staged_predictions(X, layers, U, self.n_outputs_, factors)
-
-    def _activations(self, X, lengths):
-        """Return the activations (n_samples, n_components) of checked data."""
-        architecture, layers, U = self._inference(X)
-        h = np.empty((X.shape[0], len(U)), X.dtype)
-        for rows, factors in in_order(architecture, X, layers, lengths):
-            architecture.activations(X[rows], layers, h[rows], factors)
-        return h
-
-    def _validated(self, X, y, sample_weight, groups, lengths, going_on):
-        """Check everything before any work.
-
-        Return X, y of shape (n, n_outputs), weights, groups and lengths.
-        """
+    def _check_settings(self):
         check_depth(self.n_layers, self._n_trained)
         self._group_sizes()
-        if going_on:
-            self._check_structure()
-        X, y, weight = self._checked(X, y, sample_weight, self.n_outputs_ if going_on else None)
-        if going_on:
-            self._check_ranges(X, y)
-        if groups is not None:
-            groups = np.asarray(groups)
-            if groups.shape != (X.shape[0],):
-                raise ValueError(
-                    f"groups has the shape {groups.shape}; give one for each of the "
-                    f"{X.shape[0]} samples."
-                )
-        lengths = check_lengths(lengths, X.shape[0])
-        if weight is None or weight.all():
-            return X, y, weight, groups, lengths
-        used = weight > 0
-        sequence = np.repeat(np.arange(len(lengths)), lengths)
-        lengths = np.bincount(sequence[used], minlength=len(lengths))
-        return *rows_of(used, X, y, weight, groups), lengths
+        power_and_length(self.recurrence)
 
-    def _checked(self, X, y, sample_weight, n_outputs, suffix=""):
-        """Check samples; return X, y of shape (n, n_outputs) and the weights or None.
+    def _group_sizes(self):
+        return group_sizes(self.n_components, self.output)
 
-        Without a number of outputs, the features are learned. The suffix is that of the names.
-        """
-        if issparse(y):
+    def _is_recurrent(self):
+        return power_and_length(self.recurrence)[0] > 0
+
+    @property
+    def _n_trained(self):
+        return self.n_layers + 1 if self.n_trained_layers == "all" else self.n_trained_layers
+
+    @property
+    def _is_trained(self):
+        return self._n_trained > 0
+
+    def _accepted_sparse(self, X, suffix=""):
+        return sparse_format(X, f"X{suffix}", self.beta_loss)
+
+    def _check_input(self, X, suffix=""):
+        check_non_negative(X, f"DeepNMFRegressor (argument X{suffix})")
+
+    def _validated(self, given, reset, suffix=""):
+        if issparse(given.y):
             raise TypeError(
                 f"y{suffix} is sparse; DeepNMFRegressor needs dense targets: y.toarray()."
             )
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            reset=n_outputs is None,
-            accept_sparse=sparse_format(X, f"X{suffix}", self.beta_loss),
-            dtype=[np.float64, np.float32],
-            multi_output=True,
-        )
-        X = canonical(X)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        check_non_negative(X, f"DeepNMFRegressor (argument X{suffix})")
-        y = check_numbers(y, f"y{suffix}", X.dtype).reshape(X.shape[0], -1)
+        X, y, weight = super()._validated(given, reset, suffix)
+        y = check_numbers(y, f"y{suffix}", X.dtype)
         check_non_negative(y, f"DeepNMFRegressor (argument y{suffix})")
-        if n_outputs not in (None, y.shape[1]):
-            raise ValueError(
-                f"y{suffix} has {y.shape[1]} columns; this model was fitted with {n_outputs}."
-            )
         if self.output == "mask":
-            check_mask_targets(y, X, self.n_targets)
-        return X, y, checked_weights(sample_weight, X, suffix)
+            n_targets = len(self._group_sizes()) - 1
+            check_mask_targets(y.reshape(len(y), -1), X, self.n_components, n_targets)
+        return X, y, weight
 
-    def _check_ranges(self, X, y, suffix=""):
-        """Check that samples are within the range of what is computed in the fitted units."""
-        check_range(X, self.data_scale_, f"X{suffix}")
-        check_range(y, self.target_scale_, f"y{suffix}")
-
-    def _held_out(self, validation, X, y):
-        """Check validation data against the checked (X, y); return it in their dtype."""
-        X_val, y_val, weight = validation
-        checked = self._checked(X_val, y_val, weight, y.shape[1], "_val")
-        return [None if a is None else a.astype(X.dtype, copy=False) for a in checked]
+    def _check_units(self, data, suffix=""):
+        check_range(data.X, self.data_scale_, f"X{suffix}")
+        check_range(data.targets, self.target_scale_, f"y{suffix}")
 
     def _check_structure(self):
-        """Check that what shapes the network is as it was in the fit."""
-        if self.n_layers != len(self.bases_):
-            raise ValueError(
-                f"n_layers={self.n_layers}, but the model was fitted with {len(self.bases_)} "
-                "layers; set it back, or fit anew with warm_start=False."
-            )
-        if self.fit_projections != hasattr(self, "projections_"):
-            raise ValueError(
-                f"fit_projections={self.fit_projections}, but the model was fitted with "
-                f"{not self.fit_projections}; set it back, or fit anew with warm_start=False."
-            )
-        if self._group_sizes() != tuple(self.group_sizes_):
-            raise ValueError(
-                f"n_components={self.n_components!r}, output={self.output!r} and n_targets="
-                f"{self.n_targets} ask for source groups of {self._group_sizes()} components, "
-                f"but the model was fitted with {tuple(self.group_sizes_)}; fit it anew."
-            )
+        check_same_structure(self, self._group_sizes())
 
-    def _validated_data(self, X, lengths=None):
+    def _with_lengths(self, X, lengths=None):
         check_is_fitted(self)
         self._check_structure()
-        X = validate_data(
-            self,
-            X,
-            reset=False,
-            accept_sparse=sparse_format(X, "X", self.beta_loss),
-            dtype=[np.float64, np.float32],
-            ensure_non_negative=True,
-        )
-        X = canonical(X)
+        X = self._validated_data(X)
         check_range(X, self.data_scale_, "X")
         return X, check_lengths(lengths, X.shape[0])
 
     def _inference(self, X):
-        """Return (architecture, layers, output bases) for samples like X.
+        """Return what infers samples like X, prepared once.
 
-        Layers are prepared once; those of the Frobenius norm for a number of samples.
+        That of the Frobenius norm is for a number of samples.
         """
-        dtype, n_samples = X.dtype, X.shape[0]
+        key = (X.dtype, X.shape[0] if beta_of(self.beta_loss) == 2 else None)
+        return self._kept(key, lambda: self._new_inference(X))
 
-        def prepare():
-            architecture, arrays = self._architecture(), self._layer_arrays()
-            like_X = {id(W): W.astype(dtype, copy=False) for W in arrays}
-            layers = architecture.layers([like_X[id(W)] for W in arrays], n_samples)
-            return architecture, layers, self.output_bases_.astype(dtype, copy=False)
+    def _new_inference(self, X):
+        architecture, thetas = self._architecture(), self._thetas()
+        like_X = {id(W): W.astype(X.dtype, copy=False) for theta in thetas for W in theta}
+        thetas = [tuple(like_X[id(W)] for W in theta) for theta in thetas]
+        layers = architecture.layers(thetas, X.shape[0])
+        U = self.output_bases_.astype(X.dtype, copy=False)
+        return Inference(architecture, layers, U, self.n_outputs_)
 
-        key = (dtype, n_samples if beta_of(self.beta_loss) == 2 else None)
-        return self._kept(key, prepare)
+    def _rows_to_initialise_from(self, rows, X):
+        return rows_that_fit(rows, X, self.random_state)
 
-    def _shaped(self, y):
-        """Return outputs as users know them: flat if there is only one."""
-        return y.ravel() if self.n_outputs_ == 1 else y
+    def _initialise(self, X, y, weight, sources=None):
+        """Set the attributes of an untrained network."""
+        sizes = self._group_sizes()
+        sources = check_sources(sources, X, sizes, self.output, self.beta_loss)
+        if isinstance(getattr(self.init, "estimator", self.init), DeepNMFBase):
+            self._take_over(X, y)
+            return
+        scale = power_of_two_scale(X, weight)
+        start = float(np.sqrt(weighted_mean(X, weight) / sum(sizes))) or 1.0
+        architecture = self._architecture(scale, start)
+        y_scale = scale if self.output == "mask" else power_of_two_scale(y, weight, "y")
+        unit = architecture.output_unit(y_scale)
+        warm_start = WarmStart(
+            init=self.init,
+            output=architecture.output,
+            group_sizes=sizes,
+            beta=architecture.beta,
+            sparsity=architecture.scaled_sparsity,
+            trained=self._n_trained > 0,
+            output_unit=unit,
+            random_state=check_random_state(self.random_state),
+        )
+        if sources is not None:
+            sources = [architecture.scaled(source) for source in sources]
+        targets = y * y.dtype.type(1 / y_scale)
+        # From a cache, a generator would not be left as it is after computing.
+        memory = self.memory if isinstance(self.random_state, Integral) else None
+        initialise = check_memory(memory).cache(initial_bases)
+        W, U = initialise(warm_start, architecture.scaled(X), targets, sources, weight)
+        self.group_sizes_ = sizes
+        self.data_scale_ = scale
+        self.target_scale_ = y_scale
+        self.initial_activation_ = start
+        self._set_bases([W] * self.n_layers)
+        self.output_bases_ = U if self.output == "mask" else U / U.dtype.type(unit)
+        self._training_state = None
+
+    def _set_bases(self, bases, projections=None):
+        """Set the bases of all layers, and projections, which are the bases if none are given.
+
+        Without `fit_projections` there are none.
+        """
+        self.bases_ = bases
+        if self.fit_projections:
+            self.projections_ = list(bases if projections is None else projections)
+        else:
+            self.__dict__.pop("projections_", None)
+
+    def _thetas(self):
+        """Return theta of each layer, as `Architecture` takes them."""
+        if self.fit_projections:
+            return list(zip(self.bases_, self.projections_))
+        return [(W,) for W in self.bases_]
+
+    def _take_over(self, X, y):
+        """Begin with the layers of another fitted network."""
+        network = check_given(self.init, "init", DeepNMFBase, wanted="DeepNMFRegressor")
+        wanted = (self.n_layers, self._group_sizes(), X.shape[1], y.shape[1])
+        arrays = layers_of_network(network, wanted, self.fit_projections, X.dtype)
+        if self._n_trained:
+            warn_of_zeros(network.bases_[-1])
+        bases, projections, self.output_bases_ = arrays
+        self._set_bases(bases, projections)
+        for name in ("group_sizes_", "data_scale_", "target_scale_", "initial_activation_"):
+            setattr(self, name, getattr(network, name))
+        self._training_state = None
+
+    def _begin(self, bases, projections, U, start):
+        """Set all fitted attributes for given arrays (or None), of which nothing is trained."""
+        self._validate_params()
+        self._check_settings()
+        bases = of_all_layers("bases", bases, self.n_layers)
+        if projections is not None:
+            projections = of_all_layers("projections", projections, self.n_layers)
+        sizes, W = self._group_sizes(), bases[-1]
+        U = W if U is None else U.astype(W.dtype, copy=False)
+        check_arrays(self, bases, projections, U, sizes, start)
+        self.n_features_in_ = W.shape[1]
+        self.n_outputs_ = U.shape[1] * max(len(sizes) - 1, 1)
+        self.group_sizes_, self.initial_activation_ = sizes, float(start)
+        # The mean of data for which inference would begin there, and what is predicted of it.
+        mean = len(W) * self.initial_activation_**2
+        self.data_scale_ = self.target_scale_ = nearest_power_of_two(mean)
+        if self.output == "linear" and U.any() and W.any():
+            self.target_scale_ = nearest_power_of_two(mean * U.mean() / W.mean())
+        self._set_bases(bases, projections)
+        self.output_bases_ = U
+        self._set_results(TrainingState([], None, np.random.RandomState()))
+        self._training_state = None
+
+    def _architecture(self, scale=None, start=None):
+        """Return the network but for its bases; scale and start are the fitted ones if None."""
+        output: LinearOutput | MaskOutput = LinearOutput()
+        if self.output == "mask":
+            sizes = self._group_sizes()
+            output = MaskOutput(sizes, n_targets=len(sizes) - 1)
+        power, length = power_and_length(self.recurrence)
+        return Architecture(
+            n_layers=self.n_layers,
+            n_trained_layers=self._n_trained,
+            tied=self.tied,
+            output=output,
+            beta=beta_of(self.beta_loss),
+            sparsity=self.sparsity,
+            scale=self.data_scale_ if scale is None else scale,
+            start=self.initial_activation_ if start is None else start,
+            relaxation=self.relaxation,
+            recurrence=power,
+            recurrence_length=length,
+            projections=self.fit_projections,
+        )
+
+    def _samples(self, data):
+        samples = self._architecture().samples(
+            data.X, data.targets, data.weight, self._thetas(), self.target_scale_
+        )
+        return (
+            replace(samples, sequences=(data.X, data.lengths)) if self.recurrence else samples
+        )
+
+    def _objective(self, samples, n_jobs):
+        if self._is_recurrent():
+            architecture = self._architecture()
+            frozen = self._thetas()[: architecture.n_frozen]
+            start = RecurrentStart(architecture, frozen, self.target_scale_)
+            return RecurrentObjective(self._network(), start)
+        return super()._objective(samples, n_jobs)
+
+    def _train(self, samples, valid, callbacks):
+        if valid is not None and not self._is_recurrent():  # which changes where they begin
+            valid = valid.loaded()
+        super()._train(samples, valid, callbacks)
+
+    def _network(self):
+        _, cancel, _ = SOLVERS[self.solver]
+        return self._architecture().network(beta_of(self.training_loss), cancel)
+
+    @property
+    def _loss_unit(self):
+        return self.target_scale_ ** beta_of(self.training_loss)
+
+    def _update_rule(self):
+        rule, _, default = SOLVERS[self.solver]
+        return rule(default if self.learning_rate_init == "auto" else self.learning_rate_init)
+
+    def _parameters_to_train(self):
+        return self._architecture().parameters(
+            self._thetas(), self.output_bases_, self.target_scale_
+        )
+
+    def _fitted_parameters(self, state):
+        U, held = self.output_bases_, {"bases_": self.bases_}
+        if self.fit_projections:
+            held["projections_"] = self.projections_
+        if state.best_parameters:
+            architecture = self._architecture()
+            trained, U = architecture.trained(state.best_parameters, self.target_scale_)
+            n_frozen = architecture.n_frozen
+            held = {
+                name: held[name][:n_frozen] + [theta[place] for theta in trained]
+                for place, name in enumerate(held)
+            }
+        distinct = {id(W): W.size for list_ in held.values() for W in list_}
+        shared = np.shares_memory(U, held["bases_"][-1])
+        return held | {
+            "output_bases_": U,
+            "n_parameters_": sum(distinct.values()) + (0 if shared else U.size),
+            "n_trained_parameters_": sum(p.size for p in state.parameters),
+        }
+
+    def _mean_loss(self, data):
+        beta = beta_of(self.training_loss)
+        return self._new_inference(data.X).mean_loss(data, 1 / self.target_scale_, beta)
 
     @property
     def _n_features_out(self):
@@ -461,27 +452,16 @@ class DeepNMFBase(
         tags.input_tags.positive_only = True
         tags.input_tags.sparse = takes_sparse(self.beta_loss)
         tags.target_tags.positive_only = True
-        tags.target_tags.multi_output = True
-        tags.target_tags.single_output = True
         # A mask only passes on or attenuates features; it cannot fit any target.
         tags.regressor_tags.poor_score = self.output == "mask"
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
     def __getstate__(self):
         """Return the state with each distinct array of bases and projections once."""
         state = dict(super().__getstate__())
-        for name in _LISTS.intersection(state):
-            arrays = state[name]
-            distinct = list({id(W): W for W in arrays}.values())
-            places = [next(i for i, D in enumerate(distinct) if D is W) for W in arrays]
-            state[name] = (distinct, places)
-        return state
+        return state | {name: distinct_arrays(state[name]) for name in _LISTS & state.keys()}
 
     def __setstate__(self, state):
         """Restore the lists of arrays, in which layers share them."""
-        lists = {}
-        for name in _LISTS.intersection(state):
-            distinct, places = state[name]
-            lists[name] = [distinct[i] for i in places]
+        lists = {name: shared_arrays(*state[name]) for name in _LISTS & state.keys()}
         super().__setstate__(state | lists)

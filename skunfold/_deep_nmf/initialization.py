@@ -11,14 +11,18 @@ from typing import Any
 import numpy as np
 from sklearn.decomposition import non_negative_factorization
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from skunfold._kernels import sparse_nmf, weighted_nmf
-from skunfold._kernels.nmf import constant_activations, infer, layers_of
+from skunfold._kernels.nmf import constant_activations, infer
+from skunfold._kernels.nmf_layers import layer_of
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
-from skunfold._kernels.sparse_rows import beside, dense, row_means, transposed
+from skunfold._kernels.sparse_rows import beside, dense, row_means, transposed, values_of
 from skunfold._scaling import weighted_mean
+from skunfold._storage import working_memory
 
+COPIES = 8  # arrays as large as the data that the factorisations take
 N_ITERATIONS = 100  # of a factorisation, and of bases alone where activations are given
 
 
@@ -167,9 +171,49 @@ class WarmStart:
             return np.ascontiguousarray(W[:, :n_features]), U
         level = np.sqrt(weighted_mean(X, weight) / len(W))
         start = constant_activations(level, len(W), X.dtype)
-        layers = layers_of([W] * N_ITERATIONS, self.beta, self.sparsity, X.shape[0])
-        *_, h = infer(X, layers, start)
+        layer = layer_of((W,), self.beta, self.sparsity, X.shape[0], N_ITERATIONS)
+        *_, h = infer(X, [layer] * N_ITERATIONS, start)
         return W, solve_bases(y, h, self.beta, weight)
+
+
+def rows_that_fit(rows, X, random_state):
+    """Return the given rows of X, or some of them where all would take too much memory."""
+    row_bytes = max(values_of(X).nbytes // X.shape[0], 1)
+    n = max(1, working_memory() // (COPIES * row_bytes))
+    n_rows = X.shape[0] if isinstance(rows, slice) else len(rows)
+    if n_rows <= n:
+        return rows
+    chosen = np.sort(check_random_state(random_state).choice(n_rows, n, replace=False))
+    return chosen if isinstance(rows, slice) else rows[chosen]
+
+
+def layers_of_network(network, wanted, fit_projections, dtype):
+    """Return (bases, projections or None, output bases) of a fitted DeepNMFRegressor.
+
+    `wanted` are the n_layers, source groups, features and outputs that it must have. Arrays
+    are copied.
+    """
+    found = (
+        len(network.bases_),
+        tuple(network.group_sizes_),
+        network.n_features_in_,
+        network.n_outputs_,
+    )
+    if wanted != found:
+        raise ValueError(
+            "init, a DeepNMFRegressor, must have the n_layers, source groups, features and "
+            f"outputs that are asked for here, {wanted}, but has {found}."
+        )
+    projections = getattr(network, "projections_", None)
+    if projections is not None and not fit_projections:
+        raise ValueError(
+            "init, a DeepNMFRegressor, has projections of its own, which would be lost; "
+            "set fit_projections=True here as well."
+        )
+    copied = {id(W): W.astype(dtype) for W in [*network.bases_, *(projections or ())]}
+    bases = [copied[id(W)] for W in network.bases_]
+    projections = projections and [copied[id(V)] for V in projections]
+    return bases, projections, network.output_bases_.astype(dtype)
 
 
 def warn_of_zeros(W):
@@ -205,9 +249,9 @@ def solve_bases(X, H, beta, weight):
     level = np.sqrt(weighted_mean(X, weight))
     start = constant_activations(level, H.shape[1], X.dtype)
     data, basis = transposed(X), np.ascontiguousarray(H.T)
-    if weight is not None:
-        basis = np.stack([basis, weight / weight.mean() * basis])
-    *_, W = infer(data, layers_of([basis] * N_ITERATIONS, beta, 0, data.shape[0]), start)
+    theta = (basis,) if weight is None else (basis, weight / weight.mean() * basis)
+    layer = layer_of(theta, beta, 0, data.shape[0], N_ITERATIONS)
+    *_, W = infer(data, [layer] * N_ITERATIONS, start)
     return np.ascontiguousarray(W.T)
 
 

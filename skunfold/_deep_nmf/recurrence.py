@@ -123,6 +123,40 @@ class SequencePredictor:
         return self._estimator._continued(X, self._earlier)
 
 
+class RecurrentStart:
+    """Where the trained layers of a recurrent network begin, for any of its parameters.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        Of the network.
+    thetas : list of tuple
+        Those of the layers that are not trained.
+    target_scale : float
+        What targets are divided by.
+    """
+
+    def __init__(self, architecture, thetas, target_scale):
+        self._architecture = architecture
+        self._thetas = thetas
+        self._target_scale = target_scale
+
+    def renew(self, parameters, samples, **options):
+        """Infer the first activations of samples again, in their last input.
+
+        The options are those of `EarlierActivations.factors`.
+        """
+        (X, lengths), out = samples.sequences, samples.inputs[-1]
+        trained, _ = self._architecture.trained(parameters, self._target_scale)
+        layers = self._architecture.layers([*self._thetas, *trained], X.shape[0])
+        frozen = layers[: len(self._thetas)]
+        for rows, factors in in_order(self._architecture, X, layers, lengths, **options):
+            if frozen:
+                self._architecture.activations(X[rows], frozen, out[rows], factors)
+            else:
+                np.multiply(factors, X.dtype.type(self._architecture.start), out=out[rows])
+
+
 class RecurrentObjective(Objective):
     """An `Objective` over samples whose first activations depend on the parameters.
 
@@ -132,24 +166,24 @@ class RecurrentObjective(Objective):
     ----------
     model : DeepNMF
         The trained part of the network.
-    restart : callable
-        From (parameters, samples): infers the first activations anew, in place.
+    start : RecurrentStart
+        Infers the first activations.
     """
 
-    def __init__(self, model, restart):
+    def __init__(self, model, start):
         super().__init__(model)
-        self._restart = restart
+        self._start = start
 
     def begin_epoch(self, parameters, samples):
         """Infer where the samples begin."""
-        self._restart(parameters, samples, first_inference_too=True)
+        self._start.renew(parameters, samples, first_inference_too=True)
 
     def evaluate(self, parameters, samples):
         """Return the mean loss."""
-        self._restart(parameters, samples)
+        self._start.renew(parameters, samples)
         return super().evaluate(parameters, samples)
 
     def evaluate_with_output(self, parameters, samples):
         """Return the mean loss and the outputs of all samples."""
-        self._restart(parameters, samples)
+        self._start.renew(parameters, samples)
         return super().evaluate_with_output(parameters, samples)

@@ -9,23 +9,42 @@ from sklearn.utils.validation import check_array
 from skunfold._kernels.sparse_rows import canonical
 from skunfold._sparse_input import sparse_format
 
+RECURRENCE_LENGTH = 300.0  # samples, where only the power of recurrence is given
 
-def group_sizes(n_components, output, n_targets):
-    """Return the components of each source group, a tuple of int."""
-    n_groups = n_targets + 1 if output == "mask" else 1
-    one_for_all = isinstance(n_components, Integral)
-    sizes = (n_components,) * n_groups if one_for_all else tuple(n_components)
-    needed = sizes[:n_targets] if output == "mask" else sizes
+
+def group_sizes(n_components, output):
+    """Return the components of each source group, a tuple of int.
+
+    Groups of mask output are those of the targets, and last the residual; an int is for one
+    target and the residual.
+    """
+    masked = output == "mask"
+    if isinstance(n_components, Integral):
+        sizes = (n_components,) * (2 if masked else 1)
+    else:
+        sizes = tuple(n_components)
+    needed = sizes[:-1] if masked else sizes
     whole = all(isinstance(size, Integral) and int(size) >= 0 for size in sizes)
-    if len(sizes) != n_groups or not whole or min(needed, default=0) < 1:
-        several = (
-            f", or {n_groups} of them, targets first (the last one, the residual, may be 0)"
-        )
+    if not (whole and min(map(int, needed), default=0) >= 1 and (masked or len(sizes) == 1)):
+        several = ", or one for each target, and last one for the residual, which may be 0"
         raise ValueError(
             f"n_components={n_components!r} does not fit output={output!r}: give an int of at "
-            f"least 1{several if output == 'mask' else ''}."
+            f"least 1{several if masked else ''}."
         )
     return tuple(int(size) for size in sizes)
+
+
+def power_and_length(recurrence):
+    """Return the power and the time constant, in samples, of `recurrence`."""
+    values = np.ravel(recurrence)
+    numbers = values.dtype.kind in "iuf" and 1 <= len(values) <= 2
+    power, length = (*values, RECURRENCE_LENGTH)[:2] if numbers else (-1, 0)
+    if not (0 <= power <= 1 and 0 < length < np.inf):
+        raise ValueError(
+            f"recurrence={recurrence!r} is neither a power from 0 to 1 nor a pair of that and "
+            "a number of samples above 0; give something like 0.5 or (0.5, 300)."
+        )
+    return float(power), float(length)
 
 
 def check_depth(n_layers, n_trained):
@@ -48,14 +67,15 @@ def check_numbers(y, name, dtype):
         ) from error
 
 
-def check_mask_targets(y, X, n_targets):
+def check_mask_targets(y, X, n_components, n_targets):
     """Check that the columns of y are those of `n_targets` sources in X."""
     width, rest = divmod(y.shape[1], n_targets)
     if rest or width > X.shape[1]:
         raise ValueError(
-            f"y has {y.shape[1]} columns; with output='mask' and n_targets={n_targets} it "
-            "needs the same number for each target, and X at least that many features (it "
-            f"has {X.shape[1]}). For several targets side by side set n_targets."
+            f"y has {y.shape[1]} columns; with output='mask' and n_components={n_components!r} "
+            f"(targets: {n_targets}) it needs the same number for each target, and X at least "
+            f"that many features (it has {X.shape[1]}). For several targets side by side give "
+            "n_components a number for each, and last one for the residual."
         )
 
 
@@ -89,42 +109,33 @@ def check_sources(sources, X, sizes, output, beta_loss):
     return sources
 
 
-def check_lengths(lengths, n_samples, name="lengths"):
-    """Return the lengths of the sequences that samples consist of, an array of int."""
-    if lengths is None:
-        return np.array([n_samples])
-    lengths = np.asarray(lengths)
-    whole = lengths.ndim == 1 and np.issubdtype(lengths.dtype, np.integer)
-    if not whole or np.any(lengths < 0) or lengths.sum() != n_samples:
-        raise ValueError(
-            f"{name} must be whole numbers, one for each sequence, that add up to the "
-            f"{n_samples} samples; got {lengths!r}."
-        )
-    return lengths.astype(np.intp)
-
-
 def check_recurrence(recurrence, n_trained, n_jobs):
     """Check that samples whose start depends on trained parameters stay in this process."""
-    if recurrence and n_trained and n_jobs is not None and effective_n_jobs(n_jobs) > 1:
+    power, _ = power_and_length(recurrence)
+    if power and n_trained and n_jobs is not None and effective_n_jobs(n_jobs) > 1:
         raise ValueError(
             f"recurrence={recurrence} cannot be trained by the workers of n_jobs={n_jobs}, to "
             "which samples are sent only once; set n_jobs=None, which uses all threads of BLAS."
         )
 
 
-def check_validation_data(X_val, y_val, sample_weight_val, lengths_val, early_stopping):
-    """Return the first three as a tuple, or None if no validation data is given."""
-    given = (X_val, y_val, sample_weight_val, lengths_val)
-    if all(argument is None for argument in given):
-        return None
-    if X_val is None or y_val is None:
-        missing = "X_val" if X_val is None else "y_val"
+def check_same_structure(model, group_sizes):
+    """Check that what shapes the network of a fitted model is as it was in the fit."""
+    n_layers = len(model.bases_)
+    otherwise = "set it back, or fit again with warm_start=False."
+    if model.n_layers != n_layers:
         raise ValueError(
-            f"{missing} is missing; give X_val and y_val together, sample_weight_val and "
-            "lengths_val only with both."
+            f"n_layers={model.n_layers}, but the model was fitted with {n_layers} layers; "
+            + otherwise
         )
-    if not early_stopping:
+    if model.fit_projections != hasattr(model, "projections_"):
         raise ValueError(
-            "X_val and y_val were given, but early_stopping is False; set early_stopping=True."
+            f"fit_projections={model.fit_projections}, but the model was fitted with "
+            f"{not model.fit_projections}; " + otherwise
         )
-    return X_val, y_val, sample_weight_val
+    if group_sizes != tuple(model.group_sizes_):
+        raise ValueError(
+            f"n_components={model.n_components!r} and output={model.output!r} ask for source "
+            f"groups of {group_sizes} components, but the model was fitted with "
+            f"{tuple(model.group_sizes_)}; " + otherwise
+        )

@@ -1,9 +1,4 @@
-"""The trained part of a deep NMF network: loss, forward, backward.
-
-Parameters are a list of arrays: the bases of the trained layers, each distinct array once,
-and last the output bases. `layers` says which of them each trained layer uses, so that tied
-layers name the same one. The layers before the first trained one never change during a fit:
-their activations come in as data (`h`), or as a constant where there are none.
+"""Deep NMF: the readout of unfolded NMF, and the multiplicative pass through the network.
 
 Hershey, Le Roux and Weninger (arXiv 1409.2574), sections 3 and 4.
 """
@@ -12,152 +7,122 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skunfold._kernels.divergences import (
-    divergence,
-    divergence_gradient,
-    divergence_parts,
-)
-from skunfold._kernels.nmf import constant_activations, layers_of
+from skunfold._kernels.divergences import divergence_parts
 from skunfold._kernels.numerics import FRESH, Parts, Workspace, add
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
+from skunfold._kernels.unfolding import BaseReadout, Unfolding
 
 
 @dataclass(frozen=True)
-class DeepNMF:
-    """A deep NMF network as the training loop sees it (`skunfold._training.protocol`)."""
+class NMFReadout(BaseReadout):
+    """The output as a readout, with the output bases U as its parameter."""
 
-    layers: tuple  # for each trained layer, the index of its bases in the parameters
-    exponents: tuple  # of each trained layer, see `skunfold._kernels.nmf`
     output: LinearOutput | MaskOutput
-    beta: float = 1.0
-    training_beta: float = 2.0
-    sparsity: float = 0.0
-    start: float = 1.0  # the constant activation, where no `h` is given
-    cancel: bool = True  # whether the parts are cancelled after each layer
     work: Workspace = FRESH
 
-    def with_workspace(self):
-        """Return this network with a workspace of its own, for one thread."""
-        return replace(self, work=Workspace())
+    def with_workspace(self, work):
+        """Return this readout with a workspace."""
+        return replace(self, work=work)
 
-    def prepare(self, parameters, n_samples):
-        """Return (the trained layers, the output bases), for `n_samples` samples."""
-        *bases, U = parameters
-        trained = [bases[i] for i in self.layers]
-        return layers_of(trained, self.beta, self.sparsity, n_samples), U
+    def read(self, parameters, X, h):
+        """Return y_hat (n, n_outputs) and the tape."""
+        (U,) = parameters
+        return self.output.forward(X, h, U, self.work)
 
-    def forward(self, prepared, X, h=None):
-        """Return y_hat (n, n_outputs) and the tape, for X (n, F) and activations h (n, R)."""
-        layers, U = prepared
-        layers = [layer.suited_to(X) for layer in layers]
-        if h is None:
-            h = constant_activations(self.start, U.shape[0], X.dtype)
-        tapes, previous, data = [], None, None
-        for k, (layer, exponent) in enumerate(zip(layers, self.exponents)):
-            work = self.work.scope(k)
-            if layer is not previous:
-                previous, data = layer, layer.data(X, work)
-            h, tape = layer.forward(data, h, work, exponent)
-            tapes.append(tape)
-        y_hat, output_tape = self.output.forward(X, h, U, self.work.scope("output"))
-        return y_hat, (layers, tapes, output_tape)
+    def adjoint(self, parameters, tape, g):
+        """Return the gradients by h and by U."""
+        (U,) = parameters
+        dh, dU = self.output.net_adjoint(g, U, tape, self.work)
+        return dh, (dU,)
 
-    def loss(self, y_hat, y):
-        """Return the divergence of each sample, (n,)."""
-        return divergence(y, y_hat, self.training_beta)
+    def adjoint_of_parameters(self, parameters, tape, g):
+        """Return the gradient by U."""
+        (U,) = parameters
+        _, dU = self.output.net_adjoint(g, U, tape, self.work, need_h=False)
+        return (dU,)
 
-    def loss_gradient(self, y_hat, y):
-        """Return dE/dy_hat of each sample, (n, n_outputs)."""
-        return divergence_gradient(y, y_hat, self.training_beta)
+
+@dataclass(frozen=True)
+class DeepNMF(Unfolding):
+    """An unfolded `NMFIteration` that can carry gradients as two non-negative parts.
+
+    Its readout is an `NMFReadout`, its criterion a beta divergence.
+    """
+
+    cancel: bool = True  # whether the parts are cancelled after each layer
 
     def loss_gradient_parts(self, y_hat, y):
         """Return dE/dy_hat as Parts."""
-        return divergence_parts(y, y_hat, self.training_beta)
+        return divergence_parts(y, y_hat, self.criterion.beta)
 
-    def backward(self, prepared, tape, g):
-        """Return dE/dparameters, a list of arrays like the parameters, from g = dE/dy_hat."""
-        _, U = prepared
-        layers, tapes, output_tape = tape
-        g, dU = self.output.net_adjoint(
-            g, U, output_tape, self.work.scope("output"), need_h=bool(layers)
-        )
-        gradients = self._no_gradients(dU)
-        for k in reversed(range(len(layers))):
-            work, kept = self.work.scope("adjoint"), self.work.scope(("adjoint", k))
-            dh, dW = layers[k].adjoint(g, tapes[k], work, kept, need_h=k > 0)
-            self._add(gradients, k, dW.net())
-            g = dh.net() if k else None
-        return gradients
-
-    def backward_parts(self, prepared, tape, parts):
+    def backward_parts(self, parameters, tape, parts):
         """Return dE/dparameters as a list of Parts, from the Parts of dE/dy_hat.
 
         Every term keeps its sign on the way, so both parts are sums of non-negative terms.
         """
-        _, U = prepared
-        layers, tapes, output_tape = tape
+        X, steps, last = tape
+        (U,) = self.prepare(parameters, X.shape[0]).readout
+        output, work = self.readout.output, self.readout.work
 
         def through_output(x, work):
-            return self.output.adjoint(x, U, output_tape, work, need_h=bool(layers))
+            dh, dU = output.adjoint(x, U, last, work, need_h=bool(steps))
+            return dh, [dU]
 
-        dh, dU = _both_parts(parts, through_output, self.work.scope("output"))
-        gradients = self._no_gradients(dU)
+        dh, of_readout = _both_parts(parts, through_output, work)
+        gradients = [None] * self.n_of_layers + of_readout
         through = self._through_cancelled if self.cancel else self._through_naive
-        for k in reversed(range(len(layers))):
-            dh, dW = through(layers[k], dh, tapes[k], k)
-            self._add(gradients, k, dW)
+        for i in reversed(range(len(steps))):
+            layer, step = steps[i]
+            dh, of_theta = through(dh, layer, step, i)
+            for place, term in zip(self.sets[i], of_theta):
+                known = gradients[place]
+                gradients[place] = term if known is None else known.plus(term)
         return gradients
 
-    def _through_naive(self, layer, parts, tape, k):
-        """Return the Parts of dE/dh and of dE/dW: every term of both, as in the paper."""
+    def _through_naive(self, parts, layer, tape, i):
+        """Return the Parts of dE/dh and those by theta: every term of both, as in the paper."""
 
         def adjoint(x, work):
-            return layer.adjoint(x, tape, work, work, need_h=k > 0)
+            return layer.adjoint(x, tape, work, work, need_h=i > 0)
 
-        return _both_parts(parts, adjoint, self.work.scope(("parts", k)))
+        return _both_parts(parts, adjoint, self.iteration.work.scope(("parts", i)))
 
-    def _through_cancelled(self, layer, parts, tape, k):
-        """Return the Parts of dE/dh and of dE/dW, for x = pos - neg, where one part is zero.
+    def _through_cancelled(self, parts, layer, tape, i):
+        """Return the Parts of dE/dh and those by theta, for x = pos - neg, where one is zero.
 
         As p + n = |x|, what |x| does and what x does to the bases are the sum and the
         difference of their parts; the activations need the difference only.
         """
-        x, work = parts.net(), self.work.scope("adjoint")
-        size = np.abs(x, out=work.array("size", x.shape, x.dtype))  # x may be written over
-        dh, dW = layer.adjoint(x, tape, work, self.work.scope(("net", k)), need_h=k > 0)
-        difference = dW.net()
-        dh = Parts(dh.net(), None) if k else None
-        _, dW = layer.adjoint(size, tape, work, self.work.scope(("sum", k)), need_h=False)
-        total = add(dW.pos, dW.neg)
-        pos, neg = total + difference, total - difference
-        for part in (pos, neg):
-            part *= part.dtype.type(0.5)
-            np.maximum(part, 0, out=part)  # where rounding has taken it below
-        return dh, Parts(pos, neg)
+        x, work = parts.net(), self.iteration.work
+        of_x, of_size, scratch = (work.scope(n) for n in (("net", i), ("sum", i), "adjoint"))
+        size = np.abs(x, out=scratch.array("size", x.shape, x.dtype))  # x may be written over
+        dh, of_theta = layer.adjoint(x, tape, scratch, of_x, need_h=i > 0)
+        differences = [part.net() for part in of_theta]
+        dh = Parts(dh.net(), None) if i else None
+        _, of_theta = layer.adjoint(size, tape, scratch, of_size, need_h=False)
+        totals = [add(part.pos, part.neg) for part in of_theta]
+        return dh, [_split(*pair) for pair in zip(totals, differences)]
 
-    def _no_gradients(self, of_output):
-        """Return the list of gradients where only that of the output bases is known."""
-        return [None] * (max(self.layers, default=-1) + 1) + [of_output]
 
-    def _add(self, gradients, k, term):
-        """Add what trained layer k contributes, an array or Parts, to its gradient."""
-        index = self.layers[k]
-        if gradients[index] is None:
-            gradients[index] = term
-        elif isinstance(term, Parts):
-            gradients[index] = Parts(*(add(a, b) for a, b in zip(gradients[index], term)))
-        else:
-            gradients[index] = add(gradients[index], term)
+def _split(total, difference):
+    """Return the Parts of which the sum and the difference are known."""
+    pos, neg = total + difference, total - difference
+    for part in (pos, neg):
+        part *= part.dtype.type(0.5)
+        np.maximum(part, 0, out=part)  # where rounding has taken it below
+    return Parts(pos, neg)
 
 
 def _both_parts(parts, adjoint, work):
-    """Return the Parts that an adjoint makes of each of its results.
+    """Return what an adjoint makes of Parts: those of dE/dh, and a list of other ones.
 
     pos = rise(pos) + fall(neg), neg = rise(neg) + fall(pos).
     """
-    from_pos = adjoint(parts.pos, work.scope("pos"))
-    from_neg = adjoint(parts.neg, work.scope("neg"))
-    return [
-        None if p is None else Parts(add(p.pos, n.neg), add(n.pos, p.neg))
-        for p, n in zip(from_pos, from_neg)
-    ]
+    (dh_pos, others_pos), (dh_neg, others_neg) = (
+        adjoint(part, work.scope(name)) for name, part in zip(Parts._fields, parts)
+    )
+
+    def both(p, n):
+        return None if p is None else Parts(add(p.pos, n.neg), add(n.pos, p.neg))
+
+    return both(dh_pos, dh_neg), list(map(both, others_pos, others_neg))

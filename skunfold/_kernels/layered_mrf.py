@@ -15,6 +15,9 @@ its neighbours send, each with its newest state::
     lateral_l  from total_l of the sweep before
 
 In the first sweep nothing comes from above or from the side, so it is a conventional network.
+theta of a sweep is (W_1, b_1, W_2, b_2, ..., V, c); b_l is followed by J_l where layer l has a
+graph, but not in a first sweep with a theta of its own.
+
 What is sent is the matter of a rule (`mean_field`, `belief_propagation`). A message leaves out
 what came back on its own link, and that is the message which the sender's total holds: so on
 trees the totals are exact once every message has travelled the longest path, and on a star
@@ -32,6 +35,7 @@ import numpy as np
 from skunfold._kernels.graphs import Graph
 from skunfold._kernels.numerics import FRESH, Workspace, add
 from skunfold._kernels.sparse_rows import dense, transposed_times
+from skunfold._kernels.unfolding import BaseIteration, BaseReadout, sets_of
 
 
 class Message(NamedTuple):
@@ -42,203 +46,151 @@ class Message(NamedTuple):
     tape: Any
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Where the parameters of each sweep and layer stand in the flat list.
+class FieldState(NamedTuple):
+    """What a sweep leaves to the next one; gradients by it have the same form."""
 
-    A parameter set is W, b and, for layers with a graph, J for every layer. J is first needed
-    in the second sweep; the first set of untied sweeps has none.
-    """
+    totals: list  # of each layer, (n, units)
+    sent: list  # for each layer a dict: the state of the message that came on each kind of link
 
-    graphs: tuple[Graph | None, ...]  # for each layer, the outputs last
-    n_sweeps: int = 1
-    tied: bool = True
+    @classmethod
+    def empty(cls, n_layers):
+        """Return the state before the first sweep."""
+        return cls([None] * n_layers, [{} for _ in range(n_layers)])
 
-    @property
-    def n_layers(self):
-        """Hidden layers and the outputs."""
-        return len(self.graphs)
-
-    @property
-    def n_sets(self):
-        """The number of distinct parameter sets."""
-        return 1 if self.tied else self.n_sweeps
-
-    def has_lateral(self, layer, index):
-        """Return whether a parameter set holds J for a layer."""
-        later = index > 0 or (self.tied and self.n_sweeps > 1)
-        return later and self.graphs[layer] is not None
-
-    @cached_property
-    def places(self):
-        """For each parameter set and layer, the places of W, b and J (or None)."""
-        places: list = []
-        n = 0
-        for index in range(self.n_sets):
-            places.append([])
-            for layer in range(self.n_layers):
-                lateral = self.has_lateral(layer, index)
-                places[-1].append((n, n + 1, n + 2 if lateral else None))
-                n += 3 if lateral else 2
-        return places
-
-    def set_of(self, sweep):
-        """Return the number of the parameter set of a sweep."""
-        return 0 if self.tied else sweep
+    def copy(self):
+        """Return a state whose lists can be changed."""
+        return FieldState([*self.totals], [dict(sent) for sent in self.sent])
 
 
-class Prepared(NamedTuple):
-    """Parameters, and for each set of them and each layer the weights as links use them."""
+class PreparedSweep(NamedTuple):
+    """theta of a sweep, and the weights as links use them."""
 
-    parameters: list
-    weights: list
+    number: int  # of the first sweep with this theta
+    layers: list  # (W, b, J or None) of each layer
+    weights: list  # for each layer a dict: of each kind of link
 
 
 @dataclass(frozen=True)
-class LayeredMRF:
-    """The unfolded network as the training loop sees it (`skunfold._training.protocol`).
+class FieldIteration(BaseIteration):
+    """A sweep of inference as an iteration (`skunfold._kernels.unfolding`)."""
 
-    The outputs are total fields: logits of the classes (n, C), or of each label being on.
-    The passes take parameters, or what `prepare` made of them.
-    """
-
-    layout: Layout
+    graphs: tuple[Graph | None, ...]  # inside each layer, the outputs last
     rule: Any  # MeanField or BeliefPropagation
-    classes: bool  # one class node, or binary labels
+    class_node: bool  # whether the outputs are one class node, or binary labels
     local: bool = False  # labels see only their own features; see `input_field`
     work: Workspace = FRESH
 
-    def with_workspace(self):
-        """Return this network with a workspace of its own, for one thread."""
-        return replace(self, work=Workspace())
+    def with_workspace(self, work):
+        """Return this iteration with a workspace."""
+        return replace(self, work=work)
 
-    def prepare(self, parameters, n_samples):
-        """Return what depends on the parameters alone, which serves any number of samples."""
-        weights: list = []
-        for index, places in enumerate(self.layout.places):
-            last_sweep = self.layout.n_sweeps - 1 if self.layout.tied else index
-            weights.append([])
-            for layer, links in enumerate(self._links):
-                here = {}
-                for kind, _, _ in self._inputs(layer, last_sweep):
-                    place = self._place(places, layer, kind)
-                    here[kind] = links[kind].prepare(parameters[place])
-                weights[-1].append(here)
-        return Prepared(parameters, weights)
-
-    def forward(self, parameters, X):
-        """Return the logits after the last sweep, (n, n_outputs), and the tape."""
-        tape: list = []
-        *_, totals = self.sweeps(parameters, X, tape)
-        return totals[-1], (X, tape)
-
-    def sweeps(self, parameters, X, tape=None):
-        """Yield the totals of all layers, a list of arrays, after each sweep.
-
-        What each step sent is added to `tape`, a list, if there is one.
-        """
-        parameters, prepared = self._prepared(parameters, X)
-        n = self.layout.n_layers
-        links = self._links
-        totals: list = [None] * n
-        sent: list = [dict.fromkeys(("up", "down", "lateral")) for _ in range(n)]
-        for sweep in range(self.layout.n_sweeps):
-            index = self.layout.set_of(sweep)
-            weights = prepared[index]
-            if sweep == 0 or not self.layout.tied:
-                bases = self._constant_fields(parameters, X, index)
-            for layer in range(n):
-                messages = {}
-                for kind, source, back in self._inputs(layer, sweep):
-                    link, w = links[layer][kind], weights[layer][kind]
-                    back = None if back is None else sent[back[0]][back[1]]
-                    old = sent[layer][kind]
-                    messages[kind] = link.send(
-                        totals[source],
-                        None if back is None else back.state,
-                        None if old is None else old.state,
-                        w,
-                    )
-                fields = [m.field for m in messages.values()]
-                totals[layer] = _sum(bases[layer], fields, X.shape[0])
-                sent[layer].update(messages)
-                if tape is not None:
-                    tape.append((weights[layer], messages))
-            yield totals
-
-    def backward(self, parameters, tape, g):
-        """Return dE/dparameters from g = dE/dlogits, summed over the samples."""
-        X, steps = tape
-        steps = list(steps)
-        parameters, _ = self._prepared(parameters, X)
-        gradients: list = [None] * len(parameters)
-        n = self.layout.n_layers
-        links = self._links
-        g_totals: list = [None] * (n - 1) + [g.copy()]
-        g_states: list = [dict.fromkeys(("up", "down", "lateral")) for _ in range(n)]
-        first: list = [None] * self.layout.n_sets
-        for sweep in reversed(range(self.layout.n_sweeps)):
-            places = self.layout.places[self.layout.set_of(sweep)]
-            for layer in reversed(range(n)):
-                weights, messages = steps.pop()
-                g_total, g_totals[layer] = g_totals[layer], None
-                if g_total is None:
-                    continue
-                if layer == 0:
-                    _accumulate(first, self.layout.set_of(sweep), g_total)
-                else:
-                    _accumulate(gradients, places[layer][1], g_total.sum(axis=0))
-                for kind, source, back in self._inputs(layer, sweep):
-                    g_source, g_back, g_old, g_weight = links[layer][kind].adjoint(
-                        g_total, g_states[layer][kind], messages[kind], weights[kind]
-                    )
-                    g_states[layer][kind] = g_old
-                    g_totals[source] = add(g_totals[source], g_source)
-                    if back is not None and g_back is not None:
-                        states = g_states[back[0]]
-                        states[back[1]] = add(states[back[1]], g_back)
-                    _accumulate(gradients, self._place(places, layer, kind), g_weight)
-        for index, g_total in enumerate(first):
-            W, b, _ = self.layout.places[index][0]
-            if g_total is not None:
-                gradients[W], gradients[b] = input_adjoint(
-                    X, g_total, parameters[W], parameters[b], self.local, self.work.scope(W)
-                )
+    def by_layer(self, theta):
+        """Return (W, b, J or None) of each layer; theta may hold anything in their places."""
+        n = len(self.graphs)
+        has_lateral = len(theta) > 2 * n
+        items = iter(theta)
         return [
-            np.zeros_like(p) if gradient is None else gradient
-            for p, gradient in zip(parameters, gradients)
+            (next(items), next(items), next(items) if has_lateral and graph else None)
+            for graph in self.graphs
         ]
 
-    def loss(self, logits, y):
-        """Return the cross-entropy of each sample, (n,), for indicators y like the logits."""
-        if self.classes:
-            return -np.einsum("nc,nc->n", log_softmax(logits), y)
-        return np.sum(softplus(logits) - y * logits, axis=1)
+    def prepare(self, theta, n_samples, sweeps):
+        """Return the PreparedSweep of theta, which serves any number of samples."""
+        layers = self.by_layer(theta)
+        weights = [
+            {
+                kind: self._links[layer][kind].prepare(_weights_of(layers, layer, kind))
+                for kind, _, _ in self._inputs(layer, max(sweeps))
+            }
+            for layer in range(len(layers))
+        ]
+        return PreparedSweep(sweeps[0], layers, weights)
 
-    def loss_gradient(self, logits, y):
-        """Return dE/dlogits, (n, n_outputs): probabilities minus indicators."""
-        return (softmax(logits) if self.classes else sigmoid(logits)) - y
-
-    def block_size(self, parameters):
+    def block_size(self, theta):
         """Return how many samples to carry through all sweeps at a time."""
         sizes = [
-            len(parameters[b]) if graph is None else graph.n_nodes
-            for (_, b, _), graph in zip(self.layout.places[0], self.layout.graphs)
+            len(b) if graph is None else graph.n_nodes
+            for (_, b, _), graph in zip(self.by_layer(theta), self.graphs)
         ]
-        widest = self.rule.table_size(sizes, self.layout.graphs)
+        widest = self.rule.table_size(sizes, self.graphs)
         return int(np.clip(self.rule.block_elements // max(widest, 1), 4, 256))
+
+    def drive(self, theta, X):
+        """Return for each layer the part of its field that no message changes."""
+        (W, b, _), *above = theta.layers
+        return [input_field(X, W, b, self.local), *(b for _, b, _ in above)]
+
+    def drive_adjoint(self, theta, X, g):
+        """Return the gradients by theta, from that by the constant field of the first layer."""
+        (W, b, _), *_ = theta.layers
+        work = self.work.scope(theta.number)
+        of_theta = self._no_gradients(theta)
+        of_theta[0][:2] = input_adjoint(X, g, W, b, self.local, work)
+        return _flat(of_theta, theta)
+
+    def initial(self, theta, drive, n_samples):
+        """Return the state without any message."""
+        return FieldState.empty(len(self.graphs))
+
+    def step(self, theta, drive, h, k):
+        """Return the FieldState after sweep k, and the messages of each layer."""
+        totals, sent = h.copy()
+        tape = []
+        for layer, weights in enumerate(theta.weights):
+            messages = {}
+            for kind, source, back in self._inputs(layer, k):
+                messages[kind] = self._links[layer][kind].send(
+                    totals[source],
+                    None if back is None else sent[back[0]][back[1]],
+                    sent[layer].get(kind),
+                    weights[kind],
+                )
+            fields = [m.field for m in messages.values()]
+            totals[layer] = _sum(drive[layer], fields, len(drive[0]))
+            sent[layer].update({kind: m.state for kind, m in messages.items()})
+            tape.append(messages)
+        return FieldState(totals, sent), tape
+
+    def adjoint(self, theta, tape, g, k):
+        """Return the gradients by the state, by the first layer's constant field, by theta."""
+        g_totals, g_sent = g.copy()
+        of_theta = self._no_gradients(theta)
+        g_drive = None
+        for layer in reversed(range(len(tape))):
+            g_total, g_totals[layer] = g_totals[layer], None
+            if g_total is None:
+                continue
+            if layer == 0:
+                g_drive = g_total
+            else:
+                of_theta[layer][1] = g_total.sum(axis=0)
+            for kind, source, back in self._inputs(layer, k):
+                g_source, g_back, g_old, g_weight = self._links[layer][kind].adjoint(
+                    g_total,
+                    g_sent[layer].get(kind),
+                    tape[layer][kind],
+                    theta.weights[layer][kind],
+                )
+                g_sent[layer][kind] = g_old
+                g_totals[source] = add(g_totals[source], g_source)
+                if back is not None and g_back is not None:
+                    at, back_kind = back
+                    g_sent[at][back_kind] = add(g_sent[at].get(back_kind), g_back)
+                at, which = _place_of(layer, kind)
+                of_theta[at][which] = add(of_theta[at][which], g_weight)
+        return FieldState(g_totals, g_sent), g_drive, _flat(of_theta, theta)
 
     @cached_property
     def _links(self):
         """For each layer, the links by which messages arrive."""
-        last = self.layout.n_layers - 1
+        last = len(self.graphs) - 1
         links = []
-        for layer, graph in enumerate(self.layout.graphs):
+        for layer, graph in enumerate(self.graphs):
             here: dict = {}
             if layer > 0:
-                here["up"] = self.rule.up_link(self.classes and layer == last)
+                here["up"] = self.rule.up_link(self.class_node and layer == last)
             if layer < last:
-                here["down"] = self.rule.down_link(self.classes and layer + 1 == last)
+                here["down"] = self.rule.down_link(self.class_node and layer + 1 == last)
             if graph is not None:
                 here["lateral"] = self.rule.lateral_link(graph)
             links.append(here)
@@ -248,30 +200,60 @@ class LayeredMRF:
         """Yield (kind, source layer, (layer, kind) of the opposite message) of a step."""
         if layer > 0:
             yield "up", layer - 1, (layer - 1, "down") if sweep > 0 else None
-        if sweep > 0 and layer + 1 < self.layout.n_layers:
+        if sweep > 0 and layer + 1 < len(self.graphs):
             yield "down", layer + 1, (layer + 1, "up")
-        if sweep > 0 and self.layout.graphs[layer] is not None:
+        if sweep > 0 and self.graphs[layer] is not None:
             yield "lateral", layer, (layer, "lateral") if sweep > 1 else None
 
-    @staticmethod
-    def _place(places, layer, kind):
-        """Return the place of the parameter that a link uses."""
-        return {
-            "up": places[layer][0],
-            "down": places[layer + 1][0] if kind == "down" else None,
-            "lateral": places[layer][2],
-        }[kind]
+    def _no_gradients(self, theta):
+        return [[None, None, None] for _ in theta.layers]
 
-    def _prepared(self, parameters, X):
-        if isinstance(parameters, Prepared):
-            return parameters
-        return self.prepare(parameters, X.shape[0])
 
-    def _constant_fields(self, parameters, X, index):
-        """Return for each layer the part of its field that no message changes."""
-        (W, b, _), *above = self.layout.places[index]
-        field = input_field(X, parameters[W], parameters[b], self.local)
-        return [field, *(parameters[b] for _, b, _ in above)]
+@dataclass(frozen=True)
+class FieldReadout(BaseReadout):
+    """The outputs are the totals of the last layer: logits of the classes, or of each label."""
+
+    def read(self, parameters, X, h):
+        """Return the logits (n, n_outputs), and the number of layers."""
+        return h.totals[-1], len(h.totals)
+
+    def adjoint(self, parameters, tape, g):
+        """Return the gradient by the state; there are no parameters."""
+        of_state = FieldState.empty(tape)
+        of_state.totals[-1] = g.copy()
+        return of_state, ()
+
+
+def sets_of_sweeps(graphs, n_sweeps, tied):
+    """Return for each sweep the places of its theta in the list of parameters.
+
+    Couplings inside a layer are first needed in the second sweep.
+    """
+    n_arrays, n_lateral = 2 * len(graphs), sum(graph is not None for graph in graphs)
+    later = n_arrays + n_lateral
+    first = later if tied and n_sweeps > 1 else n_arrays
+    return sets_of([first] + [later] * (n_sweeps - 1), tied)
+
+
+def _place_of(layer, kind):
+    """Return the layer whose theta holds the weights of a link, and their place in it."""
+    return layer + (kind == "down"), 2 if kind == "lateral" else 0
+
+
+def _weights_of(layers, layer, kind):
+    """Return the weights of a link, from (W, b, J) of each layer."""
+    at, which = _place_of(layer, kind)
+    return layers[at][which]
+
+
+def _flat(of_theta, theta):
+    """Return gradients as theta has its arrays, from those by (W, b, J) of each layer."""
+    return tuple(
+        g
+        for gradients, arrays in zip(of_theta, theta.layers)
+        for g, array in zip(gradients, arrays)
+        if array is not None
+    )
 
 
 def input_field(X, W, b, local):
@@ -300,39 +282,6 @@ def _blocks(X, n_blocks):
     return dense(X).reshape(X.shape[0], n_blocks, -1)
 
 
-def softmax(logits):
-    """Return the probabilities of classes, (n, C)."""
-    p = np.exp(logits - logits.max(axis=1, keepdims=True))
-    p /= p.sum(axis=1, keepdims=True)
-    return p
-
-
-def log_softmax(logits):
-    """Return the logarithms of the probabilities of classes, (n, C)."""
-    below = logits - logits.max(axis=1, keepdims=True)
-    return below - np.log(np.exp(below).sum(axis=1, keepdims=True))
-
-
-def two_states(logits, log=False):
-    """Return the probabilities of being off and on, or their logarithms."""
-    logs = -softplus(logits), -softplus(-logits)
-    return logs if log else tuple(np.exp(value) for value in logs)
-
-
-def sigmoid(x):
-    """Return 1 / (1 + exp(-x)), which cannot overflow; its error is that of 1 + tanh."""
-    out = x * x.dtype.type(0.5)
-    np.tanh(out, out=out)
-    out += x.dtype.type(1)
-    out *= x.dtype.type(0.5)
-    return out
-
-
-def softplus(x):
-    """Return log(1 + exp(x))."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
-
-
 def _sum(base, fields, n_samples):
     """Return a new array (n_samples, units): the constant part plus all fields."""
     if not fields:
@@ -341,8 +290,3 @@ def _sum(base, fields, n_samples):
     for field in fields[1:]:
         total += field
     return total
-
-
-def _accumulate(sums, place, term):
-    """Add a term to one of the sums, in the array of its first term."""
-    sums[place] = add(sums[place], term)

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from skunfold._kernels.graphs import Graph
-from skunfold._kernels.layered_mrf import Message, sigmoid, softmax
+from skunfold._kernels.layered_mrf import Message
+from skunfold._kernels.probabilities import sigmoid, softmax
 
 
 @dataclass(frozen=True)

@@ -1,84 +1,15 @@
-"""One multiplicative update of NMF activations as a layer, and its adjoint.
+"""NMF by multiplicative updates as an iteration of `skunfold._kernels.unfolding`.
 
-Rows are samples: X is (n, F), the bases W are (R, F), activations h are (n, R), or (1, R)
-where every sample starts alike. With the reconstruction v = h W::
-
-    A = X v^(beta-2)         B = v^(beta-1)
-    num = A V^T              den = B V^T + sparsity
-    h' = h (num / den)^exponent              an exponent of 1, unless updates are over-relaxed
-
-The projections V are the bases, V = W, or have values of their own: then W and V are the two
-(R, F) matrices of one array (2, R, F). For beta = 1, B is one, and den the row sums of V plus
-the sparsity: divided into the rows of V once for all samples, they cost no product and no
-pass. For beta = 2, num = X V^T is the same in every layer of the same bases, and
-den = h (W V^T) + sparsity where that is less work than v V^T. This is the update of Lee and
-Seung (2001), for any beta of Févotte and Idier (2011), with the L1 penalty of Le Roux,
-Weninger and Hershey (MERL TR2015-023, section 3); as a layer: Hershey, Le Roux and Weninger
-(arXiv 1409.2574, section 4). Exponents up to 2 are stable, and those above 1 get further in as
-many updates: Badeau, Bertin and Vincent, "Stability analysis of multiplicative update
-algorithms and application to nonnegative matrix factorization" (IEEE Transactions on Neural
-Networks, 2010).
-
-The adjoint (transposed derivative) is a linear map of x = dE/dh'. It comes as two maps that
-are non-negative for non-negative x: what *rises* and what *falls* with the outputs. So::
-
-    net gradient     rise(g) - fall(g)
-    parts            pos = rise(p) + fall(n),  neg = rise(n) + fall(p)        g = p - n
-
-(arXiv 1409.2574, section 4.2, where only the parts are carried). With D = exponent x h' / den
-and N = D den / num, the terms are::
-
-    through h        rises                                   dE/dh: x (num / den)^exponent
-    through num      rises     dE/dV: N^T A
-    through den      falls     dE/dV: D^T B
-    through A        N V (beta-2) A / v     rises with v for beta > 2, falls for beta < 2
-    through B        D V (1-beta) B / v     rises with v for beta < 1, falls for beta > 1
-    and what comes through v gives          dE/dW: h^T dE/dv     dE/dh: dE/dv W^T
-    by Gram matrix, through den, falls      dE/dW: C V, dE/dV: C^T W, C = h^T D
-                                            dE/dh: D (W V^T)^T
-
-Floors are added, not taken as a maximum: that is faster, and the gradient is exact.
-
-X may be sparse for beta = 1, where A and dE/dv have the pattern of X, and for beta = 2, by Gram
-matrix (`skunfold._kernels.sparse_rows`).
+The update itself and its adjoint are in `skunfold._kernels.nmf_layers`.
 """
 
-from collections import Counter
 from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import repeat
-from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import issparse
 
-from skunfold._kernels.blocks import gram_matrix
-from skunfold._kernels.numerics import FRESH, Parts, add, floor_of, power, smallest_of
-from skunfold._kernels.sparse_rows import (
-    product_at,
-    times_transposed,
-    transposed_times,
-    values_of,
-    with_values,
-)
-
-
-class LayerTape(NamedTuple):
-    """What one layer keeps for its adjoint."""
-
-    data: Any  # what `data` made of the samples
-    h: np.ndarray  # (n, R) or (1, R), the activations that came in
-    ratio: np.ndarray  # (n, R), num / den
-    exponent: float
-    terms: Any  # what else the kind of layer needs
-
-
-class Reconstruction(NamedTuple):
-    """The reconstruction of a block of samples, and the weights that follow from it."""
-
-    v: np.ndarray  # (n, F) or (1, F), floored; where X is sparse, its values there
-    A: Any  # (n, F), like X
-    B: np.ndarray | None  # (n, F) or (1, F); None where it is one
+from skunfold._kernels.nmf_layers import grown, layer_of
+from skunfold._kernels.numerics import FRESH, Workspace, power
+from skunfold._kernels.unfolding import BaseIteration, walk
 
 
 def constant_activations(value, n_components, dtype):
@@ -86,312 +17,74 @@ def constant_activations(value, n_components, dtype):
     return np.full((1, n_components), value, dtype=dtype)
 
 
-def layers_of(bases, beta, sparsity, n_samples):
-    """Return the layer of each array of bases, ready for `n_samples`; equal ones are shared.
+@dataclass(frozen=True)
+class NMFIteration(BaseIteration):
+    """The update of activations h (n, R) as an iteration (`skunfold._kernels.unfolding`).
 
-    The arrays are (R, F), or (2, R, F) with projections of their own.
+    theta is (W,) or (W, V), and prepared a layer; the drive is (layer, data).
     """
-    uses = Counter(map(id, bases))
-    made = {
-        id(W): _layer_of(W, beta, sparsity, n_samples, uses[id(W)])
-        for W in {id(W): W for W in bases}.values()
-    }
-    return [made[id(W)] for W in bases]
+
+    beta: float = 1.0
+    sparsity: float = 0.0
+    start: float = 1.0  # the activation that inference begins with
+    exponents: tuple[float, ...] | None = None  # of each layer of the network; None: one
+    work: Workspace = FRESH
+
+    def with_workspace(self, work):
+        """Return this iteration with a workspace."""
+        return replace(self, work=work)
+
+    def prepare(self, theta, n_samples, layers):
+        """Return the layer of theta."""
+        return layer_of(theta, self.beta, self.sparsity, n_samples, len(layers))
+
+    def drive(self, layer, X):
+        """Return the layer as X needs it, and what it needs of X."""
+        layer = layer.suited_to(X)
+        return layer, layer.data(X, self.work)
+
+    def initial(self, layer, drive, n_samples):
+        """Return the constant activations, (1, R)."""
+        return constant_activations(self.start, len(layer.W), layer.W.dtype)
+
+    def advance(self, layer, drive, h, k):
+        """Return h' in one array for all layers; h may be that array."""
+        layer, data = drive
+        ratio, _ = layer.growth(data, h, self.work)
+        out = self.work.array("h", ratio.shape, ratio.dtype)
+        return grown(h, power(ratio, self._exponent(k), out=ratio), out)
+
+    def step(self, layer, drive, h, k):
+        """Return h' and the tape."""
+        layer, data = drive
+        h, tape = layer.forward(data, h, self.work.scope(k), self._exponent(k))
+        return h, (layer, tape)
+
+    def adjoint(self, layer, tape, g, k):
+        """Return the gradients by h, by the drive and by theta; g may be written over."""
+        return self._adjoint(tape, g, k, need_h=True)
+
+    def adjoint_of_parameters(self, layer, tape, g, k):
+        """Return the gradients by the drive and by theta."""
+        return self._adjoint(tape, g, k, need_h=False)[1:]
+
+    def drive_adjoint(self, layer, X, g):
+        """Return the gradients by theta of what went through the drive."""
+        return tuple(part.net() for part in layer.suited_to(X).drive_adjoint(X, g))
+
+    def _adjoint(self, tape, g, k, need_h):
+        layer, tape = tape
+        work, kept = self.work.scope("adjoint"), self.work.scope(("adjoint", k))
+        dh, g_drive, parts = layer.deferred_adjoint(g, tape, work, kept, need_h)
+        return dh and dh.net(), g_drive, tuple(part.net() for part in parts)
+
+    def _exponent(self, k):
+        return 1.0 if self.exponents is None else self.exponents[k]
 
 
-def _layer_of(array, beta, sparsity, n_samples, uses):
-    """Return a layer that is used as often in a row for `n_samples`."""
-    W, V = _bases_and_projections(array)
-    n_components, n_features = W.shape
-    if beta == 1:
-        den = V.sum(axis=1, keepdims=True)
-        den += V.dtype.type(sparsity) + floor_of(V.dtype)
-        return KullbackLeiblerLayer(W, V, sparsity, den, V / den)
-    if beta == 2:
-        # Multiplications by n_components: the Gram matrix once and it in every use, or two
-        # products with the bases in every use.
-        by_gram = n_components * n_features + uses * n_samples * n_components
-        worth_it = by_gram < uses * 2 * n_samples * n_features
-        return FrobeniusLayer(W, V, sparsity, gram_matrix(W, V) if worth_it else None)
-    return BetaLayer(W, V, sparsity, beta)
-
-
-def _bases_and_projections(array):
-    """Return (W, V), (R, F) each; they are the same object unless the array holds both."""
-    return array if array.ndim == 3 else (array, array)
-
-
-def infer(X, layers, h, work=FRESH, exponents=None):
+def infer(X, layers, h, work=FRESH):
     """Yield the activations (n, R) after each layer, from h.
 
     It is one array, which the next layer changes.
     """
-    out = work.array("h", (X.shape[0], h.shape[1]), X.dtype)
-    previous, data = None, None
-    for layer, exponent in zip(layers, exponents or repeat(1.0)):
-        layer = layer.suited_to(X)
-        if layer is not previous:
-            previous, data = layer, layer.data(X, work)
-        ratio, _ = layer.growth(data, h, work)
-        h = _grown(h, power(ratio, exponent, out=ratio), out)
-        yield h
-
-
-def reconstruction(X, h, W, beta, work):
-    """Return the Reconstruction of X by h W."""
-    v = product_at(X, h, W, "v", work)
-    v += floor_of(X.dtype)
-    A = work.array("A", values_of(X).shape, X.dtype)
-    if beta == 1:
-        np.divide(values_of(X), v, out=A)
-        return Reconstruction(v, with_values(X, A), None)
-    B = power(v, beta - 1, out=work.array("B", v.shape, X.dtype))
-    np.divide(B, v, out=A[: len(B)])
-    return Reconstruction(v, np.multiply(X, A[: len(B)], out=A), B)
-
-
-def _grown(h, factor, out):
-    """Return h * factor, kept clear of denormal numbers."""
-    np.multiply(h, factor, out=out)
-    out += smallest_of(out.dtype)
-    return out
-
-
-@dataclass(frozen=True)
-class _Layer:
-    """What all kinds of layer share; subclasses say how activations grow."""
-
-    W: np.ndarray  # (R, F)
-    V: np.ndarray  # (R, F); W itself, unless projections have values of their own
-    sparsity: float
-
-    def suited_to(self, X):
-        """Return this layer, or for sparse X the same with its matrices as these read them."""
-        return self._for_sparse_rows if issparse(X) else self
-
-    @cached_property
-    def _for_sparse_rows(self):
-        return self._feature_by_feature()
-
-    def _feature_by_feature(self):
-        """Return the same layer with its bases in Fortran order."""
-        W = np.asfortranarray(self.W)
-        return replace(self, W=W, V=np.asfortranarray(self.V) if self._has_projections else W)
-
-    def data(self, X, work=FRESH):
-        """Return what layers of the same bases need of the samples."""
-        return X
-
-    def growth(self, data, h, work=FRESH):
-        """Return num / den (n, R), and the terms for the adjoint."""
-        raise NotImplementedError
-
-    def _adjoint_of_bases(self, x, tape, work, kept):
-        """Return Parts like the array of bases, and (rising, falling), M for dE/dh: x M^T.
-
-        The Parts are those of dE/dW and dE/dV, added up where they are the same bases.
-        """
-        raise NotImplementedError
-
-    def forward(self, data, h, work=FRESH, exponent=1.0):
-        """Return (h', LayerTape)."""
-        ratio, terms = self.growth(data, h, work)
-        h_next = work.array("h_next", ratio.shape, ratio.dtype)
-        _grown(h, power(ratio, exponent, out=h_next), out=h_next)
-        return h_next, LayerTape(data, h, ratio, exponent, terms)
-
-    def adjoint(self, x, tape, work=FRESH, kept=FRESH, need_h=True):
-        """Return (Parts of dE/dh, Parts of dE/dbases): what rises and falls, linear in x.
-
-        The latter are like the array of bases. dE/dh is None unless ``need_h``. The sum over
-        the samples is taken in dE/dbases, whose rising part is an array of the workspace
-        `kept`; all else is of `work`.
-        """
-        dW, (rise, fall), factor = self._adjoint_of_bases(x, tape, work, kept)
-        if not need_h:
-            return None, dW
-        fall_h, product = None, work.array("product", x.shape, x.dtype)
-        factor_h = power(tape.ratio, tape.exponent, out=product)
-        rise_h = work.array("rise_h", x.shape, x.dtype)  # which x may be, from the layer above
-        np.multiply(x, factor_h, out=rise_h)
-        if rise is not None:
-            rise_h += times_transposed(rise, factor, out=product)
-        if fall is not None:
-            fall_h = times_transposed(fall, factor, out=product)
-        return Parts(rise_h, fall_h), dW
-
-    @property
-    def n_weights(self):
-        """How many elements the bases have, and projections that are not the bases."""
-        return self.W.size * (2 if self._has_projections else 1)
-
-    @property
-    def _has_projections(self):
-        return self.V is not self.W
-
-    def _gradients(self, work, kept, dtype):
-        """Return Parts like the array of bases, to be filled; zero if it has projections."""
-        shape = (2, *self.W.shape) if self._has_projections else self.W.shape
-        rise, fall = kept.array("rise_W", shape, dtype), work.array("fall_W", shape, dtype)
-        if self._has_projections:
-            rise[:] = fall[:] = 0
-        return Parts(rise, fall)
-
-    def _product(self, work, dtype):
-        """Return an array for a product like W."""
-        return work.array("h^T dv", self.W.shape, dtype)
-
-
-@dataclass(frozen=True)
-class KullbackLeiblerLayer(_Layer):
-    """A layer for beta = 1: the denominator is that of the bases alone."""
-
-    den: np.ndarray  # (R, 1)
-    scaled: np.ndarray  # (R, F), W / den
-
-    def growth(self, data, h, work=FRESH):
-        """Return num / den (n, R), and the Reconstruction."""
-        terms = reconstruction(data, h, self.W, 1, work)
-        ratio = work.array("ratio", (data.shape[0], len(self.W)), data.dtype)
-        return times_transposed(terms.A, self.scaled, out=ratio), terms
-
-    def _feature_by_feature(self):
-        return replace(super()._feature_by_feature(), scaled=np.asfortranarray(self.scaled))
-
-    def _adjoint_of_bases(self, x, tape, work, kept):
-        terms = tape.terms
-        gradients = self._gradients(work, kept, x.dtype)
-        _, rise_V = _bases_and_projections(gradients.pos)
-        fall_W, fall_V = _bases_and_projections(gradients.neg)
-        N = _through_ratio(x, tape, work)
-        fall_by_den = np.einsum("nr,nr->r", N, tape.ratio)[:, None]
-        N /= self.den.T
-        transposed_times(N, terms.A, out=rise_V)
-        fall_v = product_at(terms.A, N, self.V, "fall_v", work)
-        fall_v *= values_of(terms.A)
-        fall_v /= terms.v
-        fall_v = with_values(terms.A, fall_v)
-        transposed_times(tape.h, _like_rows(fall_v, tape.h), out=fall_W)
-        fall_V += fall_by_den / self.den
-        return gradients, (None, fall_v), self.W
-
-
-@dataclass(frozen=True)
-class FrobeniusLayer(_Layer):
-    """A layer for beta = 2: the numerator is that of the data alone."""
-
-    gram: np.ndarray | None  # (R, R), W V^T; None for products with the bases instead
-
-    def data(self, X, work=FRESH):
-        """Return X and X V^T."""
-        shape = (X.shape[0], self.V.shape[0])
-        return X, times_transposed(X, self.V, out=work.array("X V^T", shape, X.dtype))
-
-    def _feature_by_feature(self):
-        gram = gram_matrix(self.W, self.V) if self.gram is None else self.gram
-        return replace(super()._feature_by_feature(), gram=gram)
-
-    def growth(self, data, h, work=FRESH):
-        """Return num / den (n, R), and (den, v); v = h W is None where it is not needed."""
-        _, num = data
-        v, den = None, work.array("den", h.shape, h.dtype)
-        if self.gram is None:
-            v = np.matmul(h, self.W, out=work.array("v", (len(h), self.W.shape[1]), h.dtype))
-            np.matmul(v, self.V.T, out=den)
-        else:
-            np.matmul(h, self.gram, out=den)
-        den += h.dtype.type(self.sparsity) + floor_of(h.dtype)
-        return np.divide(num, den, out=work.array("ratio", num.shape, h.dtype)), (den, v)
-
-    def _adjoint_of_bases(self, x, tape, work, kept):
-        (X, _), (den, v), dtype = tape.data, tape.terms, x.dtype
-        gradients = self._gradients(work, kept, dtype)
-        _, rise_V = _bases_and_projections(gradients.pos)
-        fall_W, fall_V = _bases_and_projections(gradients.neg)
-        N, D = _through_fraction(x, tape, den, work)
-        transposed_times(N, X, out=rise_V)
-        D = _like_rows(D, tape.h)
-        if self.gram is not None:
-            C = tape.h.T @ D
-            if self._has_projections:
-                np.matmul(C, self.V, out=fall_W)
-                np.matmul(C.T, self.W, out=fall_V)
-            else:
-                np.matmul(C + C.T, self.W, out=fall_W)
-            return gradients, (None, D), self.gram
-        np.matmul(D.T, v, out=fall_V)
-        fall_v = np.matmul(D, self.V, out=work.array("fall_v", v.shape, dtype))
-        fall_W += np.matmul(tape.h.T, fall_v, out=self._product(work, dtype))
-        return gradients, (None, fall_v), self.W
-
-
-@dataclass(frozen=True)
-class BetaLayer(_Layer):
-    """A layer for any beta."""
-
-    beta: float
-
-    def growth(self, data, h, work=FRESH):
-        """Return num / den (n, R), and (den, the Reconstruction)."""
-        X, V = data, self.V
-        terms = reconstruction(X, h, self.W, self.beta, work)
-        ratio = work.array("ratio", (X.shape[0], V.shape[0]), X.dtype)
-        np.matmul(terms.A, V.T, out=ratio)
-        den = np.matmul(terms.B, V.T, out=work.array("den", h.shape, X.dtype))
-        den += X.dtype.type(self.sparsity) + floor_of(X.dtype)
-        ratio /= den
-        return ratio, (den, terms)
-
-    def _adjoint_of_bases(self, x, tape, work, kept):
-        den, terms = tape.terms
-        gradients = self._gradients(work, kept, x.dtype)
-        N, D = _through_fraction(x, tape, den, work)
-        through_v = self._adjoint_of_v(N, D, terms, work)
-        of_projections = (N, terms.A), (_like_rows(D, terms.B), terms.B)
-        for total, (factor, weights), dv in zip(gradients, of_projections, through_v):
-            of_W, of_V = _bases_and_projections(total)
-            np.matmul(factor.T, weights, out=of_V)
-            if dv is not None:
-                product = self._product(work, x.dtype)
-                of_W += np.matmul(tape.h.T, _like_rows(dv, tape.h), out=product)
-        return gradients, through_v, self.W
-
-    def _adjoint_of_v(self, N, D, terms, work):
-        """Return the (rising, falling) parts of dE/dv, (n, F) each; None where zero."""
-        beta, V, shape, dtype = self.beta, self.V, terms.A.shape, N.dtype
-        through_A = np.matmul(N, V, out=work.array("through A", shape, dtype))
-        through_A *= terms.A
-        through_A /= terms.v
-        through_A *= dtype.type(abs(beta - 2))
-        through_B = np.matmul(D, V, out=work.array("through B", shape, dtype))
-        through_B *= terms.B
-        through_B /= terms.v
-        through_B *= dtype.type(abs(beta - 1))
-        if beta < 1:
-            return through_B, through_A
-        if beta < 2:
-            return None, add(through_A, through_B)
-        return through_A, through_B
-
-
-def _through_ratio(x, tape, work):
-    """Return dE/d(num / den), (n, R): it rises with the outputs."""
-    out = work.array("N", x.shape, x.dtype)
-    if tape.exponent == 1:
-        return np.multiply(x, tape.h, out=out)
-    np.multiply(power(tape.ratio, tape.exponent - 1, out=out), tape.h, out=out)
-    out *= x
-    out *= x.dtype.type(tape.exponent)
-    return out
-
-
-def _through_fraction(x, tape, den, work):
-    """Return N = dE/dnum and D = -dE/dden, (n, R) each."""
-    N = _through_ratio(x, tape, work)
-    N /= den
-    return N, np.multiply(N, tape.ratio, out=work.array("D", x.shape, x.dtype))
-
-
-def _like_rows(x, other):
-    """Sum x over the samples where `other` has one row for all of them."""
-    return x if other.shape[0] == x.shape[0] else x.sum(axis=0)[np.newaxis]
+    return walk(NMFIteration(work=work), layers, X, h)

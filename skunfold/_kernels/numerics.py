@@ -53,12 +53,16 @@ class Parts(NamedTuple):
     neg: np.ndarray | None
 
     def net(self):
-        """Return pos - neg; the array of the first part that there is, is used again."""
+        """Return pos - neg or None, in the array of the first part that there is."""
         if self.neg is None:
             return self.pos
         if self.pos is None:
             return np.negative(self.neg, out=self.neg)
         return np.subtract(self.pos, self.neg, out=self.pos)
+
+    def plus(self, other):
+        """Return the sum of two gradients, in the arrays of this one where it has any."""
+        return Parts(add(self.pos, other.pos), add(self.neg, other.neg))
 
 
 def add(a, b):

@@ -11,8 +11,8 @@ columns of the data::
 so the masks of all groups add up to one: sources are additive. Le Roux, Hershey and Weninger,
 "Deep NMF for speech separation" (ICASSP 2015), section 2; arXiv 1409.2574, section 4.1.
 
-Adjoints are split into what rises and what falls, as in `skunfold._kernels.nmf`; where only
-their difference is wanted, `net_adjoint` takes fewer passes.
+Adjoints are split into what rises and what falls, as in `skunfold._kernels.nmf_layers`; where
+only their difference is wanted, `net_adjoint` takes fewer passes.
 """
 
 from dataclasses import dataclass

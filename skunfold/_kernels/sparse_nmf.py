@@ -30,7 +30,8 @@ from skunfold._kernels.blocks import (
     block_slices,
     for_threads,
 )
-from skunfold._kernels.nmf import infer, layers_of, reconstruction
+from skunfold._kernels.nmf import infer
+from skunfold._kernels.nmf_layers import layer_of, reconstruction
 from skunfold._kernels.numerics import Workspace, add, floor_of, smallest_of
 from skunfold._kernels.sparse_rows import (
     divergence_of_product,
@@ -154,7 +155,7 @@ class _Sums:
 
     def update(self, W, with_loss):
         """Update H once; return the objective before (0 without), H^T A and H^T B after."""
-        [layer] = layers_of([W], self._beta, self._sparsity, self._X.shape[0])
+        layer = layer_of((W,), self._beta, self._sparsity, self._X.shape[0])
 
         def of_shard(slices):
             return _added(self._update_block(rows, layer, with_loss) for rows in slices)

@@ -13,8 +13,11 @@ import numpy as np
 
 from skunfold._kernels.blocks import map_samples
 from skunfold._kernels.graphs import Graph, complete_graph
-from skunfold._kernels.layered_mrf import LayeredMRF, Layout, sigmoid
+from skunfold._kernels.layered_mrf import FieldIteration, FieldReadout, sets_of_sweeps
+from skunfold._kernels.probabilities import sigmoid
+from skunfold._kernels.unfolding import Unfolding
 from skunfold._mrf.label_graph import sees_own_features
+from skunfold.unfolding.losses import CrossEntropy
 
 
 @dataclass(frozen=True)
@@ -56,22 +59,28 @@ class Architecture:
         return (*hidden, self.label_graph)
 
     @cached_property
-    def layout(self):
-        """Where parameters stand in their flat list."""
-        return Layout(self.graphs, self.n_sweeps, self.tied)
-
-    @cached_property
     def network(self):
         """The network as the training loop sees it."""
-        return LayeredMRF(self.layout, self.rule, self.class_node, self.local)
+        return Unfolding(
+            FieldIteration(self.graphs, self.rule, self.class_node, self.local),
+            FieldReadout(),
+            CrossEntropy(exclusive=self.class_node),
+            sets_of_sweeps(self.graphs, self.n_sweeps, self.tied),
+        )
+
+    @property
+    def parameter_sets(self):
+        """For each distinct theta, the places of (W, b, J or None) of each layer."""
+        distinct = dict.fromkeys(self.network.sets)
+        return [self.network.iteration.by_layer(places) for places in distinct]
 
     @property
     def coupling_places(self):
         """The places of all couplings in the list of parameters: all but the biases."""
         return tuple(
             place
-            for places in self.layout.places
-            for W, _, J in places
+            for layers in self.parameter_sets
+            for W, _, J in layers
             for place in (W, J)
             if place is not None
         )
@@ -97,9 +106,8 @@ class Architecture:
     def parameters(self, potentials):
         """Return the flat list of distinct arrays, as training sees them."""
         parameters = []
-        for index, places in enumerate(self.layout.places):
-            chosen = potentials[index]
-            for layer, (_, _, J) in enumerate(places):
+        for chosen, layers in zip(potentials, self.parameter_sets):
+            for layer, (_, _, J) in enumerate(layers):
                 parameters += [chosen["coefs"][layer], chosen["intercepts"][layer]]
                 if J is not None:
                     parameters.append(chosen["lateral"][layer])
@@ -107,15 +115,15 @@ class Architecture:
 
     def potentials(self, parameters):
         """Return the potentials of each sweep, one and the same dict for tied sweeps."""
-        sets = [
+        distinct = [
             {
-                "coefs": [parameters[W] for W, _, _ in places],
-                "intercepts": [parameters[b] for _, b, _ in places],
-                "lateral": [None if J is None else parameters[J] for _, _, J in places],
+                "coefs": [parameters[W] for W, _, _ in layers],
+                "intercepts": [parameters[b] for _, b, _ in layers],
+                "lateral": [None if J is None else parameters[J] for _, _, J in layers],
             }
-            for places in self.layout.places
+            for layers in self.parameter_sets
         ]
-        return sets * self.n_sweeps if self.tied else sets
+        return distinct * self.n_sweeps if self.tied else distinct
 
     def prepared(self, parameters):
         """Return what inference takes, for any number of samples."""
@@ -125,8 +133,7 @@ class Architecture:
         """Return the logits after the last sweep, (n, n_outputs)."""
 
         def fill(out, X):
-            *_, totals = self.network.sweeps(prepared, X)
-            out[:] = totals[-1]
+            out[:] = self.network.output(prepared, X)
 
         return self._filled(fill, self.n_outputs, X, prepared)
 
@@ -134,8 +141,8 @@ class Architecture:
         """Return the logits after each sweep, (n, n_sweeps, n_outputs)."""
 
         def fill(out, X):
-            for sweep, totals in enumerate(self.network.sweeps(prepared, X)):
-                out[:, sweep] = totals[-1]
+            for sweep, state in enumerate(self.network.states(prepared, X)):
+                out[:, sweep] = state.totals[-1]
 
         return self._filled(fill, (self.n_sweeps, self.n_outputs), X, prepared)
 
@@ -143,8 +150,8 @@ class Architecture:
         """Return the beliefs of all hidden units after the last sweep."""
 
         def fill(out, X):
-            *_, totals = self.network.sweeps(prepared, X)
-            np.concatenate([out[:, :0], *map(sigmoid, totals[:-1])], axis=1, out=out)
+            *_, state = self.network.states(prepared, X)
+            np.concatenate([out[:, :0], *map(sigmoid, state.totals[:-1])], axis=1, out=out)
 
         return self._filled(fill, sum(self.hidden_sizes), X, prepared)
 

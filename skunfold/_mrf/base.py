@@ -1,26 +1,30 @@
 """All that the unfolded fields share: everything but the rule of their messages."""
 
 from abc import ABCMeta, abstractmethod
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.neural_network import MLPClassifier
 from sklearn.utils import check_random_state
 
-from skunfold._classifier import ClassTargets
+from skunfold._classifier import ClassTargets, partial_fit_to_classes
 from skunfold._estimator import UnfoldedEstimator
 from skunfold._given import check_given
 from skunfold._mrf.architecture import Architecture
+from skunfold._mrf.arrays import check_sweeps, sweeps_given, targets_and_features
 from skunfold._mrf.constraints import CONSTRAINTS
 from skunfold._mrf.initialization import (
     check_same_network,
     initial_potentials,
     layer_sizes,
+    potentials_like,
 )
 from skunfold._mrf.label_graph import graph_of_labels
 from skunfold._training.loop import TrainingState
+from skunfold._training.objective import L2Penalty
 from skunfold._training.updates import SGD, Adam
 
 USUAL_PATIENCE = 10  # epochs, where n_iter_no_change is infinite
@@ -29,12 +33,16 @@ UPDATES = {"adam": Adam, "sgd": SGD, "lbfgs": Adam}
 
 
 class UnfoldedMRFClassifier(ClassTargets, UnfoldedEstimator, metaclass=ABCMeta):
-    """An unfolded field with hidden layers; a subclass says what its units send."""
+    """An unfolded field with hidden layers; a subclass says what its units send.
+
+    Training sets `potentials_`.
+    """
 
     _parameter_constraints: dict = CONSTRAINTS
     _accept_sparse = "csr"
     _made = "potentials_"
     _learned = frozenset({"potentials_", "classes_"})
+    potentials_: list[dict]
 
     def __init__(
         self,
@@ -45,6 +53,7 @@ class UnfoldedMRFClassifier(ClassTargets, UnfoldedEstimator, metaclass=ABCMeta):
         coupling: str,
         damping: float,
         init: Any,
+        alpha: float,
         class_weight: Any,
         **params: Any,
     ) -> None:
@@ -55,11 +64,75 @@ class UnfoldedMRFClassifier(ClassTargets, UnfoldedEstimator, metaclass=ABCMeta):
         self.coupling = coupling
         self.damping = damping
         self.init = init
+        self.alpha = alpha
         self.class_weight = class_weight
 
     @abstractmethod
     def _rule(self):
         """Return the rule of the messages."""
+
+    partial_fit = partial_fit_to_classes
+
+    @classmethod
+    def from_potentials(
+        cls,
+        potentials: dict | Sequence[dict],
+        classes: ArrayLike | None = None,
+        **params: Any,
+    ) -> Self:
+        """Return a field of given potentials, without a fit.
+
+        It predicts at once, and `fit` trains it further, since it has ``warm_start=True``.
+        Until then its `loss_` is infinite: nothing was measured. Arrays are copied.
+
+        Parameters
+        ----------
+        potentials : dict or list of dict
+            The parameter set of all sweeps, or of each: "coefs", "intercepts" and "lateral",
+            as in `potentials_`. Without "lateral", or where that is None, couplings inside
+            layers are 0. If `n_layers` is larger than the length of the list, the last sweep
+            is repeated.
+        classes : array-like of shape (n_classes,), default=None
+            The classes, sorted: two for one output, otherwise one for each output. None: each
+            output is a label that is on or off.
+        **params
+            Parameters of the estimator. `hidden_layer_sizes` follows from the potentials, and
+            `n_layers` from a list of them.
+
+        Returns
+        -------
+        model : estimator
+
+        Raises
+        ------
+        ValueError
+            If an array is not finite, or if shapes, classes or parameters do not fit each
+            other.
+
+        Examples
+        --------
+        >>> from skunfold import UnfoldedBPClassifier
+        >>> potentials = {"coefs": [[[1.0], [-1.0]]], "intercepts": [[0.5]]}
+        >>> model = UnfoldedBPClassifier.from_potentials(potentials, ["no", "yes"])
+        >>> model.decision_function([[2.0, 1.0]])
+        array([1.5])
+        """
+        sweeps = sweeps_given(potentials)
+        hidden = tuple(W.shape[1] for W in sweeps[0]["coefs"][:-1])
+        derived: dict[str, Any] = {"hidden_layer_sizes": hidden, "warm_start": True}
+        if not isinstance(potentials, dict):
+            derived["n_layers"] = len(sweeps)
+        model = cls(**(derived | params))
+        model._validate_params()
+        model._check_settings()
+        check_sweeps(sweeps, model.n_layers, model.tied)
+        targets, model.n_features_in_ = targets_and_features(
+            sweeps[0], classes, model.label_graph, model.coupling
+        )
+        model._set_targets(targets)
+        dtype = sweeps[0]["coefs"][0].dtype
+        model._begin(potentials_like(sweeps, "potentials", model._architecture(), dtype))
+        return model
 
     def transform(self, X: ArrayLike) -> NDArray:
         """Return the beliefs of all hidden units after the last sweep.
@@ -131,8 +204,8 @@ class UnfoldedMRFClassifier(ClassTargets, UnfoldedEstimator, metaclass=ABCMeta):
     def _network(self):
         return self._architecture().network
 
-    def _penalised_places(self):
-        return self._architecture().coupling_places
+    def _penalty(self):
+        return L2Penalty(self.alpha, tuple(self._architecture().coupling_places))
 
     def _update_rule(self):
         return UPDATES[self.solver](self.learning_rate_init)
@@ -167,11 +240,13 @@ class UnfoldedMRFClassifier(ClassTargets, UnfoldedEstimator, metaclass=ABCMeta):
 
         return self._kept(dtype, prepare)
 
-    def _outputs(self, X):
+    def _logits(self, X):
+        X = self._validated_data(X)
         architecture, prepared = self._inference(X)
         return architecture.logits(X, prepared)
 
-    def _staged_outputs(self, X):
+    def _staged_logits(self, X):
+        X = self._validated_data(X)
         architecture, prepared = self._inference(X)
         stages = architecture.staged_logits(X, prepared)
         return [stages[:, k] for k in range(self.n_layers)]

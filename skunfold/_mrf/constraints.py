@@ -6,9 +6,11 @@ from typing import Any
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skunfold._estimator import UnfoldedEstimator
+from skunfold._loop_parameters import FREE_CONSTRAINTS
 
 CONSTRAINTS: dict[str, list[Any]] = {
     **UnfoldedEstimator._parameter_constraints,
+    **FREE_CONSTRAINTS,
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "lateral": ["boolean"],
     "label_graph": [StrOptions({"full"}), "array-like", "sparse matrix", None],

@@ -70,21 +70,24 @@ def potentials_from(model, architecture, dtype):
         check_logistic(model)
         lateral = [None] * len(model.coefs_)
         given = [{"coefs": model.coefs_, "intercepts": model.intercepts_, "lateral": lateral}]
+    return potentials_like(given, type(model).__name__, architecture, dtype)
+
+
+def potentials_like(given, name, architecture, dtype):
+    """Return copies of potentials, of the sweeps that a field has; the name is for messages.
+
+    Deeper networks repeat the last sweep, and tied ones use it for all.
+    """
     shapes, n_biases = shapes_of(given[0])
     needed, n_needed = architecture.shapes
     if shapes != needed:
-        raise ValueError(
-            f"{type(model).__name__} has couplings of shapes {shapes}; this model needs "
-            f"{needed}."
-        )
+        raise ValueError(f"{name} has couplings of shapes {shapes}; this model needs {needed}.")
     if n_biases != n_needed:
-        raise ValueError(
-            f"{type(model).__name__} has {n_biases} biases; this model needs {n_needed}."
-        )
+        raise ValueError(f"{name} has {n_biases} biases; this model needs {n_needed}.")
     parameters = []
-    for index, places in enumerate(architecture.layout.places):
+    for index, layers in enumerate(architecture.parameter_sets):
         chosen = given[-1 if architecture.tied else min(index, len(given) - 1)]
-        for layer, (_, _, J) in enumerate(places):
+        for layer, (_, _, J) in enumerate(layers):
             parameters += [chosen["coefs"][layer], chosen["intercepts"][layer]]
             if J is not None:
                 graph = architecture.graphs[layer]
@@ -92,8 +95,8 @@ def potentials_from(model, architecture, dtype):
                 parameters.append(np.zeros(graph.n_weights) if w is None else w)
                 if len(parameters[-1]) != graph.n_weights:
                     raise ValueError(
-                        f"{type(model).__name__} has {len(w)} couplings inside a layer; this "
-                        f"model needs {graph.n_weights}."
+                        f"{name} has {len(w)} couplings inside a layer; this model needs "
+                        f"{graph.n_weights}."
                     )
     return architecture.potentials([np.array(p, dtype=dtype) for p in parameters])
 

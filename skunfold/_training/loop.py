@@ -34,7 +34,7 @@ class LoopSettings:
     max_iter: int
     batch_size: int
     tol: float = 1e-4
-    n_iter_no_change: int = 10
+    n_iter_no_change: int | float = 10
     shuffle: bool = True
     verbose: int = 0
     learning_rate_decay: float = 1.0

@@ -144,11 +144,12 @@ class Objective:
 
     def _shards(self, parameters, samples):
         """Return at most MAX_SHARDS lists of slices of consecutive samples."""
-        if hasattr(self.model, "block_size"):
-            size = for_threads(self.model.block_size(parameters), len(samples))
-        else:
+        block_size = getattr(self.model, "block_size", lambda parameters: None)(parameters)
+        if block_size is None:
             n_weights = max(p.size for p in parameters)
             size = block_size_for(len(samples), n_weights, USUAL_BLOCK)
+        else:
+            size = for_threads(block_size, len(samples))
         slices = block_slices(len(samples), size)
         return [slices[s] for s in block_slices(len(slices), -(-len(slices) // MAX_SHARDS))]
 

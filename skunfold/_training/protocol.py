@@ -15,7 +15,7 @@ class UnfoldedModel(Protocol):
 
     Samples are the first axis of every input, output and target, and are independent.
     A model may also offer ``with_workspace()``, a copy that may reuse its arrays, for one
-    thread; ``block_size(parameters)``, how many samples to take at a time;
+    thread; ``block_size(parameters)``, how many samples to take at a time, or None;
     ``prepare(parameters, n_samples)``, what depends on the parameters alone, made once for
     all blocks of a batch of `n_samples` and then given to the passes in place of the
     parameters; and for multiplicative updates ``loss_gradient_parts`` and
@@ -67,6 +67,7 @@ class Samples:
     weight: np.ndarray | None = None
     rows: slice | np.ndarray = field(default_factory=lambda: slice(None))  # of the arrays
     units: tuple[float, ...] | None = None  # what multiplies each input, and last the targets
+    sequences: tuple | None = None  # (X, lengths) that the last input is inferred from, again
 
     def __len__(self):
         if isinstance(self.rows, slice):

@@ -28,6 +28,24 @@ STATUSES = ("new", "running", "converged", "stopped", "interrupted", "streaming"
 _MT19937_WORDS = 624
 
 
+def pickled(attributes):
+    """Return the attributes of an estimator with the state of training as plain data.
+
+    So formats that ask for the name of every class, like that of skops, meet public ones.
+    """
+    training = attributes.get("_training_state")
+    return (
+        attributes if training is None else attributes | {"_training_state": to_data(*training)}
+    )
+
+
+def unpickled(attributes):
+    """Return the attributes with the state of training restored."""
+    if attributes.get("_training_state") is None:
+        return attributes
+    return attributes | {"_training_state": from_data(attributes["_training_state"])}
+
+
 def to_data(settings, state):
     """Return the data of a training state, and of the settings that it was made for."""
     average = state.average

@@ -107,7 +107,7 @@ def check_knows_sequences(regressor: Any) -> None:
     if hasattr(regressor, "sequence"):
         return
     for name, value in regressor.get_params().items():
-        if name.endswith("__recurrence") and value:
+        if name.endswith("__recurrence") and np.any(np.ravel(value)[:1]):
             raise ValueError(
                 f"regressor is a {type(regressor).__name__} with {name}={value}, but does not "
                 "know where recordings begin; give the recurrent regressor itself, or set "

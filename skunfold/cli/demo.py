@@ -23,6 +23,7 @@ from skunfold.cli.workbench import (
     score_row,
 )
 from skunfold.datasets import load_bundled_recordings, make_mixtures
+from skunfold.deep_nmf import DeepNMFRegressor
 from skunfold.model_files import save_model
 
 N_CONTEXT = 5  # frames
@@ -148,9 +149,13 @@ def _fit(enhancer: SpeechEnhancer, train: Bunch, progress: Progress) -> float:
 
 def _with_layers(enhancer: SpeechEnhancer, n_layers: int) -> SpeechEnhancer:
     """Return a sparse NMF with another number of iterations: its layers are all the same."""
-    other, regressor = copy(enhancer), copy(enhancer.regressor_)
-    regressor.set_params(n_layers=n_layers)._set_bases([regressor.bases_[0]] * n_layers)
-    other.regressor_ = regressor
+    other, fitted = copy(enhancer), enhancer.regressor_
+    other.regressor_ = DeepNMFRegressor.from_bases(
+        fitted.bases_[0],
+        fitted.output_bases_,
+        initial_activation=fitted.initial_activation_,
+        **fitted.get_params() | {"n_layers": n_layers},
+    )
     return other
 
 

@@ -10,25 +10,23 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import (
-    check_non_negative,
-)
+from sklearn.utils.validation import check_non_negative
 
 from skunfold._estimator import UnfoldedEstimator
 from skunfold._kernels.blocks import map_samples
+from skunfold._kernels.unfolding import Unfolding, flattened, sets_of, thetas_of
+from skunfold._loop_parameters import FREE_CONSTRAINTS
 from skunfold._scaling import check_magnitude
-from skunfold._training.loop import TrainingState
-from skunfold._training.objective import Objective
-from skunfold._training.protocol import Samples
+from skunfold._training.objective import L2Penalty, Objective
 from skunfold._training.updates import SGD, MixedAdam
 from skunfold.unfolding.iteration import Iteration, flags_of
-from skunfold.unfolding.network import Unfolding
 from skunfold.unfolding.readouts import Readout
 
 PATIENCE = 5  # epochs without a lower loss before the step is halved
 
 CONSTRAINTS: dict[str, list[Any]] = {
     **UnfoldedEstimator._parameter_constraints,
+    **FREE_CONSTRAINTS,
     "iteration": [Iteration],
     "readout": [Readout, None],
     "n_trained_layers": [Interval(Integral, 0, None, closed="left"), StrOptions({"all"})],
@@ -48,12 +46,14 @@ class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
         *,
         readout: Readout | None,
         n_trained_layers: int | str,
+        alpha: float,
         **params: Any,
     ) -> None:
         super().__init__(**params)
         self.iteration = iteration
         self.readout = readout
         self.n_trained_layers = n_trained_layers
+        self.alpha = alpha
 
     @abstractmethod
     def _default_readout(self):
@@ -93,9 +93,7 @@ class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
     @property
     def _sets(self):
         """For each trained layer of the iteration, the places of its theta in the flat list."""
-        n, n_layers = len(self.theta_[0]), self.n_layers - self._n_frozen
-        starts = [0] * n_layers if self.tied else range(0, n * n_layers, n)
-        return tuple(tuple(range(start, start + n)) for start in starts)
+        return sets_of([len(theta) for theta in self.theta_[self._n_frozen :]], self.tied)
 
     def _flags(self):
         """Return for each trained parameter whether it stays positive."""
@@ -124,15 +122,16 @@ class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
                 f"n_layers={self.n_layers}, but the model was fitted with {len(self.theta_)} "
                 "layers; " + otherwise
             )
-        _, sets = _flat(self.theta_[self._n_frozen :])
+        _, sets = flattened(self.theta_[self._n_frozen :])
         if self.tied and len({*sets}) > 1:
             raise ValueError("tied=True, but the layers of the fit were untied; " + otherwise)
 
-    def _samples(self, X, y, weight):
+    def _samples(self, data):
         """Return the samples, with the state that the layers that are not trained end with."""
+        samples = super()._samples(data)
         if self._n_frozen == 0:
-            return Samples((X,), y, weight)
-        return Samples((X, self._states(X, self._n_frozen)), y, weight)
+            return samples
+        return replace(samples, inputs=(data.X, self._states(data.X, self._n_frozen)))
 
     def _network(self):
         """Return the trained part as the training loop sees it."""
@@ -140,21 +139,18 @@ class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
             self.iteration_, self.readout_, self._criterion(), self._sets, self._n_frozen
         )
 
-    def _measure(self, X, y, weight):
-        """Set what training would have set, for a network of which nothing is trained."""
-        network, parameters = self._fitted_network(X.dtype)
-        state = TrainingState([], None, np.random.RandomState())
+    def _mean_loss(self, data):
+        network, prepared = self._fitted_network(data.X.dtype)
         with Objective(network) as objective:
-            state.best_loss = objective.evaluate(parameters, Samples((X,), y, weight))
-        self._set_results(state)
-        self._training_state = None
+            return objective.evaluate(prepared.parameters, super()._samples(data))
 
     def _loop_settings(self, n_samples):
         return replace(super()._loop_settings(n_samples), patience=PATIENCE)
 
-    def _penalised_places(self):
+    def _penalty(self):
         parameters, positive = self._parameters_to_train(), self._flags()
-        return [i for i, p in enumerate(parameters) if p.ndim > 1 and not positive[i]]
+        free = [i for i, p in enumerate(parameters) if p.ndim > 1 and not positive[i]]
+        return L2Penalty(self.alpha, tuple(free))
 
     def _update_rule(self):
         positive = self._flags()
@@ -176,12 +172,9 @@ class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
     def _fitted_parameters(self, state):
         theta_, of_readout = self.theta_, self.readout_parameters_
         if best := state.best_parameters:
-            sets = self._sets
-            n = Unfolding(None, None, None, sets).n_of_layers
-            made = {places: tuple(best[i] for i in places) for places in sets}
-            theta_ = theta_[: self._n_frozen] + [made[places] for places in sets]
-            of_readout = tuple(best[n:])
-        parameters, _ = _flat(theta_)
+            theta_ = theta_[: self._n_frozen] + thetas_of(best, self._sets)
+            of_readout = tuple(best[len(best) - len(of_readout) :])
+        parameters, _ = flattened(theta_)
         return {
             "theta_": theta_,
             "readout_parameters_": of_readout,
@@ -192,21 +185,23 @@ class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
         """Return the network of all layers and its parameters in a dtype; prepared once."""
 
         def prepare():
-            parameters, sets = _flat(self.theta_)
+            parameters, sets = flattened(self.theta_)
             parameters = [*parameters, *self.readout_parameters_]
             network = Unfolding(self.iteration_, self.readout_, self._criterion(), sets)
-            return network, [p.astype(dtype, copy=False) for p in parameters]
+            parameters = [p.astype(dtype, copy=False) for p in parameters]
+            return network, network.prepare(parameters, None)
 
         return self._kept(dtype, prepare)
 
     def _states(self, X, n_layers=None):
         """Return the state (n_samples, n_states) after the first layers, all by default."""
-        parameters, sets = _flat(self.theta_[:n_layers])
+        parameters, sets = flattened(self.theta_[:n_layers])
         parameters = [p.astype(X.dtype, copy=False) for p in parameters]
         network = Unfolding(self.iteration_, None, None, sets)
+        prepared = network.prepare(parameters, None)
 
         def last(X):
-            *_, h = network.states(parameters, X)
+            *_, h = network.states(prepared, X)
             return h
 
         def fill(out, work, X):
@@ -217,19 +212,19 @@ class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
 
     def _outputs(self, X):
         """Return the outputs (n_samples, n_outputs) of checked data."""
-        network, parameters = self._fitted_network(X.dtype)
+        network, prepared = self._fitted_network(X.dtype)
 
         def fill(out, work, X):
-            out[:] = network.output(parameters, X)
+            out[:] = network.output(prepared, X)
 
         out = np.empty((len(X), self.n_outputs_), X.dtype)
-        return map_samples(fill, out, _largest(parameters), X)
+        return map_samples(fill, out, _largest(prepared.parameters), X)
 
     def _staged_outputs(self, X):
         """Yield the outputs (n_samples, n_outputs) of checked data after each layer."""
-        network, parameters = self._fitted_network(X.dtype)
-        for h in network.states(parameters, X):
-            yield network.read(parameters, X, h)[0]
+        network, prepared = self._fitted_network(X.dtype)
+        for h in network.states(prepared, X):
+            yield network.read(prepared, X, h)[0]
 
     def _validated_data(self, X):
         X = super()._validated_data(X)
@@ -263,18 +258,6 @@ class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
 def _as_arrays(values, dtype):
     """Return a tuple of arrays in C order that share no memory with what was given."""
     return tuple(np.array(value, dtype=dtype, order="C") for value in values)
-
-
-def _flat(thetas):
-    """Return the distinct arrays of several layers, and the places of each layer's in them."""
-    places: dict = {}
-    for theta in thetas:
-        places.setdefault(tuple(map(id, theta)), theta)
-    parameters = [p for theta in places.values() for p in theta]
-    starts = dict(zip(places, np.cumsum([0, *map(len, places)])))
-    of_layers = (tuple(map(id, theta)) for theta in thetas)
-    sets = tuple(tuple(range(starts[key], starts[key] + len(key))) for key in of_layers)
-    return parameters, sets
 
 
 def _largest(parameters):

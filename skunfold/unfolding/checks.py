@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array, check_random_state
 
+from skunfold._kernels.unfolding import Unfolding, sets_of
 from skunfold.unfolding.iteration import Iteration, flags_of
 from skunfold.unfolding.losses import SquaredError
-from skunfold.unfolding.network import Unfolding
 from skunfold.unfolding.readouts import IdentityReadout
 
 # Of the finite differences, relative to the parameters. A step across a kink, as thresholds
@@ -55,10 +55,8 @@ def check_adjoint(
     targets = data if y is None else np.asarray(y, dtype=np.float64).reshape(len(data), -1)
     rng = check_random_state(random_state)
     theta = [np.array(p, np.float64) for p in iteration.parameters(data, targets, rng)]
-    n = len(theta)
-    tied = tuple(range(n))
-    untied = tuple(tuple(range(k * n, (k + 1) * n)) for k in range(n_layers))
-    for sets in ((tied,) * n_layers, untied):
+    for tied in (True, False):
+        sets = sets_of([len(theta)] * n_layers, tied)
         network = Unfolding(iteration, IdentityReadout(), SquaredError(), sets)
         # Layers of equal parameters would hide a gradient that comes to the wrong one.
         parameters = [

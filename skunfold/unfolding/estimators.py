@@ -5,23 +5,24 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import MultiOutputMixin, RegressorMixin, _fit_context
-from sklearn.model_selection import ShuffleSplit
+from sklearn.base import _fit_context
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metaestimators import available_if
 
-from skunfold._classifier import ClassTargets
+from skunfold._classifier import ClassTargets, partial_fit_to_classes
+from skunfold._docstrings import ITERATIONS, documented
 from skunfold._estimator import trains_on_batches
-from skunfold._fitting import r2_of_samples
+from skunfold._fitting import Given
+from skunfold._regressor import NumberTargets
 from skunfold._scaling import check_magnitude
-from skunfold._training.callbacks import with_callbacks
 from skunfold.unfolding.base import CONSTRAINTS, UnfoldedIteration
 from skunfold.unfolding.iteration import Iteration
 from skunfold.unfolding.losses import CrossEntropy, SquaredError
 from skunfold.unfolding.readouts import LinearReadout, LogitReadout, Readout
 
 
-class UnfoldedRegressor(MultiOutputMixin, RegressorMixin, UnfoldedIteration):
+@documented(ITERATIONS)
+class UnfoldedRegressor(NumberTargets, UnfoldedIteration):
     """Regression by an unfolded iterative algorithm.
 
     Each iteration becomes a layer of a network. The network begins as the algorithm, and is
@@ -29,121 +30,26 @@ class UnfoldedRegressor(MultiOutputMixin, RegressorMixin, UnfoldedIteration):
 
     Parameters
     ----------
-    iteration : Iteration
-        One iteration of the algorithm, and its adjoint. Its own parameters can be set and
-        searched over as ``iteration__NAME``.
+    %(iteration)s
 
     readout : Readout or None, default=None
         From the last state to the outputs. None: LinearReadout().
 
-    n_layers : int, default=8
-        Unfolding depth: number of iterations, at least 1.
-
-    n_trained_layers : int or "all", default="all"
-        How many layers are trained, counted from the output, of which the readout is the first:
-        0 is the algorithm as it is, with an untrained readout, 1 trains the readout, 2 also the
-        last iteration, and so on, up to ``n_layers + 1`` or "all".
-
-    tied : bool, default=False
-        Whether the trained iterations share one parameter set.
+    %(n_layers, n_trained_layers, tied)s
 
     loss : "squared_error" or object, default="squared_error"
         What training minimises: `SquaredError`, `BetaDivergence`, or an object with their two
         methods.
 
-    alpha : float, default=0.0
-        Strength of the L2 penalty, 0 or more: `alpha` / 2 times the sum of squares of all free
-        arrays of two or more dimensions is added to the mean loss.
-
-    solver : {"adam", "sgd", "lbfgs"}, default="adam"
-        "adam": Adam for free arrays, exponentiated gradient with its scaling for those that
-        stay positive. "sgd" (Nesterov's momentum) and "lbfgs" (all samples at once) need all
-        arrays to be free.
-
-    learning_rate_init : float, default=0.01
-        Step size, above 0; it is halved when the monitored loss does not fall. Ignored by
-        "lbfgs".
-
-    learning_rate_decay : float, default=1.0
-        Factor of the step size after every epoch, above 0 and at most 1. Ignored by "lbfgs" and
-        `partial_fit`.
-
-    averaging : float, default=0.0
-        Decay of a running average of the parameters, at least 0 and below 1, which is monitored
-        and kept instead of them. 0: no averaging. Ignored by "lbfgs" and `partial_fit`.
-
-    batch_size : int or "auto", default="auto"
-        Samples of one update, at least 1; "auto" is ``min(200, n_samples)``. Ignored by
-        "lbfgs".
-
-    max_iter : int, default=200
-        Number of epochs (iterations of "lbfgs") at most, at least 1.
-
-    tol : float, default=1e-4
-        Training stops when the monitored loss has not fallen by this fraction of itself for
-        `n_iter_no_change` epochs in a row; "lbfgs" stops when no element of the gradient is
-        larger. 0 or more.
-
-    shuffle : bool, default=True
-        Whether to shuffle the samples before each epoch. Ignored by "lbfgs".
-
-    early_stopping : bool, default=False
-        Whether to monitor the loss of held-out samples and keep the parameters that are best on
-        them. `fit` takes samples for it as `X_val`. Ignored by "lbfgs".
-
-    validation_fraction : float, default=0.1
-        Fraction of the samples to hold out, between 0 and 1; only with `early_stopping` and
-        without `X_val`.
-
-    n_iter_no_change : int or np.inf, default=10
-        See `tol`; at least 1. Ignored by "lbfgs".
-
-    warm_start : bool, default=False
-        Whether `fit` continues from the last fit (parameters, step size, averages).
-
-    random_state : int, RandomState instance or None, default=None
-        Seed of the iteration's parameters, of the held-out samples and of the shuffling.
-
-    verbose : int, default=0
-        Above 0, prints a line of `history_` for every epoch.
-
-    n_jobs : int or None, default=None
-        Number of joblib workers sharing each update in `fit`, -1 for all processors. None: this
-        process, with as many threads as its BLAS would use.
+    %(alpha, solver, learning_rate_init, learning_rate_decay, averaging, batch_size,
+    max_iter, tol, shuffle, early_stopping, validation_fraction, n_iter_no_change,
+    warm_start, random_state, verbose, n_jobs)s
 
     Attributes
     ----------
-    theta_ : list of n_layers tuples of ndarray
-        Parameters of each layer, as the iteration knows them; layers that share parameters
-        share the arrays.
-    readout_parameters_ : tuple of ndarray
-        Parameters of the readout.
-    iteration_, readout_ : Iteration, Readout
-        Copies of the iteration and the readout.
-    n_states_, n_outputs_ : int
-        Columns of the state and of the outputs.
-    n_parameters_ : int
-        Number of distinct parameters.
-    n_iter_ : int
-        Number of epochs of the last fit (1 if nothing is trained).
-    loss_ : float
-        Monitored loss of the fitted model, per sample.
-    loss_curve_ : list of float
-        Training loss of each epoch, each batch measured before its update.
-    best_loss_ : float or None
-        Lowest training loss at the end of an epoch; None if samples were held out.
-    validation_loss_curve_, validation_scores_ : list of float or None
-        Loss and R^2 of the held-out samples after each epoch; None without
-        `early_stopping`.
-    best_validation_score_ : float or None
-        The highest of these scores; None without `early_stopping`.
-    history_ : list of dict
-        Numbers of each epoch: "epoch", "loss", "final_loss" (or "validation_loss" and
-        "validation_score"), "learning_rate", "seconds".
-    n_features_in_ : int
-        Number of features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features,)
-        Names of the features, where X has string names.
+    %(theta_, readout_parameters_, iteration_, n_states_, n_parameters_, n_iter_, loss_,
+    loss_curve_, best_loss_, validation_loss_curve_, validation_scores_,
+    best_validation_score_, history_, n_features_in_, feature_names_in_)s
 
     See Also
     --------
@@ -152,8 +58,7 @@ class UnfoldedRegressor(MultiOutputMixin, RegressorMixin, UnfoldedIteration):
 
     References
     ----------
-    J. R. Hershey, J. Le Roux and F. Weninger, "Deep unfolding: model-based inspiration of novel
-    deep architectures", arXiv 1409.2574 (2014), section 2.
+    %(paper)s, section 2.
 
     Examples
     --------
@@ -238,49 +143,6 @@ class UnfoldedRegressor(MultiOutputMixin, RegressorMixin, UnfoldedIteration):
         )
         self.loss = loss
 
-    @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        *,
-        groups: ArrayLike | None = None,
-        X_val: ArrayLike | None = None,
-        y_val: ArrayLike | None = None,
-        sample_weight_val: ArrayLike | None = None,
-    ) -> Self:
-        """Take the parameters of the algorithm, and train them.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Training data.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples in the training loss, 0 or more, not all 0.
-        groups : array-like of shape (n_samples,), default=None
-            With `early_stopping`, whole groups are held out if there is more than one. Ignored
-            where `X_val` is given.
-        X_val, y_val : array-like, default=None
-            With `early_stopping`, samples to monitor instead of a part of X; given together.
-        sample_weight_val : array-like of shape (n_val,), default=None
-            Weights of these in the monitored loss, 0 or more, not all 0.
-
-        Returns
-        -------
-        self : UnfoldedRegressor
-
-        Raises
-        ------
-        ValueError
-            If data is not finite, or negative where the iteration does not take that; if shapes
-            or parameters do not fit each other or the data.
-        """
-        return self._fit(X, y, sample_weight, groups, (X_val, y_val, sample_weight_val))
-
     @available_if(trains_on_batches)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
@@ -300,7 +162,7 @@ class UnfoldedRegressor(MultiOutputMixin, RegressorMixin, UnfoldedIteration):
         -------
         self : UnfoldedRegressor
         """
-        return self._partial_fit(X, y, sample_weight)
+        return self._partial_fit(Given(X, y, sample_weight))
 
     def predict(self, X: ArrayLike) -> NDArray:
         """Return the predicted targets.
@@ -331,8 +193,9 @@ class UnfoldedRegressor(MultiOutputMixin, RegressorMixin, UnfoldedIteration):
         for output in self._staged_outputs(self._validated_data(X)):
             yield self._shaped(output)
 
-    def _shaped(self, output):
-        return output.ravel() if self.n_outputs_ == 1 else output
+    def _shaped(self, y):
+        """Return outputs as users know them: flat if there is only one."""
+        return y.ravel() if self.n_outputs_ == 1 else y
 
     def _default_readout(self):
         return LinearReadout()
@@ -340,32 +203,13 @@ class UnfoldedRegressor(MultiOutputMixin, RegressorMixin, UnfoldedIteration):
     def _criterion(self):
         return SquaredError() if isinstance(self.loss, str) else self.loss
 
-    def _learn_targets(self, y, classes=None, first=True, stream=False):
-        n_outputs = 1 if y.ndim == 1 else y.shape[1]
-        if first:
-            self.n_outputs_ = n_outputs
-        elif n_outputs != self.n_outputs_:
-            raise ValueError(
-                f"y has {n_outputs} columns; this model was fitted with {self.n_outputs_}."
-            )
-
-    def _encoded(self, y, dtype):
-        y = y.astype(dtype, copy=False).reshape(len(y), -1)
-        check_magnitude(y, "y")
+    def _encoded(self, y, dtype, suffix=""):
+        y = super()._encoded(y, dtype, suffix)
+        check_magnitude(y, f"y{suffix}")
         return y
 
-    def _score_of(self, samples, output):
-        return r2_of_samples(samples, output)
 
-    def _splitter(self, y):
-        return ShuffleSplit, None
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.single_output = True
-        return tags
-
-
+@documented(ITERATIONS)
 class UnfoldedClassifier(ClassTargets, UnfoldedIteration):
     """Classification by an unfolded iterative algorithm.
 
@@ -374,123 +218,20 @@ class UnfoldedClassifier(ClassTargets, UnfoldedIteration):
 
     Parameters
     ----------
-    iteration : Iteration
-        One iteration of the algorithm, and its adjoint. Its own parameters can be set and
-        searched over as ``iteration__NAME``.
+    %(iteration)s
 
     readout : Readout or None, default=None
         From the last state to the outputs. None: LogitReadout().
 
-    n_layers : int, default=8
-        Unfolding depth: number of iterations, at least 1.
-
-    n_trained_layers : int or "all", default="all"
-        How many layers are trained, counted from the output, of which the readout is the first:
-        0 is the algorithm as it is, with an untrained readout, 1 trains the readout, 2 also the
-        last iteration, and so on, up to ``n_layers + 1`` or "all".
-
-    tied : bool, default=False
-        Whether the trained iterations share one parameter set.
-
-    class_weight : dict, "balanced" or None, default=None
-        Weights of the classes, by which those of their samples are multiplied; "balanced":
-        inversely to how often each class occurs. Not for label indicator matrices.
-
-    alpha : float, default=0.0
-        Strength of the L2 penalty, 0 or more: `alpha` / 2 times the sum of squares of all free
-        arrays of two or more dimensions is added to the mean loss.
-
-    solver : {"adam", "sgd", "lbfgs"}, default="adam"
-        "adam": Adam for free arrays, exponentiated gradient with its scaling for those that
-        stay positive. "sgd" (Nesterov's momentum) and "lbfgs" (all samples at once) need all
-        arrays to be free.
-
-    learning_rate_init : float, default=0.01
-        Step size, above 0; it is halved when the monitored loss does not fall. Ignored by
-        "lbfgs".
-
-    learning_rate_decay : float, default=1.0
-        Factor of the step size after every epoch, above 0 and at most 1. Ignored by "lbfgs" and
-        `partial_fit`.
-
-    averaging : float, default=0.0
-        Decay of a running average of the parameters, at least 0 and below 1, which is monitored
-        and kept instead of them. 0: no averaging. Ignored by "lbfgs" and `partial_fit`.
-
-    batch_size : int or "auto", default="auto"
-        Samples of one update, at least 1; "auto" is ``min(200, n_samples)``. Ignored by
-        "lbfgs".
-
-    max_iter : int, default=200
-        Number of epochs (iterations of "lbfgs") at most, at least 1.
-
-    tol : float, default=1e-4
-        Training stops when the monitored loss has not fallen by this fraction of itself for
-        `n_iter_no_change` epochs in a row; "lbfgs" stops when no element of the gradient is
-        larger. 0 or more.
-
-    shuffle : bool, default=True
-        Whether to shuffle the samples before each epoch. Ignored by "lbfgs".
-
-    early_stopping : bool, default=False
-        Whether to monitor the loss of held-out samples and keep the parameters that are best on
-        them. `fit` takes samples for it as `X_val`. Ignored by "lbfgs".
-
-    validation_fraction : float, default=0.1
-        Fraction of the samples to hold out, between 0 and 1; only with `early_stopping` and
-        without `X_val`.
-
-    n_iter_no_change : int or np.inf, default=10
-        See `tol`; at least 1. Ignored by "lbfgs".
-
-    warm_start : bool, default=False
-        Whether `fit` continues from the last fit (parameters, step size, averages).
-
-    random_state : int, RandomState instance or None, default=None
-        Seed of the iteration's parameters, of the held-out samples and of the shuffling.
-
-    verbose : int, default=0
-        Above 0, prints a line of `history_` for every epoch.
-
-    n_jobs : int or None, default=None
-        Number of joblib workers sharing each update in `fit`, -1 for all processors. None: this
-        process, with as many threads as its BLAS would use.
+    %(n_layers, n_trained_layers, tied, class_weight, alpha, solver, learning_rate_init,
+    learning_rate_decay, averaging, batch_size, max_iter, tol, shuffle, early_stopping,
+    validation_fraction, n_iter_no_change, warm_start, random_state, verbose, n_jobs)s
 
     Attributes
     ----------
-    theta_ : list of n_layers tuples of ndarray
-        Parameters of each layer, as the iteration knows them; layers that share parameters
-        share the arrays.
-    readout_parameters_ : tuple of ndarray
-        Parameters of the readout.
-    iteration_, readout_ : Iteration, Readout
-        Copies of the iteration and the readout.
-    n_states_, n_outputs_ : int
-        Columns of the state and of the outputs.
-    n_parameters_ : int
-        Number of distinct parameters.
-    classes_ : ndarray of shape (n_classes,)
-        The classes; for a label indicator matrix, the numbers of its columns.
-    n_iter_ : int
-        Number of epochs of the last fit (1 if nothing is trained).
-    loss_ : float
-        Monitored loss of the fitted model, per sample.
-    loss_curve_ : list of float
-        Training loss of each epoch, each batch measured before its update.
-    best_loss_ : float or None
-        Lowest training loss at the end of an epoch; None if samples were held out.
-    validation_loss_curve_, validation_scores_ : list of float or None
-        Loss and accuracy of the held-out samples after each epoch; None without
-        `early_stopping`.
-    best_validation_score_ : float or None
-        The highest of these scores; None without `early_stopping`.
-    history_ : list of dict
-        Numbers of each epoch: "epoch", "loss", "final_loss" (or "validation_loss" and
-        "validation_score"), "learning_rate", "seconds".
-    n_features_in_ : int
-        Number of features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features,)
-        Names of the features, where X has string names.
+    %(theta_, readout_parameters_, iteration_, n_states_, n_parameters_, classes_, n_iter_,
+    loss_, loss_curve_, best_loss_, validation_loss_curve_, validation_scores_,
+    best_validation_score_, history_, n_features_in_, feature_names_in_)s
 
     See Also
     --------
@@ -499,8 +240,7 @@ class UnfoldedClassifier(ClassTargets, UnfoldedIteration):
 
     References
     ----------
-    J. R. Hershey, J. Le Roux and F. Weninger, "Deep unfolding: model-based inspiration of novel
-    deep architectures", arXiv 1409.2574 (2014), section 2.
+    %(paper)s, section 2.
     """
 
     _parameter_constraints: dict = CONSTRAINTS | {
@@ -563,3 +303,11 @@ class UnfoldedClassifier(ClassTargets, UnfoldedIteration):
 
     def _criterion(self):
         return CrossEntropy(self.out_activation_ == "softmax")
+
+    partial_fit = partial_fit_to_classes
+
+    def _logits(self, X):
+        return self._outputs(self._validated_data(X))
+
+    def _staged_logits(self, X):
+        return self._staged_outputs(self._validated_data(X))

@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
+from skunfold._kernels.unfolding import BaseIteration
+
 Theta = tuple[NDArray, ...]
 
 
-class Iteration(BaseEstimator, metaclass=ABCMeta):
+class Iteration(BaseIteration, BaseEstimator, metaclass=ABCMeta):
     """One iteration of an algorithm and its adjoint: the base class of your own.
 
     A subclass has a constructor that only assigns its parameters, as any scikit-learn object;
@@ -26,6 +28,16 @@ class Iteration(BaseEstimator, metaclass=ABCMeta):
         (Adam); one bool stands for all. Default False.
     non_negative_input : bool
         Whether X must not be negative. Default False.
+
+    Notes
+    -----
+    Five more methods can be overridden, to save work. ``prepare(theta, n_samples, layers)``
+    returns an object that the other methods get in place of theta: what follows from theta
+    alone, such as a Gram matrix, is then computed once for all blocks of samples.
+    ``advance(theta, drive, h, k)`` returns the state alone, where no tape is needed.
+    ``adjoint_of_parameters(theta, tape, g, k)`` returns the gradients by the drive and by
+    theta, which are all that the first layer needs. ``block_size(theta)`` returns how many
+    samples to process at a time. ``with_workspace(work)`` returns a copy that reuses arrays.
 
     See Also
     --------
@@ -119,10 +131,7 @@ class Iteration(BaseEstimator, metaclass=ABCMeta):
         tuple of ndarray or None
             Like theta, summed over samples; None is zero.
         """
-        raise NotImplementedError(
-            f"{type(self).__name__}.adjoint returns gradients by the drive; write "
-            "drive_adjoint, or return None in their place."
-        )
+        return super().drive_adjoint(theta, X, g)
 
     @abstractmethod
     def initial(self, theta: Theta, drive: Any, n_samples: int) -> NDArray:

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from skunfold._kernels.divergences import divergence, divergence_gradient
-from skunfold._kernels.layered_mrf import log_softmax, sigmoid, softmax, softplus
+from skunfold._kernels.probabilities import log_softmax, sigmoid, softmax, softplus
 
 
 class SquaredError(BaseEstimator):

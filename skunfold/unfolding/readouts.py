@@ -10,11 +10,12 @@ from sklearn.base import BaseEstimator
 
 from skunfold._kernels.numerics import floor_of
 from skunfold._kernels.outputs import MaskOutput
+from skunfold._kernels.unfolding import BaseReadout
 
 FACTORISATION_UPDATES = 100  # of the bases of a mask, for given activations
 
 
-class Readout(BaseEstimator, metaclass=ABCMeta):
+class Readout(BaseReadout, BaseEstimator, metaclass=ABCMeta):
     """From the last state h (n_samples, n_states) to outputs: the base class of your own.
 
     Attributes

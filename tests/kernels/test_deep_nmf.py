@@ -8,10 +8,13 @@ from differences import finite_differences
 from numpy.testing import assert_allclose
 from scipy.sparse import csr_array
 
-from skunfold._kernels.deep_nmf import DeepNMF
-from skunfold._kernels.nmf import infer, layers_of
+from skunfold._kernels.deep_nmf import DeepNMF, NMFReadout
+from skunfold._kernels.nmf import NMFIteration, infer
+from skunfold._kernels.nmf_layers import layer_of
 from skunfold._kernels.numerics import Parts
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
+from skunfold._kernels.unfolding import sets_of
+from skunfold.unfolding import BetaDivergence
 
 BETAS = [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
 OUTPUTS = {
@@ -32,18 +35,24 @@ def make_problem(
     seed=0,
     exponent=1.0,
     projections=False,
-    **kwargs,
+    training_beta=2.0,
+    cancel=True,
 ):
     """Return a network, its parameters, and (X, h, y), all random and positive."""
     rng = np.random.default_rng(seed)
     n_bases = max(layers, default=-1) + 1
     width = N_OUTPUTS // OUTPUTS[output].n_targets if output != "linear" else N_OUTPUTS
-    exponents = (exponent,) * len(layers)
+    n_arrays = 2 if projections else 1
+    places = sets_of([n_arrays] * n_bases, tied=False)
     network = DeepNMF(
-        layers, exponents, OUTPUTS[output], beta=beta, sparsity=0.1, start=0.7, **kwargs
+        NMFIteration(beta, sparsity=0.1, start=0.7, exponents=(exponent,) * len(layers)),
+        NMFReadout(OUTPUTS[output]),
+        BetaDivergence(training_beta),
+        tuple(places[i] for i in layers),
+        cancel=cancel,
     )
-    shape = ((2,) if projections else ()) + (N_COMPONENTS, N_FEATURES)
-    parameters = [rng.uniform(0.2, 1, shape) for _ in range(n_bases)]
+    shape = (n_arrays, N_COMPONENTS, N_FEATURES)
+    parameters = [p for _ in range(n_bases) for p in rng.uniform(0.2, 1, shape)]
     parameters.append(rng.uniform(0.2, 1, (N_COMPONENTS, width)))
     data = (
         rng.uniform(0, 2, (n, N_FEATURES)),
@@ -116,11 +125,13 @@ def test_gradients_of_relaxed_updates_and_projections(beta, options, layers, pre
 
 @pytest.mark.parametrize("beta", BETAS)
 def test_projections_that_equal_the_bases_change_nothing(beta):
-    network, parameters, (X, h, y) = make_problem("linear", (0, 1, 0), beta)
-    twice = [np.stack([p, p]) for p in parameters[:-1]] + parameters[-1:]
-    one, two = (gradients_of(network, p, (X, h), y)[0] for p in (parameters, twice))
-    for i, (g, both) in enumerate(zip(one, two)):
-        assert_allclose(both if i == 2 else both.sum(axis=0), g, rtol=1e-9, atol=1e-12)
+    network, (W0, W1, U), (X, h, y) = make_problem("linear", (0, 1, 0), beta)
+    wider, _, _ = make_problem("linear", (0, 1, 0), beta, projections=True)
+    one, _ = gradients_of(network, [W0, W1, U], (X, h), y)
+    copies = [W0, W0.copy(), W1, W1.copy(), U]
+    (gW0, gV0, gW1, gV1, gU), _ = gradients_of(wider, copies, (X, h), y)
+    for g, both in zip(one, (gW0 + gV0, gW1 + gV1, gU), strict=True):
+        assert_allclose(both, g, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("projections", [False, True])
@@ -131,9 +142,9 @@ def test_gram_matrices_change_nothing(layers, projections):
     )
     found = []
     for n_samples in (1, 1000):
-        prepared, _ = network.prepare(parameters, n_samples)
-        assert all((layer.gram is None) == (n_samples == 1) for layer in prepared)
-        found.append([np.array(a) for a in infer(X, prepared, h)])
+        layers = network.prepare(parameters, n_samples).layers
+        assert all((layer.gram is None) == (n_samples == 1) for layer in layers)
+        found.append([np.array(a) for a in infer(X, layers, h)])
         net, parts = gradients_of(network, parameters, (X, h), y, n_samples)
         found[-1] += [*net, *[part for pair in parts for part in pair]]
     for plain, by_gram in zip(*found):
@@ -169,7 +180,7 @@ def test_naive_parts_double_in_every_layer(beta, sparsity):
     h = rng.uniform(0.2, 1, (n, N_COMPONENTS))
     bases = list(rng.uniform(0.2, 1, (depth, N_COMPONENTS, N_FEATURES)))
     activations, tapes = [h], []
-    layers = layers_of(bases, beta, sparsity, n)
+    layers = [layer_of((W,), beta, sparsity, n) for W in bases]
     for layer in layers:
         h, tape = layer.forward(layer.data(X), h)
         activations.append(h)

@@ -10,8 +10,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skunfold._kernels.belief_propagation import BeliefPropagation, _sum_of_logs, limit_of
 from skunfold._kernels.graphs import Graph, complete_graph
-from skunfold._kernels.layered_mrf import LayeredMRF, Layout, sigmoid, softmax
+from skunfold._kernels.layered_mrf import FieldIteration, FieldReadout, sets_of_sweeps
 from skunfold._kernels.mean_field import MeanField
+from skunfold._kernels.probabilities import sigmoid, softmax
+from skunfold._kernels.unfolding import Unfolding
+from skunfold.unfolding import CrossEntropy
 
 N_FEATURES = 3
 
@@ -68,18 +71,25 @@ every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 every_rule = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 
 
+def layered_mrf(graphs, rule, class_node=False, n_sweeps=1, tied=True, local=False):
+    iteration = FieldIteration(graphs, rule, class_node, local)
+    sets = sets_of_sweeps(graphs, n_sweeps, tied)
+    return Unfolding(iteration, FieldReadout(), CrossEntropy(class_node), sets)
+
+
 def make_network(case, rule):
     graphs = [complete_graph(size) if case.lateral else None for size in case.hidden]
-    layout = Layout((*graphs, case.labels), case.n_sweeps, case.tied)
-    return LayeredMRF(layout, rule, classes=case.outputs > 0, local=case.local)
+    graphs = (*graphs, case.labels)
+    return layered_mrf(graphs, rule, case.outputs > 0, case.n_sweeps, case.tied, case.local)
 
 
 def make_parameters(case, network, scale=1.0, seed=0, dtype=np.float64):
     rng = np.random.default_rng(seed)
     sizes = [2, 1] if case.local else [N_FEATURES, *case.hidden, abs(case.outputs)]
     parameters = []
-    for places in network.layout.places:
-        for (m, k), graph, (_, _, J) in zip(pairwise(sizes), network.layout.graphs, places):
+    for places in dict.fromkeys(network.sets):
+        layers = network.iteration.by_layer(places)
+        for (m, k), graph, (_, _, J) in zip(pairwise(sizes), network.iteration.graphs, layers):
             parameters += [rng.normal(size=(m, k)), rng.normal(size=case.n_biases or k)]
             if J is not None:
                 parameters.append(rng.normal(size=graph.n_weights))
@@ -163,7 +173,7 @@ def test_bp_is_exact_on_label_trees(shape, n_nodes):
     rng = np.random.default_rng(n_nodes)
     parents = TREES[shape](rng, n_nodes).astype(int)
     graph = Graph(n_nodes, parents, np.arange(1, n_nodes))
-    network = LayeredMRF(Layout((graph,), n_nodes + 1), BeliefPropagation(), classes=False)
+    network = layered_mrf((graph,), BeliefPropagation(), n_sweeps=n_nodes + 1)
     W, b, J = (rng.uniform(-8, 8, s) for s in [(2, n_nodes), n_nodes, n_nodes - 1])
     X = rng.uniform(-1, 1, (3, 2))
     logits, _ = network.forward([W, b, J], X)
@@ -180,7 +190,7 @@ def test_bp_is_exact_on_layers_that_are_trees(sizes, outputs):
     case = Case(sizes, outputs, n_sweeps=8)
     network = make_network(case, BeliefPropagation())
     parameters = [rng.uniform(-8, 8, p.shape) for p in make_parameters(case, network)]
-    *_, totals = network.sweeps(parameters, np.zeros((1, N_FEATURES)))
+    *_, (totals, _) = network.states(parameters, np.zeros((1, N_FEATURES)))
     fields = np.concatenate(parameters[1::2][: len(sizes)])
     starts = np.cumsum([0, *sizes])
     couplings = {}
@@ -222,8 +232,8 @@ def test_a_power_of_nearly_zero_is_mean_field(case, damping):
     network = make_network(case, MeanField(damping))
     parameters = make_parameters(case, network)
     X, _ = make_data(case)
-    for mine, theirs in zip(almost.sweeps(parameters, X), network.sweeps(parameters, X)):
-        for a, b in zip(mine, theirs):
+    for mine, theirs in zip(almost.states(parameters, X), network.states(parameters, X)):
+        for a, b in zip(mine.totals, theirs.totals):
             assert_allclose(a, b, atol=1e-6)
 
 
@@ -296,7 +306,7 @@ def test_a_workspace_changes_nothing(case, rule):
 
 def test_labels_with_features_of_their_own():
     rng = np.random.default_rng(0)
-    network = LayeredMRF(Layout((None,)), MeanField(), classes=False, local=True)
+    network = layered_mrf((None,), MeanField(), local=True)
     first, second = rng.normal(size=(2, 4, 5))
     W, b = np.array([[2.0], [-3.0]]), np.array([0.5])
     logits, _ = network.forward([W, b], np.hstack([first, second]))
@@ -346,7 +356,7 @@ def grid_errors(strength, n_grids, rules, n_sweeps=30, side=4):
         exact = p @ H / p.sum()
         found = []
         for rule in rules:
-            network = LayeredMRF(Layout((graph,), n_sweeps), rule, classes=False)
+            network = layered_mrf((graph,), rule, n_sweeps=n_sweeps)
             logits, _ = network.forward([np.zeros((1, n)), b, J], np.zeros((1, 1)))
             found.append(np.abs(sigmoid(logits[0]) - exact).mean())
         errors.append(found)

@@ -7,7 +7,8 @@ from scipy import sparse
 
 from skunfold._kernels import sparse_rows
 from skunfold._kernels.divergences import divergence
-from skunfold._kernels.nmf import infer, layers_of
+from skunfold._kernels.nmf import infer
+from skunfold._kernels.nmf_layers import layer_of
 from skunfold._kernels.sparse_nmf import fit, total_divergence
 from skunfold._kernels.sparse_rows import (
     beside,
@@ -88,11 +89,9 @@ def test_divergence(data, beta):
 @pytest.mark.parametrize("n_samples", [1, 10_000], ids=["no Gram matrix", "Gram matrix"])
 def test_inference(data, beta, n_samples):
     X, h, W = data
-    bases = [W, W, W.copy(), np.stack([W, W[::-1]])]  # with a copy, and with projections
-    both = [
-        [a.copy() for a in infer(x, layers_of(bases, beta, 0.1, n_samples), h)]
-        for x in (X, dense(X))
-    ]
+    thetas = [(W,), (W.copy(),), (W, W[::-1].copy())]  # with a copy, and with projections
+    layers = [layer_of(theta, beta, 0.1, n_samples) for theta in thetas]
+    both = [[a.copy() for a in infer(x, [layers[0], *layers], h)] for x in (X, dense(X))]
     for of_sparse, of_dense in zip(*both):
         assert_close(of_sparse, of_dense)
 

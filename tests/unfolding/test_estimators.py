@@ -144,6 +144,9 @@ def test_what_does_not_fit_is_named(regressor, codes):
     X, _, z = codes
     with pytest.raises(ValueError, match=r"n_trained_layers=9 .* at most 4"):
         clone(regressor).set_params(n_trained_layers=9).fit(X, z)
+    early = clone(regressor).set_params(early_stopping=True)
+    with pytest.raises(ValueError, match=r"y_val has 1 columns; this model was fitted with"):
+        early.fit(X, z, X_val=X, y_val=z[:, 0])
     with pytest.raises(ValueError, match="The 'iteration' parameter of UnfoldedRegressor"):
         UnfoldedRegressor("ISTA").fit(X, z)
     model = clone(regressor).set_params(warm_start=True, tied=False).fit(X, z)

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skunfold._kernels.deep_nmf import DeepNMF
+from skunfold._kernels.deep_nmf import DeepNMF, NMFReadout
+from skunfold._kernels.nmf import NMFIteration
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
+from skunfold._kernels.unfolding import Unfolding
 from skunfold.unfolding import (
     BetaDivergence,
     CrossEntropy,
@@ -17,7 +19,6 @@ from skunfold.unfolding import (
     SquaredError,
     check_adjoint,
 )
-from skunfold.unfolding.network import Unfolding
 
 TIED, UNTIED = ((0,),) * 3, ((0,), (1,), (2,))
 
@@ -110,9 +111,8 @@ def test_it_is_deep_nmf(KLNMF, sets, masked):
     n = 1 + sets[-1][0]
     bases = [rng.uniform(0.1, 1, size=(5, 6)) for _ in range(n)]
     U = rng.uniform(0.1, 1, size=(5, 4))
-    layers = tuple(place for (place,) in sets)
     output = MaskOutput((3, 2), 1) if masked else LinearOutput()
-    kernel = DeepNMF(layers, (1.0,) * 3, output, beta=1.0, start=1.0)
+    kernel = DeepNMF(NMFIteration(), NMFReadout(output), BetaDivergence(2.0), sets)
     readout = MaskReadout((3, 2)) if masked else LinearReadout()
     network = Unfolding(KLNMF(5), readout, BetaDivergence(2.0), sets)
     prepared = kernel.prepare([*bases, U], len(X))
