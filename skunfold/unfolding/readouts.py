@@ -2,7 +2,7 @@
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,79 @@ from skunfold._kernels.outputs import MaskOutput
 from skunfold._kernels.unfolding import BaseReadout
 
 FACTORISATION_UPDATES = 100  # of the bases of a mask, for given activations
+
+
+@runtime_checkable
+class SupportsReadout(Protocol):
+    """What a readout offers. `Readout` is the base class of readouts, and does so."""
+
+    positive: tuple[bool, ...] | bool
+
+    def parameters(
+        self, X: NDArray, y: NDArray, h: NDArray, sample_weight: NDArray | None
+    ) -> tuple[NDArray, ...]:
+        """Return the parameters before training.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            The training samples.
+        y : ndarray of shape (n_samples, n_outputs)
+            Their targets; indicators for a classifier.
+        h : ndarray of shape (n_samples, n_states)
+            The states that the untrained inference ends with.
+        sample_weight : ndarray of shape (n_samples,) or None
+            Their weights, above 0; None: all are 1.
+
+        Returns
+        -------
+        tuple of ndarray
+            Of any shapes; they are converted to the dtype of X.
+        """
+
+    def read(
+        self, parameters: tuple[NDArray, ...], X: NDArray, h: NDArray
+    ) -> tuple[NDArray, Any]:
+        """Return the outputs, and a tape for `adjoint`.
+
+        Parameters
+        ----------
+        parameters : tuple of ndarray
+            Like those that `parameters` returned.
+        X : ndarray of shape (n_samples, n_features)
+            The samples.
+        h : ndarray of shape (n_samples, n_states)
+            The states that inference ends with.
+
+        Returns
+        -------
+        output : ndarray of shape (n_samples, n_outputs)
+            As the loss takes it.
+        tape : object
+            Whatever `adjoint` needs.
+        """
+
+    def adjoint(
+        self, parameters: tuple[NDArray, ...], tape: Any, g: NDArray
+    ) -> tuple[NDArray, tuple[NDArray, ...]]:
+        """Return the gradients by h and by the parameters.
+
+        Parameters
+        ----------
+        parameters : tuple of ndarray
+            As `read` took them.
+        tape : object
+            What `read` returned.
+        g : ndarray of shape (n_samples, n_outputs)
+            The gradient by the outputs.
+
+        Returns
+        -------
+        g_h : ndarray of shape (n_samples, n_states)
+            The gradient by the states.
+        g_parameters : tuple of ndarray
+            Like the parameters, summed over the samples.
+        """
 
 
 class Readout(BaseReadout, BaseEstimator, metaclass=ABCMeta):
