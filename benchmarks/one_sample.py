@@ -13,7 +13,8 @@ from harness import begin, make_parser, median_seconds, report, table
 from sklearn.feature_extraction.image import grid_to_graph
 from threadpoolctl import threadpool_limits
 
-from skunfold import UnfoldedMeanFieldClassifier, _prepared
+from skunfold import UnfoldedMeanFieldClassifier
+from skunfold._estimator import prepared
 from skunfold.audio._regressor import default_regressor
 
 SIDE = 64
@@ -54,7 +55,7 @@ def measured(name, n_calls):
     model, predict = SAMPLES[name]()
 
     def predict_again():
-        _prepared._prepared.pop(model, None)
+        prepared._prepared.pop(model, None)
         predict()
 
     with threadpool_limits(1, user_api="blas"):

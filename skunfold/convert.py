@@ -14,10 +14,10 @@ from sklearn.neural_network import BernoulliRBM, MLPClassifier
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.validation import check_array
 
-from skunfold._given import check_given
+from skunfold._estimator.given_models import check_given
+from skunfold._estimator.targets import Targets
 from skunfold._mrf.base import UnfoldedMRFClassifier
 from skunfold._mrf.initialization import check_logistic
-from skunfold._targets import Targets
 from skunfold.deep_nmf import DeepNMFRegressor
 from skunfold.mrf import UnfoldedBPClassifier, UnfoldedMeanFieldClassifier
 

@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skunfold._deep_nmf.arrays import array_given, is_list_of_layers, layers_given
 from skunfold._deep_nmf.base import SOLVERS, DeepNMFBase
-from skunfold._docstrings import LOOP, documented
+from skunfold._estimator.docstrings import LOOP, documented
 from skunfold._kernels.divergences import BETA
 
 

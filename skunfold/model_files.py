@@ -25,14 +25,14 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from skunfold._model_tree import (
+from skunfold._model_files.tree import (
     FITTED_NAME,
     NUMERIC_TYPE,
     TreeReader,
     TreeWriter,
     check_classes_of_user,
 )
-from skunfold._model_values import check_sparse_size, shown
+from skunfold._model_files.values import check_sparse_size, shown
 from skunfold._storage import replacing
 from skunfold._version import __version__
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from skunfold._docstrings import FIELDS, documented
+from skunfold._estimator.docstrings import FIELDS, documented
 from skunfold._kernels.belief_propagation import BeliefPropagation
 from skunfold._kernels.mean_field import MeanField
 from skunfold._mrf.base import UnfoldedMRFClassifier

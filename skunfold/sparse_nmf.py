@@ -22,15 +22,15 @@ from sklearn.utils.validation import (
 )
 
 from skunfold._deep_nmf.architecture import Architecture
-from skunfold._documentation import DocumentedEstimator
-from skunfold._fitting import checked_weights, restored_on_failure
+from skunfold._deep_nmf.start_values import bases_given, start, valid_activations, valid_bases
+from skunfold._estimator.data import checked_weights, restored_on_failure
+from skunfold._estimator.documentation import DocumentedEstimator
+from skunfold._estimator.scaling import check_range, power_of_two_scale
+from skunfold._estimator.sparse_input import sparse_format, takes_sparse
 from skunfold._kernels import sparse_nmf
 from skunfold._kernels.divergences import BETA, beta_of
 from skunfold._kernels.outputs import LinearOutput
 from skunfold._kernels.sparse_rows import canonical
-from skunfold._scaling import check_range, power_of_two_scale
-from skunfold._sparse_input import sparse_format, takes_sparse
-from skunfold._start_values import bases_given, start, valid_activations, valid_bases
 
 BATCH_UPDATES = 30  # of the activations of a batch of a stream, before the bases are updated
 _SUMS = ("components_numerator_", "components_denominator_")

@@ -17,9 +17,9 @@ from skunfold import (
     SparseNMF,
     UnfoldedBPClassifier,
     UnfoldedMeanFieldClassifier,
-    _documentation,
 )
-from skunfold._docstrings import documented, entries
+from skunfold._estimator import documentation
+from skunfold._estimator.docstrings import documented, entries
 from skunfold.audio import SpeechEnhancer
 from skunfold.unfolding import UnfoldedClassifier, UnfoldedRegressor
 
@@ -55,11 +55,11 @@ def project_urls(monkeypatch):
                 raise PackageNotFoundError(name)
             return Metadata(urls)
 
-        monkeypatch.setattr(_documentation, "metadata", metadata)
-        _documentation.documentation_address.cache_clear()
+        monkeypatch.setattr(documentation, "metadata", metadata)
+        documentation.documentation_address.cache_clear()
 
     yield set_urls
-    _documentation.documentation_address.cache_clear()
+    documentation.documentation_address.cache_clear()
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -73,7 +73,7 @@ def test_html_links_to_the_page_of_the_estimator(page, project_urls):
 
 
 def test_the_address_is_that_of_the_project():
-    address = _documentation.documentation_address()
+    address = documentation.documentation_address()
     assert address == PYPROJECT["project"]["urls"]["Documentation"]
     assert f'href="{address}/generated/skunfold.SparseNMF.html"' in estimator_html_repr(
         SparseNMF()

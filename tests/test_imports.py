@@ -11,17 +11,16 @@ PACKAGE = Path(skunfold.__file__).parent
 # From the lowest up: modules of `skunfold`, a package standing for all that is in it.
 LAYERS = (
     # what needs nothing of the package but each other
-    "_version _text _storage _documentation _docstrings _given _running _scaling metrics",
-    "_model_values _prepared _loop_parameters",
+    "_version _text _storage _running metrics",
     "_kernels",
     "_training",
     # the loop's estimators, and what they check of their data
-    "_fitting _input _sparse_input _targets _estimator _classifier _regressor unfolding",
+    "_estimator unfolding",
     # what the estimators below are made of
-    "_deep_nmf _mrf _start_values",
+    "_deep_nmf _mrf",
     # estimators, and functions that make some
     "deep_nmf mrf sparse_nmf convert",
-    "_scikit_learn_models _former_models _model_checks _model_tree model_files",
+    "_model_files model_files",
     "audio",
     "datasets",
     "plotting",

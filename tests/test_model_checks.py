@@ -14,7 +14,7 @@ import soundfile
 
 from skunfold import cli
 from skunfold._deep_nmf.inference import Inference
-from skunfold._model_values import whole_number
+from skunfold._model_files.values import whole_number
 from skunfold.audio import SpeechEnhancer, mel_bands
 from skunfold.audio._regressor import RegressorError
 from skunfold.deep_nmf import DeepNMFRegressor
@@ -351,7 +351,7 @@ def test_the_command_line_names_the_model(tmp_path, capsys, monkeypatch):
     # One whose numbers each make sense, but not together.
     Model("enhancer").write(tmp_path / "bad.model")
     monkeypatch.setattr(Inference, "predictions", lambda *_: np.full((100, 33), np.nan))
-    monkeypatch.setattr("skunfold._model_checks._check_prediction", lambda *_: None)
+    monkeypatch.setattr("skunfold._model_files.checks._check_prediction", lambda *_: None)
     assert cli.main(arguments) == 1
     printed = capsys.readouterr()
     assert f"The model in {tmp_path / 'bad.model'} cannot be used" in printed.err

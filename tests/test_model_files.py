@@ -14,7 +14,7 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import MiniBatchNMF
 from sklearn.model_selection import GridSearchCV
 
-from skunfold import _model_tree
+from skunfold._model_files import tree as _model_tree
 from skunfold.audio import SpeechEnhancer
 from skunfold.deep_nmf import DeepNMFRegressor
 from skunfold.model_files import load_model, save_model

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from skunfold import DeepNMFRegressor, _former_models
-from skunfold._former_models import FORMER_PARAMETERS
-from skunfold._model_tree import CLASSES
-from skunfold._scikit_learn_models import MODULE_OF
+from skunfold import DeepNMFRegressor
+from skunfold._model_files import former_models
+from skunfold._model_files.former_models import FORMER_PARAMETERS
+from skunfold._model_files.scikit_learn_models import MODULE_OF
+from skunfold._model_files.tree import CLASSES
 from skunfold.model_files import load_model, save_model
 
 DATA = Path(__file__).parent / "data"
@@ -78,7 +79,7 @@ def test_a_former_parameter_can_be_translated(monkeypatch, tmp_path):
         params["recurrence"] *= value
 
     former = {"DeepNMFRegressor": {"damping_of_old": into_recurrence}}
-    monkeypatch.setattr(_former_models, "FORMER_PARAMETERS", former)
+    monkeypatch.setattr(former_models, "FORMER_PARAMETERS", former)
     save_model(DeepNMFRegressor(recurrence=0.5), tmp_path / "model")
     with zipfile.ZipFile(tmp_path / "model") as archive:
         text = archive.read("model.json").decode()
@@ -86,7 +87,7 @@ def test_a_former_parameter_can_be_translated(monkeypatch, tmp_path):
         changed = text.replace('"params": {', '"params": {"damping_of_old": 0.25, ')
         archive.writestr("model.json", changed)
     assert load_model(tmp_path / "old").recurrence == 0.125
-    monkeypatch.setattr(_former_models, "FORMER_PARAMETERS", {})
+    monkeypatch.setattr(former_models, "FORMER_PARAMETERS", {})
     with pytest.raises(ValueError, match="has no parameter 'damping_of_old'"):
         load_model(tmp_path / "old")
 

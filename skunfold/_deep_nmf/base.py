@@ -35,19 +35,19 @@ from skunfold._deep_nmf.validation import (
     group_sizes,
     power_and_length,
 )
-from skunfold._estimator import UnfoldedEstimator
-from skunfold._fitting import Given, check_lengths
-from skunfold._given import check_given
-from skunfold._kernels.divergences import beta_of
-from skunfold._kernels.outputs import LinearOutput, MaskOutput
-from skunfold._regressor import NumberTargets
-from skunfold._scaling import (
+from skunfold._estimator.base import UnfoldedEstimator
+from skunfold._estimator.data import Given, check_lengths
+from skunfold._estimator.given_models import check_given
+from skunfold._estimator.regressor import NumberTargets
+from skunfold._estimator.scaling import (
     check_range,
     nearest_power_of_two,
     power_of_two_scale,
     weighted_mean,
 )
-from skunfold._sparse_input import sparse_format, takes_sparse
+from skunfold._estimator.sparse_input import sparse_format, takes_sparse
+from skunfold._kernels.divergences import beta_of
+from skunfold._kernels.outputs import LinearOutput, MaskOutput
 from skunfold._training.callbacks import with_callbacks
 from skunfold._training.loop import TrainingState
 from skunfold._training.updates import ExponentiatedGradient, MultiplicativeUpdate

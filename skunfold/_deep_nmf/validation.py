@@ -6,8 +6,8 @@ import numpy as np
 from joblib import effective_n_jobs
 from sklearn.utils.validation import check_array
 
+from skunfold._estimator.sparse_input import sparse_format
 from skunfold._kernels.sparse_rows import canonical
-from skunfold._sparse_input import sparse_format
 
 RECURRENCE_LENGTH = 300.0  # samples, where only the power of recurrence is given
 

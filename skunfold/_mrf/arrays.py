@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.utils.validation import check_array
 
+from skunfold._estimator.targets import Targets
 from skunfold._mrf.label_graph import sees_own_features
-from skunfold._targets import Targets
 
 
 def sweeps_given(potentials):

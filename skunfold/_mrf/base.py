@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.neural_network import MLPClassifier
 from sklearn.utils import check_random_state
 
-from skunfold._classifier import ClassTargets, partial_fit_to_classes
-from skunfold._estimator import UnfoldedEstimator
-from skunfold._given import check_given
+from skunfold._estimator.base import UnfoldedEstimator
+from skunfold._estimator.classifier import ClassTargets, partial_fit_to_classes
+from skunfold._estimator.given_models import check_given
 from skunfold._mrf.architecture import Architecture
 from skunfold._mrf.arrays import check_sweeps, sweeps_given, targets_and_features
 from skunfold._mrf.constraints import CONSTRAINTS

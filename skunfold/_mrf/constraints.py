@@ -5,8 +5,8 @@ from typing import Any
 
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from skunfold._estimator import UnfoldedEstimator
-from skunfold._loop_parameters import FREE_CONSTRAINTS
+from skunfold._estimator.base import UnfoldedEstimator
+from skunfold._estimator.loop_parameters import FREE_CONSTRAINTS
 
 CONSTRAINTS: dict[str, list[Any]] = {
     **UnfoldedEstimator._parameter_constraints,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import has_fit_parameter
 
-from skunfold._fitting import was_interrupted
+from skunfold._estimator.data import was_interrupted
 from skunfold.deep_nmf import DeepNMFRegressor
 
 _MAX_MAGNITUDE = 1e18  # of frames at a level of 1; sums of larger ones leave single precision

@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from skunfold._documentation import DocumentedEstimator
+from skunfold._estimator.documentation import DocumentedEstimator
 from skunfold.audio._checks import (
     check_draws,
     check_goes_on,

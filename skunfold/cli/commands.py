@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from skunfold._fitting import was_interrupted
+from skunfold._estimator.data import was_interrupted
 from skunfold._text import printable
 from skunfold.audio._regressor import RegressorError
 from skunfold.cli import web_page

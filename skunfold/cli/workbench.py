@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from skunfold._fitting import was_interrupted
+from skunfold._estimator.data import was_interrupted
 from skunfold.audio import SpeechEnhancer
 from skunfold.cli.output import print_text, tell
 from skunfold.cli.progress import EpochCallback, Progress

@@ -12,11 +12,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_non_negative
 
-from skunfold._estimator import UnfoldedEstimator
+from skunfold._estimator.base import UnfoldedEstimator
+from skunfold._estimator.loop_parameters import FREE_CONSTRAINTS
+from skunfold._estimator.scaling import check_magnitude
 from skunfold._kernels.blocks import map_samples
 from skunfold._kernels.unfolding import Unfolding, flattened, sets_of, thetas_of
-from skunfold._loop_parameters import FREE_CONSTRAINTS
-from skunfold._scaling import check_magnitude
 from skunfold._training.objective import L2Penalty, Objective
 from skunfold._training.updates import SGD, MixedAdam
 from skunfold.unfolding.iteration import Iteration, flags_of

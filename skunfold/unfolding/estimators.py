@@ -9,12 +9,12 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metaestimators import available_if
 
-from skunfold._classifier import ClassTargets, partial_fit_to_classes
-from skunfold._docstrings import ITERATIONS, documented
-from skunfold._estimator import trains_on_batches
-from skunfold._fitting import Given
-from skunfold._regressor import NumberTargets
-from skunfold._scaling import check_magnitude
+from skunfold._estimator.base import trains_on_batches
+from skunfold._estimator.classifier import ClassTargets, partial_fit_to_classes
+from skunfold._estimator.data import Given
+from skunfold._estimator.docstrings import ITERATIONS, documented
+from skunfold._estimator.regressor import NumberTargets
+from skunfold._estimator.scaling import check_magnitude
 from skunfold.unfolding.base import CONSTRAINTS, UnfoldedIteration
 from skunfold.unfolding.iteration import Iteration
 from skunfold.unfolding.losses import CrossEntropy, SquaredError

@@ -25,7 +25,7 @@ from forgeries import forged_model
 from mutations import damaged, hostile_model
 from sklearn.pipeline import Pipeline
 
-from skunfold._scikit_learn_models import MODULE_OF
+from skunfold._model_files.scikit_learn_models import MODULE_OF
 from skunfold.audio import SpeechEnhancer, read_audio
 from skunfold.audio._regressor import RegressorError
 from skunfold.model_files import load_model

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.base import BaseEstimator
 
-from skunfold import _model_tree
+from skunfold._model_files import tree as _model_tree
 from skunfold.model_files import load_model, save_model
 
 

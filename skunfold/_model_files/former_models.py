@@ -6,7 +6,7 @@ The format of a file has a version of its own; here are the parameters of classe
 from collections.abc import Callable
 from typing import Any
 
-from skunfold._model_values import shown
+from skunfold._model_files.values import shown
 
 _MAX_TARGETS = 1_000  # of files that give their number
 

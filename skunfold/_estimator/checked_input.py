@@ -5,7 +5,7 @@ from abc import ABCMeta, abstractmethod
 import numpy as np
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from skunfold._fitting import Data, check_lengths, checked_weights
+from skunfold._estimator.data import Data, check_lengths, checked_weights
 from skunfold._kernels.sparse_rows import canonical
 
 

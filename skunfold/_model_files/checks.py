@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier
 
-from skunfold import _scikit_learn_models
-from skunfold._model_values import (
+from skunfold._model_files import scikit_learn_models as _scikit_learn_models
+from skunfold._model_files.values import (
     check_classes,
     check_present,
     float_arrays,

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.preprocessing import LabelBinarizer
 
-from skunfold._model_values import (
+from skunfold._model_files.values import (
     check_classes,
     check_present,
     float_array,

@@ -16,8 +16,8 @@ from sklearn.base import (
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.utils import check_random_state
 
-from skunfold._documentation import DocumentedEstimator
-from skunfold._fitting import (
+from skunfold._estimator.checked_input import CheckedInput
+from skunfold._estimator.data import (
     Given,
     check_groups,
     check_validation_given,
@@ -27,9 +27,9 @@ from skunfold._fitting import (
     split_rows,
     warn_if_still_improving,
 )
-from skunfold._input import CheckedInput
-from skunfold._loop_parameters import CONSTRAINTS
-from skunfold._prepared import prepared_once
+from skunfold._estimator.documentation import DocumentedEstimator
+from skunfold._estimator.loop_parameters import CONSTRAINTS
+from skunfold._estimator.prepared import prepared_once
 from skunfold._training import resuming
 from skunfold._training.averaging import RunningAverage
 from skunfold._training.callbacks import CallbackSupportMixin, EpochCallbacks, with_callbacks

@@ -20,10 +20,10 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
 
-from skunfold import _scikit_learn_models
-from skunfold._former_models import translated
-from skunfold._model_checks import check_model
-from skunfold._model_values import check_sparse_size, shown, sparse_size
+from skunfold._model_files import scikit_learn_models as _scikit_learn_models
+from skunfold._model_files.checks import check_model
+from skunfold._model_files.former_models import translated
+from skunfold._model_files.values import check_sparse_size, shown, sparse_size
 from skunfold._training import resuming
 
 # The estimators of skunfold that a tree may hold, and the modules they come from.

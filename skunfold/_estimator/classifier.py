@@ -13,9 +13,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import check_is_fitted
 
-from skunfold._estimator import trains_on_batches
-from skunfold._fitting import Given, check_some_weight, checked_weights
-from skunfold._targets import Targets, check_classes_kept, class_weights
+from skunfold._estimator.base import trains_on_batches
+from skunfold._estimator.data import Given, check_some_weight, checked_weights
+from skunfold._estimator.targets import Targets, check_classes_kept, class_weights
 
 
 @available_if(trains_on_batches)

@@ -3,7 +3,7 @@
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.model_selection import ShuffleSplit
 
-from skunfold._fitting import r2_of_samples
+from skunfold._estimator.data import r2_of_samples
 
 
 class NumberTargets(MultiOutputMixin, RegressorMixin):
