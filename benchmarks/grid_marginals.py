@@ -17,7 +17,7 @@ from skunfold._kernels.belief_propagation import BeliefPropagation
 from skunfold._kernels.graphs import Graph
 from skunfold._kernels.mean_field import MeanField
 from skunfold._kernels.probabilities import sigmoid
-from skunfold._mrf.architecture import Architecture
+from skunfold._mrf.architecture import FieldArchitecture
 
 SIDE = 4
 N_SWEEPS = 30
@@ -43,7 +43,7 @@ def errors_on(strength, n_grids, seed=0):
         p = np.exp(energy - energy.max())
         exact = p @ states / p.sum()
         for k, rule in enumerate(RULES.values()):
-            field = Architecture(
+            field = FieldArchitecture(
                 n_features=1,
                 hidden_sizes=(),
                 n_outputs=n,

@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy, softplus
 
 from skunfold._kernels.belief_propagation import BeliefPropagation
 from skunfold._kernels.mean_field import MeanField
-from skunfold._mrf.architecture import Architecture
+from skunfold._mrf.architecture import FieldArchitecture
 from skunfold._training.objective import Objective
 from skunfold._training.protocol import Samples
 from skunfold._training.updates import Adam
@@ -65,7 +65,7 @@ def torch_bp(sets, X):
 def make_cell(rule, hidden, forward, n_samples, tied):
     """Return the objective, and callables (ours, theirs) for inference and training steps."""
     rng = np.random.default_rng(0)
-    network = Architecture(784, hidden, 10, True, N_LAYERS, tied, False, rule)
+    network = FieldArchitecture(784, hidden, 10, True, N_LAYERS, tied, False, rule)
     potentials = network.random_potentials(np.random.RandomState(0), np.float32)
     parameters = [p.copy() for p in network.parameters(potentials)]
     X = rng.random((n_samples, 784), dtype=np.float32)

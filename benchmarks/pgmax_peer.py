@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 from skunfold._kernels.belief_propagation import BeliefPropagation
 from skunfold._kernels.graphs import Graph
 from skunfold._kernels.probabilities import sigmoid, softmax
-from skunfold._mrf.architecture import Architecture
+from skunfold._mrf.architecture import FieldArchitecture
 
 N_FEATURES, SIDE, TOLERANCE = 784, 16, 1e-5
 
@@ -32,7 +32,7 @@ N_FEATURES, SIDE, TOLERANCE = 784, 16, 1e-5
 def architecture(hidden_sizes, n_outputs, classes, n_sweeps, graph=None):
     """Return our network of tied sweeps."""
     n_features = n_outputs if graph is not None else N_FEATURES
-    return Architecture(
+    return FieldArchitecture(
         n_features=n_features,
         hidden_sizes=hidden_sizes,
         n_outputs=n_outputs,

@@ -24,7 +24,7 @@ from deep_nmf_peers import Autograd, PlainInference, Products, TunedInference
 from harness import begin, interleaved, make_parser, report, summary, table
 from threadpoolctl import threadpool_limits
 
-from skunfold._deep_nmf.architecture import Architecture
+from skunfold._deep_nmf.architecture import NMFArchitecture
 from skunfold._kernels.outputs import MaskOutput
 from skunfold._training.objective import Objective
 from skunfold._training.protocol import Samples
@@ -40,7 +40,7 @@ WIDTH = 201
 def make_network(n_layers, n_trained, tied, beta, n_components):
     """Return the architecture of a mask network."""
     half = n_components // 2
-    return Architecture(
+    return NMFArchitecture(
         n_layers=n_layers,
         n_trained_layers=n_trained,
         tied=tied,

@@ -27,7 +27,7 @@ from speech_protocol import N_CONTEXT, SAMPLE_RATE, SNRS, load, validation_mixtu
 from threadpoolctl import threadpool_limits
 
 from skunfold import DeepNMFRegressor
-from skunfold._deep_nmf.architecture import Architecture
+from skunfold._deep_nmf.architecture import NMFArchitecture
 from skunfold._kernels.outputs import MaskOutput
 from skunfold._training.objective import Objective
 from skunfold._training.protocol import Samples
@@ -79,7 +79,7 @@ class Problem:
         X, speech, _ = features_of(validation_mixtures(folder))
         X, y = some(N_VALID_FRAMES, X, speech[:, -width:])
         self.valid = Samples((X,), y)
-        self.network = Architecture(
+        self.network = NMFArchitecture(
             n_layers=N_LAYERS,
             n_trained_layers=N_LAYERS + 1,
             tied=True,

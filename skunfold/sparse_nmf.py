@@ -21,7 +21,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skunfold._deep_nmf.architecture import Architecture
+from skunfold._deep_nmf.architecture import NMFArchitecture
 from skunfold._deep_nmf.start_values import bases_given, start, valid_activations, valid_bases
 from skunfold._estimator.data import checked_weights, restored_on_failure
 from skunfold._estimator.documentation import DocumentedEstimator
@@ -438,7 +438,7 @@ default="random"
 
     def _network(self, n_components):
         """Return the inference of `transform` as an untrained network."""
-        return Architecture(
+        return NMFArchitecture(
             n_layers=self.max_iter,
             n_trained_layers=0,
             tied=True,

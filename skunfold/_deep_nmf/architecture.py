@@ -12,7 +12,7 @@ from skunfold._deep_nmf.recurrence import EarlierActivations, in_order
 from skunfold._kernels.blocks import map_samples
 from skunfold._kernels.deep_nmf import DeepNMF, NMFReadout
 from skunfold._kernels.nmf import NMFIteration, constant_activations
-from skunfold._kernels.numerics import FRESH
+from skunfold._kernels.numerics import NEW_ARRAYS
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
 from skunfold._kernels.sparse_rows import sparse_block_size, values_of, with_values
 from skunfold._kernels.unfolding import Unfolding, flattened, sets_of, thetas_of, walk
@@ -22,7 +22,7 @@ from skunfold.unfolding.losses import BetaDivergence
 
 
 @dataclass(frozen=True)
-class Architecture:
+class NMFArchitecture:
     """A deep NMF network but for its bases, for data divided by `scale`.
 
     Activations are divided by `scale` too; the bases have no unit.
@@ -52,7 +52,7 @@ class Architecture:
         n_arrays = 2 if self.projections else 1
         return sets_of([n_arrays] * (self.n_layers - self.n_frozen), self.tied)
 
-    def scaled(self, X, work=FRESH):
+    def scaled(self, X, work=NEW_ARRAYS):
         """Return X in the units of the computation."""
         values = values_of(X)
         out = work.array("scaled", values.shape, X.dtype)
@@ -80,7 +80,7 @@ class Architecture:
         parameters, sets = flattened(thetas)
         return Unfolding(self.iteration, None, None, sets).prepare(parameters, n_samples).layers
 
-    def _start(self, n_components, dtype, factors, work=FRESH):
+    def _start(self, n_components, dtype, factors, work=NEW_ARRAYS):
         """Return the activations that inference begins with, in the computation's units.
 
         They are the constant (1, R), or factors (n, R) of it.

@@ -12,7 +12,7 @@ from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, check_memory, check_non_negative
 
-from skunfold._deep_nmf.architecture import Architecture
+from skunfold._deep_nmf.architecture import NMFArchitecture
 from skunfold._deep_nmf.arrays import check_arrays, of_all_layers
 from skunfold._deep_nmf.inference import Inference
 from skunfold._deep_nmf.initialization import (
@@ -318,7 +318,7 @@ class DeepNMFBase(SequenceMethods, NumberTargets, UnfoldedEstimator):
             self.__dict__.pop("projections_", None)
 
     def _thetas(self):
-        """Return theta of each layer, as `Architecture` takes them."""
+        """Return theta of each layer, as `NMFArchitecture` takes them."""
         if self.fit_projections:
             return list(zip(self.bases_, self.projections_))
         return [(W,) for W in self.bases_]
@@ -366,7 +366,7 @@ class DeepNMFBase(SequenceMethods, NumberTargets, UnfoldedEstimator):
             sizes = self._group_sizes()
             output = MaskOutput(sizes, n_targets=len(sizes) - 1)
         power, length = power_and_length(self.recurrence)
-        return Architecture(
+        return NMFArchitecture(
             n_layers=self.n_layers,
             n_trained_layers=self._n_trained,
             tied=self.tied,

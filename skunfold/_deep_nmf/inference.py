@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import gen_batches
 
-from skunfold._deep_nmf.architecture import Architecture
+from skunfold._deep_nmf.architecture import NMFArchitecture
 from skunfold._deep_nmf.recurrence import in_order
 from skunfold._kernels.divergences import divergence
 
@@ -17,8 +17,8 @@ BATCH = 8192  # samples whose predictions are held at once, where only their los
 class Inference:
     """A network with its layers, prepared for samples of one dtype."""
 
-    architecture: Architecture
-    layers: list[Any]  # as `Architecture.layers` makes them
+    architecture: NMFArchitecture
+    layers: list[Any]  # as `NMFArchitecture.layers` makes them
     U: np.ndarray  # output bases
     n_outputs: int
 

@@ -15,7 +15,7 @@ import numpy as np
 from skunfold._running import RunningSums
 from skunfold._training.objective import Objective
 
-ALIKE = 10  # samples with all activations alike, before the first
+N_ALIKE = 10  # samples with all activations alike, before the first
 BLOCK = 8192  # samples whose activations are held at once
 
 
@@ -47,7 +47,7 @@ class EarlierActivations:
         new_sums, new_weights = self._sums.update(relative)
         sums = np.concatenate([sums, new_sums])[:-1]
         weights = np.concatenate([[[weight]], new_weights])[:-1]
-        averages = (sums + ALIKE) / (weights + ALIKE)
+        averages = (sums + N_ALIKE) / (weights + N_ALIKE)
         factors = (averages**self._power).astype(relative.dtype)
         if first_inference_too:
             factors[-self._n_samples % 3 :: 3] = 1
@@ -60,7 +60,7 @@ def in_order(architecture, X, layers, lengths, earlier=None, **options):
 
     Parameters
     ----------
-    architecture : Architecture
+    architecture : NMFArchitecture
         Of the network, recurrent or not.
     X : ndarray of shape (n, F)
         The samples.
@@ -128,7 +128,7 @@ class RecurrentStart:
 
     Parameters
     ----------
-    architecture : Architecture
+    architecture : NMFArchitecture
         Of the network.
     thetas : list of tuple
         Those of the layers that are not trained.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skunfold._kernels.divergences import divergence_parts
-from skunfold._kernels.numerics import FRESH, Parts, Workspace, add
+from skunfold._kernels.numerics import NEW_ARRAYS, Parts, Workspace, add
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
 from skunfold._kernels.unfolding import BaseReadout, Unfolding
 
@@ -18,7 +18,7 @@ class NMFReadout(BaseReadout):
     """The output as a readout, with the output bases U as its parameter."""
 
     output: LinearOutput | MaskOutput
-    work: Workspace = FRESH
+    work: Workspace = NEW_ARRAYS
 
     def with_workspace(self, work):
         """Return this readout with a workspace."""

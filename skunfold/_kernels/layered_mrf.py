@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skunfold._kernels.graphs import Graph
-from skunfold._kernels.numerics import FRESH, Workspace, add
+from skunfold._kernels.numerics import NEW_ARRAYS, Workspace, add
 from skunfold._kernels.sparse_rows import dense, transposed_times
 from skunfold._kernels.unfolding import BaseIteration, BaseReadout, sets_of
 
@@ -78,7 +78,7 @@ class FieldIteration(BaseIteration):
     rule: Any  # MeanField or BeliefPropagation
     class_node: bool  # whether the outputs are one class node, or binary labels
     local: bool = False  # labels see only their own features; see `input_field`
-    work: Workspace = FRESH
+    work: Workspace = NEW_ARRAYS
 
     def with_workspace(self, work):
         """Return this iteration with a workspace."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skunfold._kernels.nmf_layers import grown, layer_of
-from skunfold._kernels.numerics import FRESH, Workspace, power
+from skunfold._kernels.numerics import NEW_ARRAYS, Workspace, power
 from skunfold._kernels.unfolding import BaseIteration, walk
 
 
@@ -28,7 +28,7 @@ class NMFIteration(BaseIteration):
     sparsity: float = 0.0
     start: float = 1.0  # the activation that inference begins with
     exponents: tuple[float, ...] | None = None  # of each layer of the network; None: one
-    work: Workspace = FRESH
+    work: Workspace = NEW_ARRAYS
 
     def with_workspace(self, work):
         """Return this iteration with a workspace."""
@@ -82,7 +82,7 @@ class NMFIteration(BaseIteration):
         return 1.0 if self.exponents is None else self.exponents[k]
 
 
-def infer(X, layers, h, work=FRESH):
+def infer(X, layers, h, work=NEW_ARRAYS):
     """Yield the activations (n, R) after each layer, from h.
 
     It is one array, which the next layer changes.

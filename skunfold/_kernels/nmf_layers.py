@@ -55,7 +55,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from skunfold._kernels.blocks import gram_matrix
-from skunfold._kernels.numerics import FRESH, Parts, add, floor_of, power, smallest_of
+from skunfold._kernels.numerics import NEW_ARRAYS, Parts, add, floor_of, power, smallest_of
 from skunfold._kernels.sparse_rows import (
     product_at,
     times_transposed,
@@ -124,15 +124,15 @@ class _Layer:
         W = np.asfortranarray(self.W)
         return replace(self, W=W, V=np.asfortranarray(self.V) if self._has_projections else W)
 
-    def data(self, X, work=FRESH):
+    def data(self, X, work=NEW_ARRAYS):
         """Return what layers of the same bases need of the samples."""
         return X
 
-    def growth(self, data, h, work=FRESH):
+    def growth(self, data, h, work=NEW_ARRAYS):
         """Return num / den (n, R), and the terms for the adjoint."""
         raise NotImplementedError
 
-    def drive_adjoint(self, X, g, kept=FRESH):
+    def drive_adjoint(self, X, g, kept=NEW_ARRAYS):
         """Return the Parts by theta of what went through `data`, linear in g."""
         raise NotImplementedError
 
@@ -143,14 +143,14 @@ class _Layer:
         """
         raise NotImplementedError
 
-    def forward(self, data, h, work=FRESH, exponent=1.0):
+    def forward(self, data, h, work=NEW_ARRAYS, exponent=1.0):
         """Return (h', LayerTape)."""
         ratio, terms = self.growth(data, h, work)
         h_next = work.array("h_next", ratio.shape, ratio.dtype)
         grown(h, power(ratio, exponent, out=h_next), out=h_next)
         return h_next, LayerTape(data, h, ratio, exponent, terms)
 
-    def adjoint(self, x, tape, work=FRESH, kept=FRESH, need_h=True):
+    def adjoint(self, x, tape, work=NEW_ARRAYS, kept=NEW_ARRAYS, need_h=True):
         """Return (Parts of dE/dh, list of Parts by theta): what rises and falls, linear in x.
 
         dE/dh is None unless ``need_h``. The sum over the samples is taken in the gradients by
@@ -162,7 +162,7 @@ class _Layer:
             of_theta = [a.plus(b) for a, b in zip(through_drive, of_theta)]
         return dh, of_theta
 
-    def deferred_adjoint(self, x, tape, work=FRESH, kept=FRESH, need_h=True):
+    def deferred_adjoint(self, x, tape, work=NEW_ARRAYS, kept=NEW_ARRAYS, need_h=True):
         """Return what `adjoint` does but for what goes through `data`, and dE/ddata.
 
         They are (Parts of dE/dh, dE/ddata or None, list of Parts by theta). dE/ddata and the
@@ -214,7 +214,7 @@ class KullbackLeiblerLayer(_Layer):
     den: np.ndarray  # (R, 1)
     scaled: np.ndarray  # (R, F), W / den
 
-    def growth(self, data, h, work=FRESH):
+    def growth(self, data, h, work=NEW_ARRAYS):
         """Return num / den (n, R), and the Reconstruction."""
         terms = reconstruction(data, h, self.W, 1, work)
         ratio = work.array("ratio", (data.shape[0], len(self.W)), data.dtype)
@@ -245,7 +245,7 @@ class FrobeniusLayer(_Layer):
 
     gram: np.ndarray | None  # (R, R), W V^T; None for products with the bases instead
 
-    def data(self, X, work=FRESH):
+    def data(self, X, work=NEW_ARRAYS):
         """Return X and X V^T."""
         shape = (X.shape[0], self.V.shape[0])
         return X, times_transposed(X, self.V, out=work.array("X V^T", shape, X.dtype))
@@ -254,7 +254,7 @@ class FrobeniusLayer(_Layer):
         gram = gram_matrix(self.W, self.V) if self.gram is None else self.gram
         return replace(super()._feature_by_feature(), gram=gram)
 
-    def growth(self, data, h, work=FRESH):
+    def growth(self, data, h, work=NEW_ARRAYS):
         """Return num / den (n, R), and (den, v); v = h W is None where it is not needed."""
         _, num = data
         v, den = None, work.array("den", h.shape, h.dtype)
@@ -266,7 +266,7 @@ class FrobeniusLayer(_Layer):
         den += h.dtype.type(self.sparsity) + floor_of(h.dtype)
         return np.divide(num, den, out=work.array("ratio", num.shape, h.dtype)), (den, v)
 
-    def drive_adjoint(self, X, g, kept=FRESH):
+    def drive_adjoint(self, X, g, kept=NEW_ARRAYS):
         """Return the Parts by theta, from the gradients by the numerator and the Gram matrix.
 
         The latter, C, is what falls with it, or None.
@@ -304,7 +304,7 @@ class BetaLayer(_Layer):
 
     beta: float
 
-    def growth(self, data, h, work=FRESH):
+    def growth(self, data, h, work=NEW_ARRAYS):
         """Return num / den (n, R), and (den, the Reconstruction)."""
         X, V = data, self.V
         terms = reconstruction(X, h, self.W, self.beta, work)

@@ -103,4 +103,4 @@ class Workspace:
         return view
 
 
-FRESH = Workspace(reuse=False)
+NEW_ARRAYS = Workspace(reuse=False)  # for callers who keep what they get

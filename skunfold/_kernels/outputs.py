@@ -20,7 +20,7 @@ from functools import reduce
 
 import numpy as np
 
-from skunfold._kernels.numerics import FRESH, Parts, floor_of
+from skunfold._kernels.numerics import NEW_ARRAYS, Parts, floor_of
 from skunfold._kernels.sparse_rows import dense
 
 
@@ -30,19 +30,19 @@ class LinearOutput:
 
     n_targets = 1
 
-    def forward(self, X, h, U, work=FRESH):
+    def forward(self, X, h, U, work=NEW_ARRAYS):
         """Return y_hat (n, n_outputs) and the tape."""
         y_hat = np.matmul(h, U, out=work.array("y_hat", (h.shape[0], U.shape[1]), h.dtype))
         return y_hat, h
 
-    def net_adjoint(self, x, U, h, work=FRESH, need_h=True):
+    def net_adjoint(self, x, U, h, work=NEW_ARRAYS, need_h=True):
         """Return (dE/dh or None, dE/dU) for x = dE/dy_hat."""
         dU = np.matmul(h.T, x, out=work.array("dU", U.shape, h.dtype))
         if not need_h:
             return None, dU
         return np.matmul(x, U.T, out=work.array("dh", h.shape, h.dtype)), dU
 
-    def adjoint(self, x, U, h, work=FRESH, need_h=True):
+    def adjoint(self, x, U, h, work=NEW_ARRAYS, need_h=True):
         """Return (Parts of dE/dh or None, Parts of dE/dU) for x = dE/dy_hat."""
         dh, dU = self.net_adjoint(x, U, h, work, need_h)
         return None if dh is None else Parts(dh, None), Parts(dU, None)
@@ -75,7 +75,7 @@ class MaskOutput:
             if size
         ]
 
-    def forward(self, X, h, U, work=FRESH):
+    def forward(self, X, h, U, work=NEW_ARRAYS):
         """Return y_hat (n, n_targets F_out) and the tape."""
         shape = (h.shape[0], U.shape[1])
         n = [
@@ -92,7 +92,7 @@ class MaskOutput:
             np.multiply(n[target], X_over_d, out=y_g)
         return y_hat, MaskTape(h, n, d, X_over_d)
 
-    def net_adjoint(self, x, U, tape, work=FRESH, need_h=True):
+    def net_adjoint(self, x, U, tape, work=NEW_ARRAYS, need_h=True):
         """Return (dE/dh or None, dE/dU) for x = dE/dy_hat.
 
         With dE/dd = -sum of x X_last n / d^2 over the targets, dE/dn = x X_last / d + dE/dd
@@ -115,7 +115,7 @@ class MaskOutput:
         dU = self._by_bases(dn, U, tape.h, work)
         return self._by_activations(dn, U, tape.h, work) if need_h else None, dU
 
-    def adjoint(self, x, U, tape, work=FRESH, need_h=True):
+    def adjoint(self, x, U, tape, work=NEW_ARRAYS, need_h=True):
         """Return (Parts of dE/dh or None, Parts of dE/dU) for x = dE/dy_hat.
 
         Own group: dy_hat/dn = X_last (d - n) / d^2. Any other: -X_last n / d^2.

@@ -15,7 +15,7 @@ from scipy.sparse import csr_array, hstack, issparse
 from scipy.special import kl_div
 
 from skunfold._kernels.divergences import divergence
-from skunfold._kernels.numerics import FRESH, floor_of
+from skunfold._kernels.numerics import NEW_ARRAYS, floor_of
 
 CHUNK = 1 << 15  # elements of activations, and of bases, that are gathered at a time
 FEWEST_ROWS, MOST_ROWS = 256, 8192  # in a block of sparse samples
@@ -78,7 +78,7 @@ def rows_scaled(X, factors):
     return with_values(X, X.data * np.repeat(of_rows, np.diff(X.indptr)))
 
 
-def product_at(X, h, W, name, work=FRESH):
+def product_at(X, h, W, name, work=NEW_ARRAYS):
     """Return h W where X has values, shaped like these: an array of the workspace.
 
     Dense X: (n, F), or (1, F) where h (1, R) is the same for all samples.

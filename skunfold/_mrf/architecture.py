@@ -21,7 +21,7 @@ from skunfold.unfolding.losses import CrossEntropy
 
 
 @dataclass(frozen=True)
-class Architecture:
+class FieldArchitecture:
     """Sizes and rule of an unfolded field."""
 
     n_features: int

@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from skunfold._estimator.base import UnfoldedEstimator
 from skunfold._estimator.classifier import ClassTargets, partial_fit_to_classes
 from skunfold._estimator.given_models import check_given
-from skunfold._mrf.architecture import Architecture
+from skunfold._mrf.architecture import FieldArchitecture
 from skunfold._mrf.arrays import check_sweeps, sweeps_given, targets_and_features
 from skunfold._mrf.constraints import CONSTRAINTS
 from skunfold._mrf.initialization import (
@@ -159,7 +159,7 @@ class UnfoldedMRFClassifier(ClassTargets, UnfoldedEstimator, metaclass=ABCMeta):
 
     def _architecture(self):
         hidden_sizes, targets = layer_sizes(self.hidden_layer_sizes), self._targets()
-        return Architecture(
+        return FieldArchitecture(
             n_features=self.n_features_in_,
             hidden_sizes=hidden_sizes,
             n_outputs=targets.n_outputs,
