@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
+from sklearn.base import TransformerMixin
 from sklearn.metrics import r2_score
 
 from skunfold._deep_nmf.recurrence import SequencePredictor
 
 
-class SequenceMethods(metaclass=ABCMeta):
+class SequenceMethods(TransformerMixin, metaclass=ABCMeta):
     """Methods that take `lengths`, beside an `UnfoldedEstimator`."""
 
     @abstractmethod
