@@ -49,7 +49,10 @@ def test_a_classifier_in_place_of_a_regressor():
 
 @pytest.mark.parametrize(
     ("output", "advice"),
-    [("linear", "give an int of at least 1[.]"), ("mask", "or 2 of them, targets first")],
+    [
+        ("linear", "give an int of at least 1[.]"),
+        ("mask", "or one for each target, and last one for the residual"),
+    ],
 )
 def test_components_that_do_not_fit_the_groups(output, advice):
     with pytest.raises(ValueError, match=rf"n_components=\(2, 0, 3\) does not fit .* {advice}"):
