@@ -5,6 +5,7 @@ theta of a layer is (W,), its bases (R, F), or (W, V) with projections that are 
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -69,7 +70,7 @@ class NMFArchitecture:
             return None
         return (1.0,) + (self.relaxation,) * (self.n_layers - 1)
 
-    @property
+    @cached_property
     def iteration(self):
         """The update of the activations, in the units of the computation."""
         start = self.start / self.scale

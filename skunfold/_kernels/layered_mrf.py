@@ -52,21 +52,24 @@ class FieldState(NamedTuple):
     totals: list  # of each layer, (n, units)
     sent: list  # for each layer a dict: the state of the message that came on each kind of link
 
-    @classmethod
-    def empty(cls, n_layers):
-        """Return the state before the first sweep."""
-        return cls([None] * n_layers, [{} for _ in range(n_layers)])
 
-    def copy(self):
-        """Return a state whose lists can be changed."""
-        return FieldState([*self.totals], [dict(sent) for sent in self.sent])
+class Input(NamedTuple):
+    """What arrives at a layer in a sweep."""
+
+    kind: str  # "up", "down" or "lateral"
+    link: Any
+    source: int  # the layer that sends
+    back: tuple[int, str] | None  # layer and kind of the last message the opposite way
+    owner: int  # the layer whose theta holds the weights of the link
+    which: int  # their place in its (W, b, J)
 
 
 class PreparedSweep(NamedTuple):
     """theta of a sweep, and the weights as links use them."""
 
     number: int  # of the first sweep with this theta
-    layers: list  # (W, b, J or None) of each layer
+    theta: tuple
+    places: list  # of (W, b, J or None) of each layer in theta
     weights: list  # for each layer a dict: of each kind of link
 
 
@@ -96,15 +99,12 @@ class FieldIteration(BaseIteration):
 
     def prepare(self, theta, n_samples, sweeps):
         """Return the PreparedSweep of theta, which serves any number of samples."""
-        layers = self.by_layer(theta)
+        places = self.by_layer(range(len(theta)))
         weights = [
-            {
-                kind: self._links[layer][kind].prepare(_weights_of(layers, layer, kind))
-                for kind, _, _ in self._inputs(layer, max(sweeps))
-            }
-            for layer in range(len(layers))
+            {i.kind: i.link.prepare(theta[places[i.owner][i.which]]) for i in inputs}
+            for inputs in self._inputs(max(sweeps))
         ]
-        return PreparedSweep(sweeps[0], layers, weights)
+        return PreparedSweep(sweeps[0], theta, places, weights)
 
     def block_size(self, theta):
         """Return how many samples to carry through all sweeps at a time."""
@@ -115,47 +115,50 @@ class FieldIteration(BaseIteration):
         widest = self.rule.table_size(sizes, self.graphs)
         return int(np.clip(self.rule.block_elements // max(widest, 1), 4, 256))
 
-    def drive(self, theta, X):
+    def drive(self, sweep, X):
         """Return for each layer the part of its field that no message changes."""
-        (W, b, _), *above = theta.layers
-        return [input_field(X, W, b, self.local), *(b for _, b, _ in above)]
+        W, *biases = (sweep.theta[i] for i in (0, *(b for _, b, _ in sweep.places)))
+        return [input_field(X, W, biases[0], self.local), *biases[1:]]
 
-    def drive_adjoint(self, theta, X, g):
+    def drive_adjoint(self, sweep, X, g):
         """Return the gradients by theta, from that by the constant field of the first layer."""
-        (W, b, _), *_ = theta.layers
-        work = self.work.scope(theta.number)
-        of_theta = self._no_gradients(theta)
-        of_theta[0][:2] = input_adjoint(X, g, W, b, self.local, work)
-        return _flat(of_theta, theta)
+        W, b, *others = sweep.theta
+        work = self.work.scope(sweep.number)
+        return (*input_adjoint(X, g, W, b, self.local, work), *(None for _ in others))
 
-    def initial(self, theta, drive, n_samples):
+    def initial(self, sweep, drive, n_samples):
         """Return the state without any message."""
-        return FieldState.empty(len(self.graphs))
+        n = len(self.graphs)
+        return FieldState([None] * n, [{}] * n)
 
-    def step(self, theta, drive, h, k):
+    def step(self, sweep, drive, h, k):
         """Return the FieldState after sweep k, and the messages of each layer."""
-        totals, sent = h.copy()
-        tape = []
-        for layer, weights in enumerate(theta.weights):
-            messages = {}
-            for kind, source, back in self._inputs(layer, k):
-                messages[kind] = self._links[layer][kind].send(
+        totals, sent, tape = [*h.totals], [*h.sent], []
+        for layer, inputs in enumerate(self._inputs(k)):
+            weights, old = sweep.weights[layer], sent[layer]
+            messages = {
+                kind: link.send(
                     totals[source],
                     None if back is None else sent[back[0]][back[1]],
-                    sent[layer].get(kind),
+                    old.get(kind),
                     weights[kind],
                 )
+                for kind, link, source, back, _, _ in inputs
+            }
             fields = [m.field for m in messages.values()]
             totals[layer] = _sum(drive[layer], fields, len(drive[0]))
-            sent[layer].update({kind: m.state for kind, m in messages.items()})
+            sent[layer] = {kind: m.state for kind, m in messages.items()}
             tape.append(messages)
         return FieldState(totals, sent), tape
 
-    def adjoint(self, theta, tape, g, k):
-        """Return the gradients by the state, by the first layer's constant field, by theta."""
-        g_totals, g_sent = g.copy()
-        of_theta = self._no_gradients(theta)
-        g_drive = None
+    def adjoint(self, sweep, tape, g, k):
+        """Return the gradients by the state, by the first layer's constant field, by theta.
+
+        The gradient by the state after the sweep is written over.
+        """
+        (g_totals, g_sent), g_drive = g, None
+        of_theta: list = [None] * len(sweep.theta)
+        inputs = self._inputs(k)
         for layer in reversed(range(len(tape))):
             g_total, g_totals[layer] = g_totals[layer], None
             if g_total is None:
@@ -163,50 +166,42 @@ class FieldIteration(BaseIteration):
             if layer == 0:
                 g_drive = g_total
             else:
-                of_theta[layer][1] = g_total.sum(axis=0)
-            for kind, source, back in self._inputs(layer, k):
-                g_source, g_back, g_old, g_weight = self._links[layer][kind].adjoint(
-                    g_total,
-                    g_sent[layer].get(kind),
-                    tape[layer][kind],
-                    theta.weights[layer][kind],
+                of_theta[sweep.places[layer][1]] = g_total.sum(axis=0)
+            g_here, weights = g_sent[layer], sweep.weights[layer]
+            for kind, link, source, back, owner, which in inputs[layer]:
+                g_source, g_back, g_here[kind], g_weight = link.adjoint(
+                    g_total, g_here.get(kind), tape[layer][kind], weights[kind]
                 )
-                g_sent[layer][kind] = g_old
                 g_totals[source] = add(g_totals[source], g_source)
                 if back is not None and g_back is not None:
-                    at, back_kind = back
-                    g_sent[at][back_kind] = add(g_sent[at].get(back_kind), g_back)
-                at, which = _place_of(layer, kind)
-                of_theta[at][which] = add(of_theta[at][which], g_weight)
-        return FieldState(g_totals, g_sent), g_drive, _flat(of_theta, theta)
+                    g_there = g_sent[back[0]]
+                    g_there[back[1]] = add(g_there.get(back[1]), g_back)
+                place = sweep.places[owner][which]
+                of_theta[place] = add(of_theta[place], g_weight)
+        return g, g_drive, tuple(of_theta)
+
+    def _inputs(self, sweep):
+        """Return for each layer what arrives in a sweep; from the third on it is the same."""
+        return self._inputs_of_sweeps[min(sweep, 2)]
 
     @cached_property
-    def _links(self):
-        """For each layer, the links by which messages arrive."""
-        last = len(self.graphs) - 1
-        links = []
-        for layer, graph in enumerate(self.graphs):
-            here: dict = {}
-            if layer > 0:
-                here["up"] = self.rule.up_link(self.class_node and layer == last)
-            if layer < last:
-                here["down"] = self.rule.down_link(self.class_node and layer + 1 == last)
-            if graph is not None:
-                here["lateral"] = self.rule.lateral_link(graph)
-            links.append(here)
-        return links
+    def _inputs_of_sweeps(self):
+        layers = range(len(self.graphs))
+        return [[[*self._arriving(layer, sweep)] for layer in layers] for sweep in range(3)]
 
-    def _inputs(self, layer, sweep):
-        """Yield (kind, source layer, (layer, kind) of the opposite message) of a step."""
+    def _arriving(self, layer, sweep):
+        """Yield the inputs of a layer in a sweep."""
+        last, graph = len(self.graphs) - 1, self.graphs[layer]
         if layer > 0:
-            yield "up", layer - 1, (layer - 1, "down") if sweep > 0 else None
-        if sweep > 0 and layer + 1 < len(self.graphs):
-            yield "down", layer + 1, (layer + 1, "up")
-        if sweep > 0 and self.graphs[layer] is not None:
-            yield "lateral", layer, (layer, "lateral") if sweep > 1 else None
-
-    def _no_gradients(self, theta):
-        return [[None, None, None] for _ in theta.layers]
+            link = self.rule.up_link(self.class_node and layer == last)
+            back = (layer - 1, "down") if sweep > 0 else None
+            yield Input("up", link, layer - 1, back, layer, 0)
+        if sweep > 0 and layer < last:
+            link = self.rule.down_link(self.class_node and layer + 1 == last)
+            yield Input("down", link, layer + 1, (layer + 1, "up"), layer + 1, 0)
+        if sweep > 0 and graph is not None:
+            back = (layer, "lateral") if sweep > 1 else None
+            yield Input("lateral", self.rule.lateral_link(graph), layer, back, layer, 2)
 
 
 @dataclass(frozen=True)
@@ -219,9 +214,8 @@ class FieldReadout(BaseReadout):
 
     def adjoint(self, parameters, tape, g):
         """Return the gradient by the state; there are no parameters."""
-        of_state = FieldState.empty(tape)
-        of_state.totals[-1] = g.copy()
-        return of_state, ()
+        g_totals = [None] * (tape - 1) + [g.copy()]
+        return FieldState(g_totals, [{} for _ in range(tape)]), ()
 
 
 def sets_of_sweeps(graphs, n_sweeps, tied):
@@ -233,27 +227,6 @@ def sets_of_sweeps(graphs, n_sweeps, tied):
     later = n_arrays + n_lateral
     first = later if tied and n_sweeps > 1 else n_arrays
     return sets_of([first] + [later] * (n_sweeps - 1), tied)
-
-
-def _place_of(layer, kind):
-    """Return the layer whose theta holds the weights of a link, and their place in it."""
-    return layer + (kind == "down"), 2 if kind == "lateral" else 0
-
-
-def _weights_of(layers, layer, kind):
-    """Return the weights of a link, from (W, b, J) of each layer."""
-    at, which = _place_of(layer, kind)
-    return layers[at][which]
-
-
-def _flat(of_theta, theta):
-    """Return gradients as theta has its arrays, from those by (W, b, J) of each layer."""
-    return tuple(
-        g
-        for gradients, arrays in zip(of_theta, theta.layers)
-        for g, array in zip(gradients, arrays)
-        if array is not None
-    )
 
 
 def input_field(X, W, b, local):

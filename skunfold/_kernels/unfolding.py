@@ -263,7 +263,8 @@ class Unfolding:
     def _add_at(self, gradients, places, terms):
         """Add a term, or nothing where it is None, to the gradient at each place."""
         for place, term in zip(places, terms, strict=True):
-            gradients[place] = self._sum(gradients[place], term)
+            if term is not None:
+                gradients[place] = self._sum(gradients[place], term)
 
     def _sum(self, a, b):
         """Return a + b, where None is zero and tuples are added item by item.
