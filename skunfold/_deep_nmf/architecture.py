@@ -16,7 +16,7 @@ from skunfold._kernels.nmf import NMFIteration, constant_activations
 from skunfold._kernels.numerics import NEW_ARRAYS
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
 from skunfold._kernels.sparse_rows import sparse_block_size, values_of, with_values
-from skunfold._kernels.unfolding import Unfolding, flattened, sets_of, thetas_of, walk
+from skunfold._kernels.unfolding import prepared_layers, sets_of, thetas_of, walk
 from skunfold._storage import large_array
 from skunfold._training.protocol import Samples
 from skunfold.unfolding.losses import BetaDivergence
@@ -78,8 +78,7 @@ class NMFArchitecture:
 
     def layers(self, thetas, n_samples):
         """Return the layers of these thetas, ready for inference of so many samples."""
-        parameters, sets = flattened(thetas)
-        return Unfolding(self.iteration, None, None, sets).prepare(parameters, n_samples).layers
+        return prepared_layers(self.iteration, thetas, n_samples)
 
     def _start(self, n_components, dtype, factors, work=NEW_ARRAYS):
         """Return the activations that inference begins with, in the computation's units.

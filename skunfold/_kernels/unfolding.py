@@ -123,6 +123,22 @@ def walk(iteration, thetas, X, h=None, tape=None, first=0):
         yield h
 
 
+def prepared_layers(iteration, thetas, n_samples, first=0):
+    """Return theta of each layer as the iteration prepares it; that of tied layers is one.
+
+    Layers are tied where they have the same arrays.
+    """
+    keys = [tuple(map(id, theta)) for theta in thetas]
+    numbers: dict = {key: [] for key in keys}
+    for k, key in enumerate(keys, first):
+        numbers[key].append(k)
+    made = {
+        key: iteration.prepare(theta, n_samples, numbers[key])
+        for key, theta in dict(zip(keys, thetas)).items()
+    }
+    return [made[key] for key in keys]
+
+
 def sets_of(sizes, tied):
     """Return for each layer the places of its theta, from the numbers of arrays in each."""
     if tied:
@@ -185,14 +201,8 @@ class Unfolding:
         """Return the Prepared parameters, for passes over about so many samples."""
         if isinstance(parameters, Prepared):
             return parameters
-        numbers: dict = {places: [] for places in self.sets}
-        for k, places in enumerate(self.sets, self.first):
-            numbers[places].append(k)
-        made = {
-            places: self.iteration.prepare(_theta_of(parameters, places), n_samples, layers)
-            for places, layers in numbers.items()
-        }
-        layers = [made[places] for places in self.sets]
+        thetas = thetas_of(parameters, self.sets)
+        layers = prepared_layers(self.iteration, thetas, n_samples, self.first)
         return Prepared(layers, tuple(parameters[self.n_of_layers :]), list(parameters))
 
     def block_size(self, parameters):
