@@ -31,6 +31,7 @@ CLASSES = {
     "SparseNMF": "skunfold.sparse_nmf",
     "SpeechEnhancer": "skunfold.audio",
     "UnfoldedBPClassifier": "skunfold.mrf",
+    "UnfoldedCRFClassifier": "skunfold.crf",
     "UnfoldedMeanFieldClassifier": "skunfold.mrf",
     **dict.fromkeys(
         (

@@ -6,6 +6,7 @@ from skunfold import (
     DeepNMFRegressor,
     SparseNMF,
     UnfoldedBPClassifier,
+    UnfoldedCRFClassifier,
     UnfoldedMeanFieldClassifier,
 )
 
@@ -30,6 +31,9 @@ ESTIMATORS = [
     UnfoldedBPClassifier((8, 4)),
     UnfoldedBPClassifier(5, lateral=True, power=0.5, damping=0.2, solver="lbfgs", max_iter=30),
     UnfoldedBPClassifier((6, 4), tied=False, solver="sgd", learning_rate_init=0.1),
+    UnfoldedCRFClassifier(),
+    UnfoldedCRFClassifier(8, class_weight="balanced", averaging=0.9, max_iter=50),
+    UnfoldedCRFClassifier(5, solver="lbfgs", max_iter=20),
 ]
 
 

@@ -14,6 +14,7 @@ from skunfold import (
     DeepNMFRegressor,
     SparseNMF,
     UnfoldedBPClassifier,
+    UnfoldedCRFClassifier,
     UnfoldedMeanFieldClassifier,
     _documentation,
 )
@@ -26,6 +27,7 @@ PAGES = {
     "skunfold.SparseNMF": SparseNMF(),
     "skunfold.UnfoldedMeanFieldClassifier": UnfoldedMeanFieldClassifier(),
     "skunfold.UnfoldedBPClassifier": UnfoldedBPClassifier(),
+    "skunfold.UnfoldedCRFClassifier": UnfoldedCRFClassifier(),
     "skunfold.audio.SpeechEnhancer": SpeechEnhancer(),
 }
 

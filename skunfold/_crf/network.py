@@ -1,12 +1,10 @@
-"""Sweeps as the training loop sees them, and its samples: whole components."""
+"""Sweeps as the training loop sees them."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from skunfold._kernels.layered_mrf import log_softmax, softmax
-from skunfold._kernels.row_graphs import Rows, members
 from skunfold.unfolding.network import Unfolding
 
 BLOCK_ELEMENTS = 1 << 16  # rows times classes, of the components that are worked on at a time
@@ -36,27 +34,3 @@ class RowNetwork(Unfolding):
         """Return how many components to carry through all sweeps at a time."""
         n_rows = BLOCK_ELEMENTS / self.iteration.n_classes
         return max(1, int(n_rows / self.mean_size))
-
-
-@dataclass(frozen=True)
-class ByComponent:
-    """An array of rows, sorted by component, that is indexed by components."""
-
-    values: Any
-    starts: np.ndarray
-
-    def __len__(self):
-        return len(self.starts) - 1
-
-    def __getitem__(self, components):
-        return self.values[members(self.starts, components)]
-
-
-@dataclass(frozen=True)
-class RowsByComponent(ByComponent):
-    """Features of rows, which come with the graph of the components that are asked for."""
-
-    graph: Any
-
-    def __getitem__(self, components):
-        return Rows(super().__getitem__(components), self.graph.graph(components))

@@ -93,19 +93,25 @@ class RowSweep(Iteration):
     def _rule(self):
         return self.rule or BeliefMessages()
 
+    def shapes(self, n_features):
+        """Return the shapes of the arrays of theta."""
+        shapes: list = []
+        for shape in pairwise((n_features, *self.hidden_layer_sizes, self.n_classes)):
+            shapes += [shape, shape[1:]]
+        square = (self.n_classes, self.n_classes)
+        shapes += [square] * len(self.symmetric)
+        if self.edge_features:
+            n_ends = sum(2 - symmetric for symmetric in self.symmetric)
+            shapes += [(n_features, *square)] * n_ends
+        return shapes
+
     def parameters(self, X, y, random_state):
         """Return theta: Glorot and Bengio (2010) with hidden layers, else zeros; no tables."""
-        sizes = (X.shape[1], *self.hidden_layer_sizes, self.n_classes)
-        theta = []
-        for shape in pairwise(sizes):
-            bound = np.sqrt(2 / sum(shape)) if self.hidden_layer_sizes else 0.0
-            theta.append(random_state.uniform(-bound, bound, shape))
-            theta.append(np.zeros(shape[1]))
-        square = (self.n_classes, self.n_classes)
-        theta += [np.zeros(square) for _ in self.symmetric]
-        if self.edge_features:
-            for symmetric in self.symmetric:
-                theta += [np.zeros((X.shape[1], *square)) for _ in range(2 - symmetric)]
+        theta = [np.zeros(shape) for shape in self.shapes(X.shape[1])]
+        if self.hidden_layer_sizes:
+            for W in theta[: 2 * len(self.hidden_layer_sizes) + 2 : 2]:
+                bound = np.sqrt(2 / sum(W.shape))
+                W[:] = random_state.uniform(-bound, bound, W.shape)
         return tuple(theta)
 
     def drive(self, theta, X):
@@ -134,7 +140,7 @@ class RowSweep(Iteration):
     def drive_adjoint(self, theta, X, g):
         """Return the gradients by theta of what went through the drive."""
         n = 2 * len(self.hidden_layer_sizes)
-        gradients = []
+        gradients: list = []
         g_field = g.field
         for layer in reversed(range(n // 2 + 1)):
             below = g.hidden[layer - 1] if layer else X.features
@@ -181,8 +187,8 @@ class RowSweep(Iteration):
         return P, (np.swapaxes(P, 1, 2) if self.symmetric[kind] else coefs[place + 1])
 
     def initial(self, theta, drive, n_samples):
-        """Return no state: the first layer needs none."""
-        return None
+        """Return no state, since the first layer needs none."""
+        return State(None, None)
 
     def step(self, theta, drive, h, k):
         """Return the state after layer k, and a tape."""

@@ -93,6 +93,7 @@ class EdgeGraph:
     """Rows with edges between any of them, sorted by kind."""
 
     n_rows: int
+    n_components: int
     sources: np.ndarray  # (n_edges,) int
     targets: np.ndarray  # (n_edges,) int
     kinds: tuple[slice, ...]  # the edges of each kind
@@ -224,6 +225,7 @@ class Components:
         ends = np.searchsorted(kinds[order], np.arange(self.n_kinds + 1))
         return EdgeGraph(
             int(sizes.sum()),
+            len(sizes),
             (self.sources[edges] + moved)[order],
             (self.targets[edges] + moved)[order],
             tuple(slice(a, b) for a, b in zip(ends[:-1].tolist(), ends[1:].tolist())),

@@ -263,7 +263,7 @@ def test_single_precision_stays(name, rule):
 
 def test_extreme_tables_stay_finite():
     for rule in (BeliefMessages(), MeanFieldMessages()):
-        network, parameters, rows, layout = network_of("chains", rule=rule)
+        network, parameters, rows, _ = network_of("chains", rule=rule)
         parameters = [1e3 * p.astype(np.float32) for p in parameters]
         rows = Rows(rows.features.astype(np.float32), rows.graph)
         output, tape = network.forward(parameters, rows)

@@ -1,0 +1,418 @@
+"""The estimator of sweeps over rows below its interface: data, training, inference."""
+
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from skunfold._classifier import ClassTargets
+from skunfold._crf.layout import Layout
+from skunfold._crf.memory import check_memory
+from skunfold._crf.network import ClassLoss, RowNetwork
+from skunfold._crf.samples import mean_size, samples_of, split_components
+from skunfold._crf.structure import (
+    Columns,
+    Kinds,
+    check_number_of_columns,
+    graph_of,
+    places_of_columns,
+    without_columns,
+)
+from skunfold._crf.sweep import RowSweep, TotalsReadout
+from skunfold._estimator import UnfoldedEstimator, _checked_groups
+from skunfold._fitting import restored_on_failure
+from skunfold._kernels.blocks import BlockThreads
+from skunfold._kernels.class_messages import BeliefMessages, MeanFieldMessages
+from skunfold._kernels.row_graphs import Rows, members
+from skunfold._mrf.initialization import layer_sizes
+from skunfold._targets import Targets
+from skunfold._training.averaging import RunningAverage
+from skunfold._training.callbacks import EpochCallbacks
+from skunfold._training.lbfgs import fit_lbfgs
+from skunfold._training.loop import TrainingState, copies, fit_loop, train_once
+from skunfold._training.objective import L2Penalty, Objective
+from skunfold._training.updates import SGD, Adam
+
+USUAL_PATIENCE = 10  # epochs, where n_iter_no_change is infinite
+UPDATES = {"adam": Adam, "sgd": SGD, "lbfgs": Adam}  # the state of "lbfgs" keeps no step size
+BLOCK_ELEMENTS = 1 << 15  # rows times classes, of the components of a block of inference
+
+CONSTRAINTS: dict[str, list[Any]] = {
+    **{k: v for k, v in UnfoldedEstimator._parameter_constraints.items() if k != "n_jobs"},
+    "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+    "graph": [StrOptions({"chain", "grid"}), callable],
+    "graph_columns": ["array-like", str, Integral, None],
+    "inference": [StrOptions({"bp", "mean_field"})],
+    "schedule": [StrOptions({"flooding", "sequential"})],
+    "coupling": [StrOptions({"table", "features"})],
+    "damping": [Interval(Real, 0, 1, closed="left")],
+    "power": [Interval(Real, 0, None, closed="neither")],
+    "class_weight": [StrOptions({"balanced"}), dict, None],
+}
+
+
+class RowClassifier(ClassTargets, UnfoldedEstimator):
+    """Sweeps over a graph of rows; `UnfoldedCRFClassifier` is its interface."""
+
+    _parameter_constraints: dict = CONSTRAINTS
+    _accept_sparse = "csr"
+    _auto_batch_size = 200  # rows
+    _made = "potentials_"
+    potentials_: list
+    edge_kinds_: np.ndarray
+    symmetric_kinds_: np.ndarray
+    _learned = frozenset({"potentials_", "classes_"})
+
+    # What depends on the parameters alone
+
+    @property
+    def _sequential(self):
+        return self.schedule == "sequential" and self.graph_columns is not None
+
+    @property
+    def _n_sweeps(self):
+        return 1 if self.graph_columns is None or self._sequential else self.n_layers
+
+    @property
+    def _sends(self):
+        """Whether there are any messages."""
+        return self._n_sweeps > 1 or self._sequential
+
+    def _check_settings(self):
+        layer_sizes(self.hidden_layer_sizes)
+        if not self._sequential:
+            return
+        for name, needed in (("graph", "chain"), ("inference", "bp"), ("power", 1)):
+            value = getattr(self, name)
+            if callable(value) or value != needed:
+                raise ValueError(
+                    "schedule='sequential' passes along chains and back, which is exact belief "
+                    f"propagation; it needs {name}={needed!r}, not {value!r}. Use "
+                    "schedule='flooding'."
+                )
+
+    def _layout(self):
+        symmetric = self.symmetric_kinds_ if self._sends else ()
+        n_edge_coefs = sum(2 - bool(s) for s in symmetric) if self._with_edge_features else 0
+        n_unary = 2 * len(layer_sizes(self.hidden_layer_sizes)) + 2
+        return Layout(n_unary, len(symmetric), n_edge_coefs, self._n_sweeps, self.tied)
+
+    @property
+    def _with_edge_features(self):
+        return self.coupling == "features"
+
+    def _sweep(self):
+        rule: Any = MeanFieldMessages(self.damping)
+        if self.inference == "bp":
+            rule = BeliefMessages(self.power, self.damping)
+        symmetric = self.symmetric_kinds_ if self._sends else ()
+        return RowSweep(
+            len(self.classes_),
+            layer_sizes(self.hidden_layer_sizes),
+            tuple(bool(s) for s in symmetric),
+            self._with_edge_features,
+            rule,
+            self._sequential,
+        )
+
+    # Data
+
+    def _learn_targets(self, y, classes=None, first=True, stream=False):
+        if np.ndim(y) != 1:
+            raise ValueError(
+                f"y has shape {np.shape(y)}; give one class for each row, an array of one "
+                "dimension."
+            )
+        super()._learn_targets(y, classes, first, stream)
+
+    def _set_targets(self, targets):
+        self.classes_, self.n_outputs_ = targets.classes, len(targets.classes)
+        self.out_activation_ = "softmax"
+
+    def _encoded(self, y, dtype):
+        """Return the number of the class of each row."""
+        return self._targets().numbers(y)
+
+    def _score_of(self, samples, output):
+        labels = replace(samples, inputs=()).loaded()
+        right = output.argmax(axis=1) == labels.y
+        return float(np.average(right, weights=labels.weight))
+
+    def _learn_structure(self):
+        """Set which columns of X say where a row belongs."""
+        names = getattr(self, "feature_names_in_", None)
+        places = places_of_columns(self.graph_columns, names, self.n_features_in_)
+        check_number_of_columns(self.graph, self.graph_columns, len(places))
+        self.graph_columns_ = places
+
+    def _rows(self, X, first=False):
+        """Return the features of checked data, and the components of its rows."""
+        features, values = without_columns(X, self.graph_columns_)
+        names = getattr(self, "feature_names_in_", None)
+        columns = Columns.of(X, values, self.graph_columns_, names)
+        kinds = None if first else Kinds(self.edge_kinds_, self.symmetric_kinds_)
+        components, kinds = graph_of(self.graph, columns, kinds)
+        if first:
+            self.edge_kinds_, self.symmetric_kinds_ = kinds.values, kinds.symmetric
+        edge_tables = self._with_edge_features and self._sends
+        check_memory(
+            components, len(self.classes_), self._n_sweeps, edge_tables, X.dtype.itemsize
+        )
+        return features, components
+
+    def _samples(self, X, y, weight, first=False):
+        """Return the samples, which are the components of the rows that have some weight."""
+        features, components = self._rows(X, first)
+        return samples_of(features, components, y, weight)
+
+    # Training
+
+    def _fit(self, X, y, sample_weight, groups, validation):
+        going_on = self.warm_start and hasattr(self, self._made)
+        with restored_on_failure(self):
+            self._check_settings()
+            X, y, weight = self._validated(X, y, sample_weight, reset=not going_on)
+            groups = _checked_groups(groups, X.shape[0])
+            self._learn_targets(y, first=not going_on)
+            if going_on:
+                self._check_structure()
+            else:
+                self._learn_structure()
+            samples = self._samples(X, self._encoded(y, X.dtype), weight, not going_on)
+            valid = self._held_out(validation, X)
+            if valid is not None:
+                valid = self._samples(*valid)
+            if not going_on:
+                self._initialise(X, y, weight)
+            rows = slice(None)
+            if self.early_stopping and valid is None and self.solver != "lbfgs":
+                rows, held_out = split_components(self, samples, groups)
+                valid = samples[held_out]
+            callbacks = EpochCallbacks(self, X, y, weight, self.max_iter)
+            self._train(samples[rows], valid, callbacks, start_tied=not going_on)
+            callbacks.end_fit()
+        return self
+
+    def _partial_fit(self, X, y, sample_weight, classes=None):
+        first = not hasattr(self, self._made)
+        with restored_on_failure(self):
+            self._check_settings()
+            X, y, weight = self._validated(X, y, sample_weight, reset=first)
+            self._learn_targets(y, classes, first, stream=True)
+            if first:
+                self._learn_structure()
+            else:
+                self._check_structure()
+            samples = self._samples(X, self._encoded(y, X.dtype), weight, first)
+            if first:
+                self._initialise(X, y, weight)
+            state = self._state()
+            state.average = None
+            with self._objective(samples, None) as objective:
+                train_once(objective, state, samples, self._settings_for(samples))
+            self._set_results(state)
+        return self
+
+    def _initialise(self, X, y, weight):
+        layout, random_state = self._layout(), check_random_state(self.random_state)
+        kept = np.empty((0, X.shape[1] - len(self.graph_columns_)))
+        theta = self._sweep().parameters(kept, y, random_state)
+        parameters = layout.repeated([p.astype(X.dtype) for p in theta])
+        state = TrainingState(parameters, None, np.random.RandomState(), parameters)
+        self._set_results(state)
+        self._training_state = None  # nothing was trained yet
+
+    def _train(self, samples, valid, callbacks, start_tied=False):
+        """Train; untied sweeps may begin with half of the epochs tied."""
+        settings, layout = self._settings_for(samples), self._layout()
+        before = None
+        if start_tied and settings.max_iter > 1 and not layout.tied and layout.n_sweeps > 1:
+            before = self._trained_tied(samples, valid, settings, callbacks)
+            settings = replace(settings, max_iter=settings.max_iter - before.n_iter)
+        state = self._state()
+        if before is not None:
+            state.history, state.random_state = before.history, before.random_state
+        if before is not None and before.status in ("stopped", "interrupted"):
+            state.best_parameters, state.best_loss = copies(state.parameters), before.best_loss
+            state.status = before.status
+        else:
+            self._run(layout, state, samples, valid, settings, callbacks)
+        state.n_iter += 0 if before is None else before.n_iter
+        self._set_results(state)
+        self._warn_if_still_improving(state)
+
+    def _trained_tied(self, samples, valid, settings, callbacks):
+        """Train tied sweeps for half of the epochs; let untied ones begin as they end."""
+        layout = self._layout()
+        tied = layout.tied_layout
+        parameters = copies(tied.parameters(self.potentials_))
+        state = TrainingState(
+            parameters, self._update_rule(), check_random_state(self.random_state)
+        )
+        settings = replace(settings, max_iter=settings.max_iter // 2)
+        self._run(tied, state, samples, valid, settings, callbacks)
+        self.potentials_ = layout.potentials(layout.repeated(state.best_parameters))
+        return state
+
+    def _run(self, layout, state, samples, valid, settings, callbacks):
+        """Train the parameters of a layout from where a state is."""
+        callbacks.watch(lambda: self._results(state))
+        with self._objective(samples, None, layout) as objective:
+            if self.solver == "lbfgs":
+                fit_lbfgs(objective, state, samples, settings, callbacks)
+                return
+            if self.averaging > 0 and state.average is None:
+                state.average = RunningAverage(self.averaging, state.parameters)
+            fit_loop(objective, state, samples, settings, valid, self._score_of, callbacks)
+
+    def _objective(self, samples, n_jobs, layout=None):
+        layout = layout or self._layout()
+        network = RowNetwork(
+            self._sweep(),
+            TotalsReadout(),
+            ClassLoss(),
+            layout.sets,
+            mean_size=mean_size(samples),
+        )
+        return Objective(network, L2Penalty(self.alpha, layout.penalised))
+
+    def _settings_for(self, samples):
+        settings = self._loop_settings(len(samples))
+        if self.batch_size == "auto" and self.solver != "lbfgs":
+            n_components = max(1, round(self._auto_batch_size / mean_size(samples)))
+            settings = replace(settings, batch_size=n_components)
+        if settings.batch_size >= len(samples):
+            return settings
+        n_epochs = USUAL_PATIENCE if np.isinf(self.n_iter_no_change) else self.n_iter_no_change
+        return replace(settings, patience=max(1, n_epochs // 2))
+
+    def _update_rule(self):
+        return UPDATES[self.solver](self.learning_rate_init)
+
+    def _penalised_places(self):
+        return self._layout().penalised
+
+    def _parameters_to_train(self):
+        return self._layout().parameters(self.potentials_)
+
+    def _fitted_parameters(self, state):
+        layout = self._layout()
+        if len(layout.tied_layout.sets[0]) == len(state.best_parameters):  # tied until here
+            layout = layout.tied_layout
+        return {
+            "potentials_": layout.potentials(state.best_parameters),
+            "n_parameters_": sum(p.size for p in state.best_parameters),
+        }
+
+    # Inference
+
+    def _check_structure(self):
+        """Check that what shapes the network is as it was in the fit."""
+        layout = self._layout()
+        names = getattr(self, "feature_names_in_", None)
+        places = places_of_columns(self.graph_columns, names, self.n_features_in_)
+        arrays = [[a for part in one.values() for a in part] for one in self.potentials_]
+        tied = all(a is b for found in arrays for a, b in zip(found, arrays[0]))
+        same = np.array_equal(places, self.graph_columns_) and (tied or not layout.tied)
+        shapes = self._sweep().shapes(self.n_features_in_ - len(self.graph_columns_))
+        [one, *_] = layout.tied_layout.potentials(shapes)
+        expected = [shape for part in one.values() for shape in part]
+        if not same or [[a.shape for a in f] for f in arrays] != [expected] * layout.n_sweeps:
+            raise ValueError(
+                "hidden_layer_sizes, graph_columns, n_layers, schedule, coupling or tied is "
+                "not that of the fit; set it back, or fit again with warm_start=False."
+            )
+
+    def _network(self):
+        return RowNetwork(self._sweep(), TotalsReadout(), ClassLoss(), self._layout().sets)
+
+    def _inference(self, dtype):
+        """Return the network and its parameters in a dtype; prepared once."""
+
+        def prepare():
+            self._check_structure()
+            parameters = self._layout().parameters(self.potentials_)
+            return self._network(), [p.astype(dtype, copy=False) for p in parameters]
+
+        return self._kept(dtype, prepare)
+
+    def _by_rows(self, X, function, shape, dtype=None):
+        """Return function(network, parameters, rows) of blocks of components, as X's rows."""
+        network, parameters = self._inference(X.dtype)
+        features, components = self._rows(X)
+        n_rows, starts = X.shape[0], components.starts
+        if not np.array_equal(components.order, np.arange(n_rows)):
+            features = features[components.order]
+        out = np.empty((n_rows, *shape), dtype or X.dtype)
+
+        def fill(block):
+            rows = members(starts, block)
+            found = function(network, parameters, Rows(features[rows], components.graph(block)))
+            out[components.order[rows]] = found
+
+        with BlockThreads() as threads:
+            threads.map(fill, _blocks(starts, BLOCK_ELEMENTS // len(self.classes_)))
+        return out
+
+    def _outputs(self, X):
+        return self._by_rows(X, _output, (len(self.classes_),))
+
+    def _staged_outputs(self, X):
+        shape = (self._n_sweeps, len(self.classes_))
+        stages = self._by_rows(X, _all_outputs, shape)
+        return [stages[:, k] for k in range(self._n_sweeps)]
+
+    def _hidden_units(self, X):
+        sizes = layer_sizes(self.hidden_layer_sizes)
+        return self._by_rows(X, partial(_hidden, sweep=-1), (sum(sizes),))
+
+    @property
+    def _n_features_out(self):
+        return sum(layer_sizes(self.hidden_layer_sizes))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = False
+        tags.input_tags.sparse = True
+        return tags
+
+    def _targets(self):
+        check_is_fitted(self, "classes_")
+        return RowTargets(self.classes_, len(self.classes_), class_node=True)
+
+
+class RowTargets(Targets):
+    """The classes of rows; two of them have two states, as any other number."""
+
+    def decisions(self, logits):
+        """Return the logits, for two classes that of the second against the first."""
+        return logits[:, 1] - logits[:, 0] if len(self.classes) == 2 else logits
+
+
+def _output(network, parameters, rows):
+    return network.output(parameters, rows)
+
+
+def _all_outputs(network, parameters, rows):
+    return np.stack([h.totals for h in network.states(parameters, rows)], axis=1)
+
+
+def _hidden(network, parameters, rows, sweep):
+    theta = tuple(parameters[i] for i in network.sets[sweep])
+    hidden = network.iteration.drive(theta, rows).hidden
+    return np.concatenate([np.empty((rows.shape[0], 0), rows.features.dtype), *hidden], axis=1)
+
+
+def _blocks(starts, n_rows):
+    """Return slices of components that together have at most some rows, or are one."""
+    bounds = [0]
+    while bounds[-1] < len(starts) - 1:
+        end = np.searchsorted(starts, starts[bounds[-1]] + n_rows, side="right") - 1
+        bounds.append(max(bounds[-1] + 1, int(end)))
+    return [slice(a, b) for a, b in pairwise(bounds)]

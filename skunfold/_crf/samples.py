@@ -1,0 +1,76 @@
+"""The samples of the training loop: whole components, whose rows are gathered."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedShuffleSplit
+
+from skunfold._fitting import rows_of, split_rows
+from skunfold._kernels.row_graphs import Rows, members
+from skunfold._training.protocol import Samples
+
+
+@dataclass(frozen=True)
+class ByComponent:
+    """An array of rows, sorted by component, that is indexed by components."""
+
+    values: Any
+    starts: np.ndarray
+
+    def __len__(self):
+        return len(self.starts) - 1
+
+    def __getitem__(self, components):
+        return self.values[members(self.starts, components)]
+
+
+@dataclass(frozen=True)
+class RowsByComponent(ByComponent):
+    """Features of rows, which come with the graph of the components that are asked for."""
+
+    graph: Any
+
+    def __getitem__(self, components):
+        return Rows(super().__getitem__(components), self.graph.graph(components))
+
+
+def samples_of(features, components, y, weight):
+    """Return the components that have some weight, as Samples; None is a weight of 1."""
+    order, starts = components.order, components.starts
+    if weight is None:
+        weight = np.ones(len(y), features.dtype)
+    features, y, weight = rows_of(order, features, y, weight)
+    inputs: Any = (RowsByComponent(features, starts, components),)
+    targets: Any = ByComponent(y, starts)
+    weights: Any = ByComponent(weight, starts)
+    samples = Samples(inputs, targets, weights)
+    used = np.add.reduceat(weight, starts[:-1]) > 0
+    return samples if used.all() else samples[np.flatnonzero(used)]
+
+
+def mean_size(samples):
+    """Return the mean number of rows of the components that samples are taken from."""
+    starts = samples.y.starts
+    return starts[-1] / (len(starts) - 1)
+
+
+def split_components(estimator, samples, groups):
+    """Return the numbers of the components to train on, and of those to hold out."""
+    [inputs] = samples.inputs
+    starts, order = inputs.starts, inputs.graph.order
+    first = starts[:-1][samples.rows]
+    if groups is not None and len(np.unique(groups)) > 1:
+        of_rows = groups[order]
+        of_components = np.repeat(of_rows[starts[:-1]], np.diff(starts))
+        apart = np.flatnonzero(of_rows != of_components)
+        if len(apart):
+            raise ValueError(
+                f"Row {order[apart[0]]} of X is connected to a row of another group; give "
+                "connected rows the same group."
+            )
+        return split_rows(estimator, GroupShuffleSplit, len(samples), groups=of_rows[first])
+    if len(inputs) == len(order):  # each row alone
+        classes = samples.y.values[first]
+        return split_rows(estimator, StratifiedShuffleSplit, len(samples), classes)
+    return split_rows(estimator, ShuffleSplit, len(samples))
