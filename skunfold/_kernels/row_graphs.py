@@ -218,8 +218,9 @@ class Components:
     def graph(self, components):
         """Return the graph of the rows of some components, a slice or an array of numbers."""
         edges = members(self.edge_starts, components)
-        sizes, n_edges = np.diff(self.starts)[components], np.diff(self.edge_starts)[components]
-        moved = np.repeat(np.cumsum(sizes) - sizes - self.starts[:-1][components], n_edges)
+        first, sizes = _bounds(self.starts, components)
+        _, n_edges = _bounds(self.edge_starts, components)
+        moved = np.repeat(np.cumsum(sizes) - sizes - first, n_edges)
         kinds = self.kind_of_edge[edges]
         order = np.argsort(kinds, kind="stable")
         ends = np.searchsorted(kinds[order], np.arange(self.n_kinds + 1))
@@ -237,8 +238,14 @@ def members(starts, components):
     if isinstance(components, slice):
         first, last, _ = components.indices(len(starts) - 1)
         return slice(int(starts[first]), int(starts[max(first, last)]))
-    first, sizes = starts[:-1][components], np.diff(starts)[components]
+    first, sizes = _bounds(starts, components)
     return np.repeat(first - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
+
+
+def _bounds(starts, components):
+    """Return where what belongs to each of some components begins, and how much it is."""
+    first = starts[:-1][components]
+    return first, starts[1:][components] - first
 
 
 def _starts(of_component, n):
