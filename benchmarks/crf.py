@@ -36,7 +36,7 @@ TUNING_FOLD = 0
 ADAM = {"max_iter": 30, "tol": 0, "learning_rate_decay": 0.9, "random_state": 0}
 LETTERS = {"graph_columns": [-2, -1], "batch_size": 50, "learning_rate_init": 0.02, **ADAM}
 HIDDEN = {"hidden_layer_sizes": 256, "alpha": 1e-5}
-SNAKES = {"batch_size": 20, "learning_rate_init": 0.02, "alpha": 0.0, **ADAM, "max_iter": 60}
+SNAKES = {"batch_size": 20, "learning_rate_init": 0.02, "alpha": 1e-4, **ADAM, "max_iter": 60}
 SNAKES |= {"learning_rate_decay": 0.95}
 GRID = {"graph": "grid", "graph_columns": [-3, -2, -1], **SNAKES}
 MODELS = {
@@ -55,6 +55,12 @@ SNAKE_MODELS = {
     "no graph": {**SNAKES, "hidden_layer_sizes": 64, "n_layers": 1},
     "tables, 10 rounds": {**GRID, "n_layers": 11},
     "tables, 64 hidden, 10 rounds": {**GRID, "n_layers": 11, "hidden_layer_sizes": 64},
+    "tables, 64 hidden, 10 rounds, untied": {
+        **GRID,
+        "n_layers": 11,
+        "hidden_layer_sizes": 64,
+        "tied": False,
+    },
     "edge features, 3 rounds": {**GRID, "n_layers": 4, "coupling": "features"},
     "edge features, 10 rounds": {**GRID, "n_layers": 11, "coupling": "features"},
 }

@@ -97,7 +97,7 @@ places = np.arange(len(alike))
 for shift, label, found in ((-0.2, "alike", alike), (0.2, "differ", differing)):
     axes[0].barh(places + shift, list(found.values()), 0.4, label=f"neighbours {label}")
 axes[0].set(yticks=places, yticklabels=list(alike), xlabel="accuracy without a label")
-axes[0].legend(loc="lower left")
+axes[0].legend(loc="center right")
 fig.colorbar(axes[1].imshow(table, cmap="RdBu_r", vmin=-2, vmax=2), ax=axes[1])
 axes[1].set(title="learned table of the trades", xticks=[0, 1], yticks=[0, 1])
 axes[1].set(xticklabels=names, yticklabels=names)

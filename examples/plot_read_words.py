@@ -71,14 +71,12 @@ for name, model in (("each digit by itself", alone), ("as words", field)):
 # ----------------------------------
 import matplotlib.pyplot as plt
 
-[table] = field[-1].potentials_[0]["tables"]
+from skunfold.plotting import TransitionsDisplay
+
 fig, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
-for ax, values, title in (
-    (axes[0], np.log(grammar), "grammar (logarithm)"),
-    (axes[1], table, "learned table"),
-):
-    fig.colorbar(ax.imshow(values, cmap="viridis"), ax=ax)
-    ax.set(title=title, xlabel="next digit", ylabel="digit", xticks=range(10), yticks=range(10))
+axes[0].imshow(np.log(grammar), cmap="RdBu_r")
+axes[0].set(title="grammar (logarithm)", xticks=range(10), yticks=range(10))
+TransitionsDisplay.from_estimator(field[-1], ax=axes[1:])
 
 # %%
 # What the neighbours change

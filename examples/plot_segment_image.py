@@ -59,22 +59,15 @@ for layer, stage in enumerate(stages, 1):
 # -------------------
 import matplotlib.pyplot as plt
 
-fig, axes = plt.subplots(1, 5, figsize=(12, 3.2), layout="constrained")
+from skunfold.plotting import ClassImagesDisplay, TransitionsDisplay
+
+fig, axes = plt.subplots(1, 8, figsize=(13, 2.8), layout="constrained")
 axes[0].imshow(np.clip(noisy[:, half:], 0, 1))
-axes[0].set_title("noisy image")
-for ax, layer in zip(axes[1:4], (0, 1, 5)):
-    ax.imshow(stages[layer].reshape(height, -1), cmap="viridis")
-    ax.set_title(f"layer {layer + 1}")
-axes[4].imshow(regions[:, half:], cmap="viridis")
-axes[4].set_title("regions")
-for ax in axes:
-    ax.set(xticks=[], yticks=[])
+axes[0].set(title="noisy image", xticks=[], yticks=[])
+ClassImagesDisplay.from_estimator(model, X_test, y_test, ax=axes[1:])
 
 # %%
 # Two tables were learned, for pixels side by side and for pixels one above the other: classes
 # like to be together.
-fig, axes = plt.subplots(1, 2, figsize=(7, 3), layout="constrained")
-for ax, kind, table in zip(axes, model.edge_kinds_, model.potentials_[0]["tables"]):
-    fig.colorbar(ax.imshow(table, cmap="RdBu_r", vmin=-3, vmax=3), ax=ax)
-    ax.set(title=kind, xticks=range(3), yticks=range(3))
+TransitionsDisplay.from_estimator(model)
 plt.show()
