@@ -14,6 +14,13 @@ from sklearn.neural_network import BernoulliRBM, MLPClassifier
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.validation import check_array
 
+from skunfold._crf.conversion import (
+    crf_to_crfsuite,
+    crf_to_logistic_regression,
+    crfsuite_to_crf,
+    hmm_to_crf,
+    logistic_regression_to_crf,
+)
 from skunfold._given import check_given
 from skunfold._mrf.base import UnfoldedMRFClassifier
 from skunfold._mrf.initialization import check_logistic, potentials_from
@@ -23,6 +30,11 @@ from skunfold.mrf import UnfoldedBPClassifier, UnfoldedMeanFieldClassifier
 
 __all__ = [
     "bp_to_mean_field",
+    "crf_to_crfsuite",
+    "crf_to_logistic_regression",
+    "crfsuite_to_crf",
+    "hmm_to_crf",
+    "logistic_regression_to_crf",
     "mean_field_to_bp",
     "mean_field_to_mlp",
     "mlp_to_mean_field",

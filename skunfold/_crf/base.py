@@ -220,10 +220,14 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
         return self
 
     def _initialise(self, X, y, weight):
-        layout, random_state = self._layout(), check_random_state(self.random_state)
-        kept = np.empty((0, X.shape[1] - len(self.graph_columns_)))
-        theta = self._sweep().parameters(kept, y, random_state)
-        parameters = layout.repeated([p.astype(X.dtype) for p in theta])
+        n_features = X.shape[1] - len(self.graph_columns_)
+        random_state = check_random_state(self.random_state)
+        theta = self._sweep().parameters(np.empty((0, n_features)), y, random_state)
+        self._begin([p.astype(X.dtype) for p in theta])
+
+    def _begin(self, theta):
+        """Set what training would set, for sweeps that begin with theta."""
+        parameters = self._layout().repeated(theta)
         state = TrainingState(parameters, None, np.random.RandomState(), parameters)
         self._set_results(state)
         self._training_state = None  # nothing was trained yet

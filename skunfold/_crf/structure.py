@@ -129,14 +129,18 @@ def graph_of(graph, columns, kinds=None):
     kinds : Kinds, default=None
         Those of the fit; None if this is the fit.
     """
-    if not columns.names:
-        nothing = Kinds(np.empty(0, "U5"), np.empty(0, bool))
-        return Chains.without_edges(len(columns.values)), nothing
-    if callable(graph):
+    if columns.names and callable(graph):
         return _given(graph, columns, kinds)
-    values = np.array(KINDS[graph])
-    kinds = Kinds(values, np.zeros(len(values), bool))
+    kinds = kinds_of(graph, len(columns.names))
+    if not columns.names:
+        return Chains.without_edges(len(columns.values)), kinds
     return (_chains if graph == "chain" else _grids)(columns), kinds
+
+
+def kinds_of(graph, n_columns):
+    """Return the Kinds of "chain" and "grid", which are the same whatever the rows."""
+    values = np.array(KINDS[graph] if n_columns else (), dtype="U5")
+    return Kinds(values, np.zeros(len(values), bool))
 
 
 def _chains(columns):

@@ -5,16 +5,9 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skunfold import UnfoldedBPClassifier, UnfoldedCRFClassifier
+from skunfold.plotting import ClassImagesDisplay, MarginalsDisplay, TransitionsDisplay
 
-matplotlib = pytest.importorskip("matplotlib")
-matplotlib.use("agg")
 plt = pytest.importorskip("matplotlib.pyplot")
-
-from skunfold.plotting import (  # noqa: E402
-    ClassImagesDisplay,
-    MarginalsDisplay,
-    TransitionsDisplay,
-)
 
 RNG = np.random.default_rng(0)
 ROW, COLUMN = np.indices((4, 5)).reshape(2, -1)
@@ -27,7 +20,8 @@ GRID = UnfoldedCRFClassifier(
 
 
 @pytest.fixture(autouse=True)
-def closed_figures():
+def _no_windows():
+    plt.switch_backend("agg")
     yield
     plt.close("all")
 
