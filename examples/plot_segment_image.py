@@ -1,7 +1,7 @@
 """
-===========================================
+=============================================
 Segment an image: pixels that hear each other
-===========================================
+=============================================
 
 Each pixel of a noisy image belongs to one of three regions. By its own colour that is hard to
 say; its neighbours know more. A conditional random field on the grid of pixels learns from the

@@ -190,7 +190,7 @@ class UnfoldedCRFClassifier(RowClassifier):
         "validation_score"), "learning_rate" (not by "lbfgs"), "seconds".
     n_features_in_ : int
         Number of columns seen in `fit`, graph columns included.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, where X has string names.
 
     See Also
@@ -310,7 +310,7 @@ class UnfoldedCRFClassifier(RowClassifier):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_rows, n_features_in)
+        X : {array-like, sparse matrix} of shape (n_rows, n_columns)
             Features of each row, and the columns of `graph_columns`.
         y : array-like of shape (n_rows,)
             The class of each row.
@@ -378,7 +378,7 @@ class UnfoldedCRFClassifier(RowClassifier):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_rows, n_features_in)
+        X : {array-like, sparse matrix} of shape (n_rows, n_columns)
             Data.
         transitions : list of pairs or bool array (n_classes, n_classes), default=None
             What may not be, for ``graph="chain"``: pairs (earlier, later) that are forbidden,
@@ -427,7 +427,7 @@ class UnfoldedCRFClassifier(RowClassifier):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_rows, n_features_in)
+        X : {array-like, sparse matrix} of shape (n_rows, n_columns)
             Data.
 
         Returns

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skunfold._kernels.layered_mrf import log_softmax, softmax
+from skunfold._kernels.class_messages import row_max, row_sums, softmax
 from skunfold.unfolding.network import Unfolding
 
 BLOCK_ELEMENTS = 1 << 16  # rows times classes, of the components that are worked on at a time
+SMALLEST_BLOCK = 400  # rows
 
 
 class ClassLoss:
@@ -15,7 +16,9 @@ class ClassLoss:
 
     def loss(self, output, y):
         """Return the loss of each row, (n_rows,)."""
-        return -log_softmax(output)[np.arange(len(y)), y]
+        below = output - row_max(output)
+        right = below[np.arange(len(y)), y]
+        return np.log(row_sums(np.exp(below, out=below)))[:, 0] - right
 
     def gradient(self, output, y):
         """Return its derivative by the totals, (n_rows, K)."""
@@ -34,3 +37,8 @@ class RowNetwork(Unfolding):
         """Return how many components to carry through all sweeps at a time."""
         n_rows = BLOCK_ELEMENTS / self.iteration.n_classes
         return max(1, int(n_rows / self.mean_size))
+
+    @property
+    def smallest_block(self):
+        """How many components it is not worth to share among threads."""
+        return max(1, int(SMALLEST_BLOCK / self.mean_size))

@@ -54,13 +54,13 @@ def forward_backward(field, tables, graph):
     ahead, behind = np.zeros_like(theta), np.zeros_like(theta)
     forward, backward = [], []
     for senders, receivers in pack.steps():
-        x, _ = exp_below(theta[senders] + ahead[senders], axis=1)
+        x = exp_below(theta[senders] + ahead[senders])
         m = times(x, _of_edges(tables, pack, senders), True)
         np.maximum(m, np.finfo(m.dtype).tiny, out=m)
         np.log(m, out=ahead[receivers])
         forward.append((x, m))
     for receivers, senders in reversed(pack.steps()):
-        x, _ = exp_below(theta[senders] + behind[senders], axis=1)
+        x = exp_below(theta[senders] + behind[senders])
         m = times(x, _of_edges(tables, pack, receivers), False)
         np.maximum(m, np.finfo(m.dtype).tiny, out=m)
         np.log(m, out=behind[receivers])

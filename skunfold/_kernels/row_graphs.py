@@ -56,8 +56,15 @@ class ChainGraph:
         return np.arange(1, self.n_edges + 1)
 
     @cached_property
-    def _mask(self):
-        return self.linked[:-1, np.newaxis]
+    def _silent(self):
+        """The messages between rows that are not linked."""
+        between = np.flatnonzero(~self.linked[:-1])
+        return np.concatenate([between, self.n_edges + between])
+
+    def silence(self, messages):
+        """Set to zero, in place, what is sent where there is no edge."""
+        messages[self._silent] = 0
+        return messages
 
     def of_senders(self, values):
         """Return the values (n_rows, K) of the row that sends each message, a new array."""
@@ -65,18 +72,14 @@ class ChainGraph:
 
     def of_receivers(self, values):
         """Return the values of the row that each message ends in, zero where none is sent."""
-        n = self.n_edges
-        out = np.empty((2 * n, values.shape[1]), values.dtype)
-        np.multiply(values[1:], self._mask, out=out[:n])
-        np.multiply(values[:-1], self._mask, out=out[n:])
-        return out
+        return self.silence(np.concatenate([values[1:], values[:-1]]))
 
     def at_receivers(self, messages):
         """Return for each row the sum of the messages that end in it, (n_rows, K)."""
         n = self.n_edges
         out = np.zeros((len(self.linked), messages.shape[1]), messages.dtype)
-        np.multiply(messages[:n], self._mask, out=out[1:])
-        out[:-1] += messages[n:] * self._mask
+        out[1:] = messages[:n]
+        out[:-1] += messages[n:]
         return out
 
     def at_senders(self, values):
@@ -102,6 +105,10 @@ class EdgeGraph:
     def n_edges(self):
         """The number of edges."""
         return len(self.sources)
+
+    def silence(self, messages):
+        """Return the messages, all of which are sent."""
+        return messages
 
     @cached_property
     def _senders(self):

@@ -145,7 +145,9 @@ class Objective:
     def _shards(self, parameters, samples):
         """Return at most MAX_SHARDS lists of slices of consecutive samples."""
         if hasattr(self.model, "block_size"):
-            size = for_threads(self.model.block_size(parameters), len(samples))
+            size = self.model.block_size(parameters)
+            smallest = getattr(self.model, "smallest_block", 32)
+            size = for_threads(size, len(samples), smallest)
         else:
             n_weights = max(p.size for p in parameters)
             size = block_size_for(len(samples), n_weights, USUAL_BLOCK)
