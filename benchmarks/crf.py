@@ -42,7 +42,12 @@ GRID = {"graph": "grid", "graph_columns": [-3, -2, -1], **SNAKES}
 MODELS = {
     "linear, no graph": {**LETTERS, "n_layers": 1},
     "linear, BP": LETTERS,
-    "linear, BP, exact": {**LETTERS, "schedule": "sequential"},
+    "linear, exact": {**LETTERS, "schedule": "sequential"},
+    "linear, exact, likelihood": {
+        **LETTERS,
+        "schedule": "sequential",
+        "training_loss": "likelihood",
+    },
     "linear, mean field": {**LETTERS, "inference": "mean_field"},
     "linear, mean field, untied": {**LETTERS, "inference": "mean_field", "tied": False},
     "linear, BP, untied": {**LETTERS, "tied": False},

@@ -77,6 +77,13 @@ class UnfoldedCRFClassifier(RowClassifier):
         "features": they also depend, linearly, on the features of both ends. That takes
         ``n_classes ** 2`` weights for each feature, and that much memory for each edge.
 
+    training_loss : {"marginals", "likelihood"}, default="marginals"
+        "marginals": the cross-entropy of each row's probabilities, through the sweeps.
+        "likelihood": the negative log-likelihood of whole sequences (divided by their rows), as
+        in CRFsuite; for ``schedule="sequential"``, where it is exact. It suits `decode`. Rows
+        of weight 0 must then be whole sequences, and the rows of a sequence count with their
+        mean weight.
+
     damping : float, default=0.0
         Fraction of the previous sweep's messages to keep, in [0, 1). Helps where couplings are
         strong and messages oscillate. Ignored for ``schedule="sequential"``.
@@ -175,8 +182,8 @@ class UnfoldedCRFClassifier(RowClassifier):
     n_iter_ : int
         Number of epochs of the last fit.
     loss_ : float
-        Monitored loss of the fitted model (mean cross-entropy of a row, with the penalty unless
-        it is that of held-out rows); after `partial_fit` that of its batch before the updates.
+        Monitored loss of the fitted model (mean loss of a row, with the penalty unless it is
+        that of held-out rows); after `partial_fit` that of its batch before the updates.
     loss_curve_ : list of float
         Training loss of each epoch, each batch measured before its update.
     best_loss_ : float or None
@@ -203,9 +210,9 @@ class UnfoldedCRFClassifier(RowClassifier):
     Notes
     -----
     The total field of row n is T_n = theta(x_n) + sum of the messages of its neighbours, and
-    the softmax of it are the marginals. Training minimises the cross-entropy of these
-    marginals, through the messages. `predict` returns the most probable class of each row;
-    `decode` the most probable classes of all rows together.
+    the softmax of it are the marginals. Training minimises, by default, the cross-entropy of
+    these marginals, through the messages. `predict` returns the most probable class of each
+    row; `decode` the most probable classes of all rows together.
 
     References
     ----------
@@ -244,6 +251,7 @@ class UnfoldedCRFClassifier(RowClassifier):
         tied: bool = True,
         schedule: Literal["flooding", "sequential"] = "flooding",
         coupling: Literal["table", "features"] = "table",
+        training_loss: Literal["marginals", "likelihood"] = "marginals",
         damping: float = 0.0,
         power: float = 1.0,
         alpha: float = 1e-5,
@@ -289,6 +297,7 @@ class UnfoldedCRFClassifier(RowClassifier):
         self.inference = inference
         self.schedule = schedule
         self.coupling = coupling
+        self.training_loss = training_loss
         self.damping = damping
         self.power = power
         self.class_weight = class_weight

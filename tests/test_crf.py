@@ -139,6 +139,7 @@ def test_sparse_data(params):
         {"coupling": "features"},
         {"power": 1.5, "damping": 0.2},
         {"schedule": "sequential"},
+        {"schedule": "sequential", "training_loss": "likelihood", "early_stopping": True},
         {"averaging": 0.5},
     ],
     ids=str,
@@ -159,6 +160,40 @@ def test_passes_along_chains_are_what_enough_rounds_are():
     assert_allclose(sequential.predict_proba(X), flooding.predict_proba(X), rtol=1e-6)
     assert len(list(sequential.staged_predict(X))) == 1
     assert len(list(flooding.staged_predict(X))) == 6
+
+
+def test_maximum_likelihood():
+    exact = {"schedule": "sequential", "solver": "lbfgs", "alpha": 0.01, "tol": 1e-7}
+    exact |= {"max_iter": 300, "training_loss": "likelihood"}
+    weight = np.repeat(np.random.default_rng(0).uniform(0, 1, 60), 6) * (X[:, 3] > 5)
+    model = UnfoldedCRFClassifier(**{**CHAIN, **exact}).fit(X, Y, sample_weight=weight)
+
+    def loss(table):
+        one = {**model.potentials_[0], "tables": [table]}
+        return -log_likelihood(one, X, Y, weight) / weight.sum() + 0.005 * np.sum(table**2)
+
+    [table] = model.potentials_[0]["tables"]
+    best = loss(table)
+    weights = model.potentials_[0]["coefs"][0]
+    assert_allclose(model.loss_, best + 0.005 * np.sum(weights**2), rtol=1e-6)
+    for direction in np.random.default_rng(1).normal(size=(5, 3, 3)):
+        assert loss(table + 0.01 * direction) > best
+    with pytest.raises(ValueError, match=r"Row 0 of X has the weight 0, but other rows"):
+        model.fit(X, Y, sample_weight=X[:, 4] > 0)
+    with pytest.raises(ValueError, match=r"'likelihood' needs exact inference along chains"):
+        fitted(training_loss="likelihood")
+
+
+def log_likelihood(one, X, Y, weight):
+    """Return the weighted log-likelihood of sequences of six, by enumeration."""
+    fields = (X[:, :3] @ one["coefs"][0] + one["intercepts"][0]).reshape(-1, 6, 3)
+    states = np.array(list(product(range(3), repeat=6)))
+    score = fields[:, np.arange(6), states].sum(axis=2)
+    score += one["tables"][0][states[:, :-1], states[:, 1:]].sum(axis=1)
+    y = np.searchsorted(NAMES, Y).reshape(-1, 6)
+    place = (y * 3 ** np.arange(6)[::-1]).sum(axis=1)
+    logs = score[np.arange(len(y)), place] - np.log(np.exp(score).sum(axis=1))
+    return logs @ weight[::6]
 
 
 def test_stages_hear_of_more_and_more_neighbours():

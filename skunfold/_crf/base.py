@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from skunfold._classifier import ClassTargets
 from skunfold._crf.layout import Layout
 from skunfold._crf.memory import check_memory
-from skunfold._crf.network import ClassLoss, RowNetwork
+from skunfold._crf.network import ClassLoss, LikelihoodNetwork, RowNetwork
 from skunfold._crf.samples import mean_size, samples_of, split_components
 from skunfold._crf.structure import (
     Columns,
@@ -51,6 +51,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "inference": [StrOptions({"bp", "mean_field"})],
     "schedule": [StrOptions({"flooding", "sequential"})],
     "coupling": [StrOptions({"table", "features"})],
+    "training_loss": [StrOptions({"marginals", "likelihood"})],
     "damping": [Interval(Real, 0, 1, closed="left")],
     "power": [Interval(Real, 0, None, closed="neither")],
     "class_weight": [StrOptions({"balanced"}), dict, None],
@@ -80,6 +81,11 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
         return 1 if self.graph_columns is None or self._sequential else self.n_layers
 
     @property
+    def _by_likelihood(self):
+        """Whether whole sequences of classes are made likely; else it is each row's class."""
+        return self.training_loss == "likelihood" and self._sequential
+
+    @property
     def _sends(self):
         """Whether there are any messages."""
         return self._n_sweeps > 1 or self._sequential
@@ -87,6 +93,11 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
     def _check_settings(self):
         layer_sizes(self.hidden_layer_sizes)
         if not self._sequential:
+            if self.training_loss == "likelihood" and self.graph_columns is not None:
+                raise ValueError(
+                    "training_loss='likelihood' needs exact inference along chains; use "
+                    "schedule='sequential', or training_loss='marginals'."
+                )
             return
         for name, needed in (("graph", "chain"), ("inference", "bp"), ("power", 1)):
             value = getattr(self, name)
@@ -141,7 +152,7 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
 
     def _score_of(self, samples, output):
         labels = replace(samples, inputs=()).loaded()
-        right = output.argmax(axis=1) == labels.y
+        right = output[:, : len(self.classes_)].argmax(axis=1) == labels.y
         return float(np.average(right, weights=labels.weight))
 
     def _learn_structure(self):
@@ -169,7 +180,7 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
     def _samples(self, X, y, weight, first=False):
         """Return the samples, which are the components of the rows that have some weight."""
         features, components = self._rows(X, first)
-        return samples_of(features, components, y, weight)
+        return samples_of(features, components, y, weight, whole=self._by_likelihood)
 
     # Training
 
@@ -277,7 +288,7 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
 
     def _objective(self, samples, n_jobs, layout=None):
         layout = layout or self._layout()
-        network = RowNetwork(
+        network = (LikelihoodNetwork if self._by_likelihood else RowNetwork)(
             self._sweep(),
             TotalsReadout(),
             ClassLoss(),

@@ -35,18 +35,39 @@ class RowsByComponent(ByComponent):
         return Rows(super().__getitem__(components), self.graph.graph(components))
 
 
-def samples_of(features, components, y, weight):
-    """Return the components that have some weight, as Samples; None is a weight of 1."""
+def samples_of(features, components, y, weight, whole=False):
+    """Return the components that have some weight, as Samples; None is a weight of 1.
+
+    If components are looked at as a whole, the classes are a second input, and the rows of each
+    have the mean of their weights, of which none may be zero unless all are.
+    """
     order, starts = components.order, components.starts
     if weight is None:
         weight = np.ones(len(y), features.dtype)
     features, y, weight = rows_of(order, features, y, weight)
+    if whole:
+        _check_labelled(order, starts, weight)
+        sizes = np.diff(starts)
+        means = np.add.reduceat(weight, starts[:-1]) / sizes
+        weight = np.repeat(means, sizes).astype(weight.dtype)
     inputs: Any = (RowsByComponent(features, starts, components),)
     targets: Any = ByComponent(y, starts)
     weights: Any = ByComponent(weight, starts)
-    samples = Samples(inputs, targets, weights)
+    samples = Samples((*inputs, targets) if whole else inputs, targets, weights)
     used = np.add.reduceat(weight, starts[:-1]) > 0
     return samples if used.all() else samples[np.flatnonzero(used)]
+
+
+def _check_labelled(order, starts, weight):
+    """Check that rows without weight are connected to none that has some."""
+    largest = np.maximum.reduceat(weight, starts[:-1])
+    unlabelled = np.flatnonzero((weight == 0) & (np.repeat(largest, np.diff(starts)) > 0))
+    if len(unlabelled):
+        raise ValueError(
+            f"Row {order[unlabelled[0]]} of X has the weight 0, but other rows of its sequence "
+            "have not; training_loss='likelihood' needs the classes of whole sequences. Use "
+            "'marginals'."
+        )
 
 
 def mean_size(samples):
@@ -57,7 +78,7 @@ def mean_size(samples):
 
 def split_components(estimator, samples, groups):
     """Return the numbers of the components to train on, and of those to hold out."""
-    [inputs] = samples.inputs
+    inputs = samples.inputs[0]
     starts, order = inputs.starts, inputs.graph.order
     first = starts[:-1][samples.rows]
     if groups is not None and len(np.unique(groups)) > 1:

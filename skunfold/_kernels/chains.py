@@ -14,7 +14,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skunfold._kernels.class_messages import exp_below, outer_products, times
+from skunfold._kernels.class_messages import (
+    exp_below,
+    outer_products,
+    row_max,
+    row_sums,
+    softmax,
+    times,
+)
 
 
 class Packed(NamedTuple):
@@ -67,12 +74,12 @@ def forward_backward(field, tables, graph):
         backward.append((x, m))
     totals = np.empty_like(theta)
     totals[pack.rows] = theta + ahead + behind
-    return totals, (pack, tables, forward, backward)
+    return totals, (pack, tables, forward, backward, ahead, behind)
 
 
 def forward_backward_adjoint(g, tape):
     """Return dE by the field and by the tables' A, from g = dE/dtotals."""
-    pack, tables, forward, backward = tape
+    pack, tables, forward, backward, _, _ = tape
     g = g[pack.rows]
     g_theta, g_ahead, g_behind = g.copy(), g.copy(), g.copy()
     g_tables = np.zeros_like(tables)
@@ -105,6 +112,71 @@ def _step_adjoint(g_tables, tables, pack, first, x, g, forward):
 def _of_edges(tables, pack, first):
     """Return the table of the edges that run from a block of rows."""
     return tables if tables.ndim == 2 else tables[pack.rows[first]]
+
+
+class Likelihood(NamedTuple):
+    """The negative log-likelihood of chains, and what its gradient needs."""
+
+    losses: np.ndarray  # (n_rows,), of which the sum over a chain is -log p(y | x)
+    ahead: np.ndarray  # exp of what rows know but for the next one, (n_rows - 1, K)
+    behind: np.ndarray  # the same of the rows that follow, but for the one before
+    sums: np.ndarray  # (n_rows - 1, 1)
+
+
+def likelihood(field, raw, totals, tape, graph, y):
+    """Return the Likelihood of the classes y (n_rows,) for the tape of `forward_backward`.
+
+    With n_s = theta_s + m_s, n_t = theta_t + w_t and the number d of links of a row::
+
+        log Z = sum over links of log sum_bc exp(n_s[b] + A[b, c] + n_t[c])
+                + sum over rows of (1 - d) log sum_c exp(T[c])
+
+    in which constants that were dropped from messages cancel.
+    """
+    pack, tables, _, _, ahead, behind = tape
+    known = [np.empty_like(field) for _ in range(2)]
+    for out, messages in zip(known, (ahead, behind)):
+        out[pack.rows] = messages
+        out += field
+    u, v = known[0][:-1], known[1][1:]
+    of_links = row_max(u) + row_max(v) + raw.max(axis=(-2, -1)).reshape(-1, 1)
+    u, v = exp_below(u.copy()), exp_below(v.copy())
+    sums = row_sums(times(u, tables, True) * v)
+    np.maximum(sums, np.finfo(sums.dtype).tiny, out=sums)
+    of_links = (np.log(sums) + of_links)[:, 0]
+    linked, rows = graph.linked[:-1], np.arange(len(y))
+    if raw.ndim == 2:
+        of_links -= raw[y[:-1], y[1:]]
+    else:
+        of_links -= raw[rows[:-1], y[:-1], y[1:]]
+    largest = row_max(totals)
+    of_rows = (np.log(row_sums(np.exp(totals - largest))) + largest)[:, 0]
+    degrees = np.zeros(len(y), field.dtype)
+    degrees[:-1] += linked
+    degrees[1:] += linked
+    losses = (1 - degrees) * of_rows - field[rows, y]
+    losses[:-1] += np.where(linked, of_links, 0)
+    return Likelihood(losses, u, v, sums)
+
+
+def likelihood_gradients(found, totals, tables, graph, y, weight):
+    """Return dE by the field and by the tables' A: marginals minus what is.
+
+    `weight` (n_rows,), which is the same for all rows of a chain, multiplies the losses.
+    """
+    rows = np.arange(len(y))
+    g = softmax(totals)
+    g[rows, y] -= 1
+    g *= weight[:, np.newaxis]
+    of_links = weight[:-1] * graph.linked[:-1]
+    shares = found.ahead * (of_links[:, np.newaxis] / found.sums)
+    g_tables = outer_products(shares, found.behind, tables, True)
+    g_tables *= tables
+    if tables.ndim == 2:
+        np.subtract.at(g_tables, (y[:-1], y[1:]), of_links)
+    else:
+        g_tables[rows[:-1], y[:-1], y[1:]] -= of_links
+    return g, g_tables
 
 
 def most_probable(field, tables, graph):

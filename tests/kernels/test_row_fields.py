@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 
 from skunfold._crf.layout import Layout
-from skunfold._crf.network import ClassLoss, RowNetwork
+from skunfold._crf.network import ClassLoss, LikelihoodNetwork, RowNetwork
 from skunfold._crf.sweep import RowSweep, TotalsReadout
 from skunfold._kernels.chains import most_probable
 from skunfold._kernels.class_messages import (
@@ -181,8 +181,7 @@ def test_gradients_of_passes_along_chains(edge_features):
 
 
 def check_gradients(network, parameters, rows):
-    rng = np.random.default_rng(1)
-    y = rng.integers(K, size=rows.shape[0])
+    y = np.random.default_rng(1).integers(K, size=rows.shape[0])
 
     def loss(parameters):
         output, tape = network.forward(parameters, rows)
@@ -190,6 +189,11 @@ def check_gradients(network, parameters, rows):
 
     _, output, tape = loss(parameters)
     gradients = network.backward(parameters, tape, network.loss_gradient(output, y))
+    check_slopes(loss, parameters, gradients)
+
+
+def check_slopes(loss, parameters, gradients):
+    rng = np.random.default_rng(2)
     assert [g.shape for g in gradients] == [p.shape for p in parameters]
     for place, gradient in enumerate(gradients):
         direction, step = rng.normal(size=gradient.shape), 1e-6
@@ -198,6 +202,27 @@ def check_gradients(network, parameters, rows):
         behind[place] = parameters[place] - step * direction
         expected = (loss(ahead)[0] - loss(behind)[0]) / (2 * step)
         assert_allclose(np.vdot(gradient, direction), expected, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("edge_features", [False, True])
+def test_the_likelihood_of_chains_and_its_gradient(edge_features):
+    settings = {"n_layers": 1, "sequential": True, "hidden": (5,)}
+    network, parameters, rows, _ = network_of("chains", edge_features=edge_features, **settings)
+    network = LikelihoodNetwork(network.iteration, TotalsReadout(), ClassLoss(), network.sets)
+    y = np.random.default_rng(1).integers(K, size=rows.shape[0])
+    weight = np.repeat([1.0, 2.0, 0.5, 3.0], np.diff(CHAINS.starts))
+
+    def loss(parameters):
+        output, tape = network.forward(parameters, rows, y)
+        return network.loss(output, y) @ weight, output, tape
+
+    _, output, tape = loss(parameters)
+    _, states, p = exact(network, parameters, rows)
+    [place] = np.flatnonzero((states == y).all(axis=1))
+    assert_allclose(network.loss(output, y).sum(), -np.log(p[place]), rtol=1e-10)
+    assert_allclose(softmax(output[:, :-1]), marginals(states, p), atol=1e-10)
+    g = weight[:, None] * network.loss_gradient(output, y)
+    check_slopes(loss, parameters, network.backward(parameters, tape, g))
 
 
 def test_all_parameters_of_untied_sweeps_are_used():
