@@ -23,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skunfold import UnfoldedCRFClassifier
-from skunfold.model_files import load_model, save_model
+from skunfold.model_files import Checkpoint, load_model, save_model
 
 NAMES = np.array(["a", "b", "c"])
 SETTINGS = {"random_state": 0, "max_iter": 15, "learning_rate_init": 0.05, "batch_size": 10}
@@ -233,29 +233,39 @@ def test_untied_sweeps_begin_tied():
     assert untied.n_parameters_ == 4 * 12 + 3 * 9
 
 
-def test_a_callback_that_stops_while_sweeps_are_tied():
+class Stop:
+    """A callback that ends a fit after some epochs."""
+
+    def __init__(self, n_epochs):
+        self.n_epochs = n_epochs
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, *args, **kwargs):
+        pass
+
+    def on_fit_task_end(self, estimator, context):
+        return context.task_name == "epoch" and context.task_id + 1 == self.n_epochs
+
+
+def test_untied_sweeps_that_are_stopped_while_they_are_tied(tmp_path):
     pytest.importorskip("sklearn.callback")
-
-    class Stop:
-        max_estimator_depth = 0
-
-        def setup(self, estimator, context):
-            pass
-
-        def teardown(self, estimator, context):
-            pass
-
-        def on_fit_task_begin(self, *args, **kwargs):
-            pass
-
-        def on_fit_task_end(self, *args, **kwargs):
-            return True
-
-    model = UnfoldedCRFClassifier(**{**CHAIN, "tied": False}).set_callbacks(Stop())
-    model.fit(X, Y)
-    assert (model.n_iter_, len(model.history_), len(model.potentials_)) == (1, 1, 4)
-    assert np.isfinite(model.loss_)
-    assert model.predict(X).shape == Y.shape
+    checkpoint = Checkpoint(tmp_path / "crf.model")
+    model = UnfoldedCRFClassifier(**{**CHAIN, "tied": False})
+    model.set_callbacks(checkpoint, Stop(3)).fit(X, Y)
+    assert (model.n_iter_, len(model.history_), len(model.potentials_)) == (3, 3, 4)
+    tied = fitted(max_iter=3)
+    assert model.loss_ == tied.loss_
+    assert_array_equal(model.predict_proba(X), tied.predict_proba(X))
+    loaded = load_model(tmp_path / "crf.model").set_params(warm_start=True, max_iter=4)
+    assert len(loaded.fit(X, Y).history_) == 7
+    assert loaded.loss_ < tied.loss_
+    first, second, *_ = loaded.potentials_
+    assert abs(first["coefs"][0] - second["coefs"][0]).max() > 0
 
 
 def grid_images(seed, n=8):

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from functools import partial
-from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any
 
@@ -12,6 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skunfold._classifier import ClassTargets
+from skunfold._crf.inference import all_outputs, fill_rows, hidden_units, output
 from skunfold._crf.layout import Layout
 from skunfold._crf.memory import check_memory
 from skunfold._crf.network import ClassLoss, LikelihoodNetwork, RowNetwork
@@ -25,13 +25,11 @@ from skunfold._crf.structure import (
     without_columns,
 )
 from skunfold._crf.sweep import RowSweep, TotalsReadout
+from skunfold._crf.targets import RowTargets
 from skunfold._estimator import UnfoldedEstimator, _checked_groups
 from skunfold._fitting import restored_on_failure
-from skunfold._kernels.blocks import BlockThreads
 from skunfold._kernels.class_messages import BeliefMessages, MeanFieldMessages
-from skunfold._kernels.row_graphs import Rows, members
 from skunfold._mrf.initialization import layer_sizes
-from skunfold._targets import Targets
 from skunfold._training.averaging import RunningAverage
 from skunfold._training.callbacks import EpochCallbacks
 from skunfold._training.lbfgs import fit_lbfgs
@@ -246,38 +244,39 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
     def _train(self, samples, valid, callbacks, start_tied=False):
         """Train; untied sweeps may begin with half of the epochs tied."""
         settings, layout = self._settings_for(samples), self._layout()
-        before = None
+        state, n_before = self._state(), 0
         if start_tied and settings.max_iter > 1 and not layout.tied and layout.n_sweeps > 1:
-            before = self._trained_tied(samples, valid, settings, callbacks)
-            settings = replace(settings, max_iter=settings.max_iter - before.n_iter)
-        state = self._state()
-        if before is not None:
-            state.history, state.random_state = before.history, before.random_state
-        if before is not None and before.status in ("stopped", "interrupted"):
-            state.best_parameters, state.best_loss = copies(state.parameters), before.best_loss
-            state.status = before.status
-        else:
+            state = self._trained_tied(samples, valid, settings, callbacks)
+            n_before, ended = state.n_iter, state.status in ("stopped", "interrupted")
+            state.status = state.status if ended else "new"
+            settings = replace(settings, max_iter=0 if ended else settings.max_iter - n_before)
+        if settings.max_iter > 0:
             self._run(layout, state, samples, valid, settings, callbacks)
-        state.n_iter += 0 if before is None else before.n_iter
+            state.n_iter += n_before
         self._set_results(state)
         self._warn_if_still_improving(state)
 
     def _trained_tied(self, samples, valid, settings, callbacks):
-        """Train tied sweeps for half of the epochs; let untied ones begin as they end."""
+        """Train tied sweeps for half of the epochs; return the state of untied ones."""
         layout = self._layout()
-        tied = layout.tied_layout
-        parameters = copies(tied.parameters(self.potentials_))
-        state = TrainingState(
-            parameters, self._update_rule(), check_random_state(self.random_state)
-        )
-        settings = replace(settings, max_iter=settings.max_iter // 2)
-        self._run(tied, state, samples, valid, settings, callbacks)
-        self.potentials_ = layout.potentials(layout.repeated(state.best_parameters))
-        return state
+        parameters = layout.tied_layout.parameters(self.potentials_)
+        random_state = check_random_state(self.random_state)
+        state = TrainingState(copies(parameters), self._update_rule(), random_state)
 
-    def _run(self, layout, state, samples, valid, settings, callbacks):
-        """Train the parameters of a layout from where a state is."""
-        callbacks.watch(lambda: self._results(state))
+        def untied(state):
+            best = layout.repeated(state.best_parameters)
+            state = replace(state, parameters=copies(best), best_parameters=best)
+            return replace(state, update=self._update_rule(), average=None)
+
+        settings = replace(settings, max_iter=settings.max_iter // 2)
+        self._run(layout.tied_layout, state, samples, valid, settings, callbacks, untied)
+        return untied(state)
+
+    def _run(
+        self, layout, state, samples, valid, settings, callbacks, seen=lambda state: state
+    ):
+        """Train the parameters of a layout from where a state is; callbacks may see another."""
+        callbacks.watch(lambda: self._results(seen(state)))
         with self._objective(samples, None, layout) as objective:
             if self.solver == "lbfgs":
                 fit_lbfgs(objective, state, samples, settings, callbacks)
@@ -317,11 +316,8 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
         return self._layout().parameters(self.potentials_)
 
     def _fitted_parameters(self, state):
-        layout = self._layout()
-        if len(layout.tied_layout.sets[0]) == len(state.best_parameters):  # tied until here
-            layout = layout.tied_layout
         return {
-            "potentials_": layout.potentials(state.best_parameters),
+            "potentials_": self._layout().potentials(state.best_parameters),
             "n_parameters_": sum(p.size for p in state.best_parameters),
         }
 
@@ -361,31 +357,23 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
         """Return function(network, parameters, rows) of blocks of components, as X's rows."""
         network, parameters = self._inference(X.dtype)
         features, components = self._rows(X)
-        n_rows, starts = X.shape[0], components.starts
-        if not np.array_equal(components.order, np.arange(n_rows)):
-            features = features[components.order]
-        out = np.empty((n_rows, *shape), dtype or X.dtype)
-
-        def fill(block):
-            rows = members(starts, block)
-            found = function(network, parameters, Rows(features[rows], components.graph(block)))
-            out[components.order[rows]] = found
-
-        with BlockThreads() as threads:
-            threads.map(fill, _blocks(starts, BLOCK_ELEMENTS // len(self.classes_)))
-        return out
+        out = np.empty((X.shape[0], *shape), dtype or X.dtype)
+        n_rows = max(1, BLOCK_ELEMENTS // len(self.classes_))
+        return fill_rows(
+            out, partial(function, network, parameters), features, components, n_rows
+        )
 
     def _outputs(self, X):
-        return self._by_rows(X, _output, (len(self.classes_),))
+        return self._by_rows(X, output, (len(self.classes_),))
 
     def _staged_outputs(self, X):
         shape = (self._n_sweeps, len(self.classes_))
-        stages = self._by_rows(X, _all_outputs, shape)
+        stages = self._by_rows(X, all_outputs, shape)
         return [stages[:, k] for k in range(self._n_sweeps)]
 
     def _hidden_units(self, X):
         sizes = layer_sizes(self.hidden_layer_sizes)
-        return self._by_rows(X, partial(_hidden, sweep=-1), (sum(sizes),))
+        return self._by_rows(X, hidden_units, (sum(sizes),))
 
     @property
     def _n_features_out(self):
@@ -400,34 +388,3 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
     def _targets(self):
         check_is_fitted(self, "classes_")
         return RowTargets(self.classes_, len(self.classes_), class_node=True)
-
-
-class RowTargets(Targets):
-    """The classes of rows; two of them have two states, as any other number."""
-
-    def decisions(self, logits):
-        """Return the logits, for two classes that of the second against the first."""
-        return logits[:, 1] - logits[:, 0] if len(self.classes) == 2 else logits
-
-
-def _output(network, parameters, rows):
-    return network.output(parameters, rows)
-
-
-def _all_outputs(network, parameters, rows):
-    return np.stack([h.totals for h in network.states(parameters, rows)], axis=1)
-
-
-def _hidden(network, parameters, rows, sweep):
-    theta = tuple(parameters[i] for i in network.sets[sweep])
-    hidden = network.iteration.drive(theta, rows).hidden
-    return np.concatenate([np.empty((rows.shape[0], 0), rows.features.dtype), *hidden], axis=1)
-
-
-def _blocks(starts, n_rows):
-    """Return slices of components that together have at most some rows, or are one."""
-    bounds = [0]
-    while bounds[-1] < len(starts) - 1:
-        end = np.searchsorted(starts, starts[bounds[-1]] + n_rows, side="right") - 1
-        bounds.append(max(bounds[-1] + 1, int(end)))
-    return [slice(a, b) for a, b in pairwise(bounds)]

@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_array
 
-from skunfold._crf.base import RowTargets
 from skunfold._crf.structure import kinds_of
+from skunfold._crf.targets import RowTargets
 from skunfold._given import check_given
 from skunfold.crf import UnfoldedCRFClassifier
 
