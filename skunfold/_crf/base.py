@@ -160,8 +160,11 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
         check_number_of_columns(self.graph, self.graph_columns, len(places))
         self.graph_columns_ = places
 
-    def _rows(self, X, first=False):
-        """Return the features of checked data, and the components of its rows."""
+    def _rows(self, X, first=False, n_kept=1):
+        """Return the features of checked data, and the components of its rows.
+
+        `n_kept` is the number of sweeps whose messages are held at once.
+        """
         features, values = without_columns(X, self.graph_columns_)
         names = getattr(self, "feature_names_in_", None)
         columns = Columns.of(X, values, self.graph_columns_, names)
@@ -169,15 +172,14 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
         components, kinds = graph_of(self.graph, columns, kinds)
         if first:
             self.edge_kinds_, self.symmetric_kinds_ = kinds.values, kinds.symmetric
-        edge_tables = self._with_edge_features and self._sends
-        check_memory(
-            components, len(self.classes_), self._n_sweeps, edge_tables, X.dtype.itemsize
-        )
+        if self._sends:
+            n_classes, itemsize = len(self.classes_), X.dtype.itemsize
+            check_memory(components, n_classes, n_kept, self._with_edge_features, itemsize)
         return features, components
 
     def _samples(self, X, y, weight, first=False):
         """Return the samples, which are the components of the rows that have some weight."""
-        features, components = self._rows(X, first)
+        features, components = self._rows(X, first, max(1, self._n_sweeps - 1))
         return samples_of(features, components, y, weight, whole=self._by_likelihood)
 
     # Training

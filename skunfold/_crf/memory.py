@@ -8,29 +8,32 @@ ARRAYS_OF_A_SWEEP = 5  # for each message: the cavity, the sum, the message, and
 ARRAYS_OF_A_ROW = 4
 
 
-def check_memory(components, n_classes, n_sweeps, edge_tables, itemsize):
-    """Raise a MemoryError where the largest component does not fit this machine."""
+def check_memory(components, n_classes, n_kept, edge_tables, itemsize):
+    """Raise a MemoryError where the largest component does not fit this machine.
+
+    `n_kept` is the number of sweeps whose messages are held at once.
+    """
     sizes = np.diff(components.starts)
     if not len(sizes):
         return
     largest = int(sizes.argmax())
     n_edges = components.graph(np.array([largest])).n_edges
-    n_bytes = bytes_of(int(sizes[largest]), n_edges, n_classes, n_sweeps, edge_tables, itemsize)
+    n_bytes = bytes_of(int(sizes[largest]), n_edges, n_classes, n_kept, edge_tables, itemsize)
     available = physical_memory()
     if available is not None and n_bytes > available:
         raise MemoryError(
             f"The largest component has {sizes[largest]} rows and {n_edges} edges. With "
-            f"{n_classes} classes and {n_sweeps} layers it takes about {n_bytes / 1e9:.1f} GB, "
-            f"and this machine has {available / 1e9:.1f} GB. Cut the graph into smaller "
-            "components, or use fewer layers or float32."
+            f"{n_classes} classes and the messages of {n_kept} sweeps it takes about "
+            f"{n_bytes / 1e9:.1f} GB, and this machine has {available / 1e9:.1f} GB. Cut the "
+            "graph into smaller components, or use fewer layers or float32."
         )
 
 
-def bytes_of(n_rows, n_edges, n_classes, n_sweeps, edge_tables, itemsize):
-    """Return about how many bytes inference in one component takes, all sweeps kept."""
-    messages = 2 * n_edges * n_classes * ARRAYS_OF_A_SWEEP * max(n_sweeps - 1, 0)
-    tables = 4 * n_edges * n_classes**2 if edge_tables else 0
-    totals = n_rows * n_classes * (ARRAYS_OF_A_ROW + n_sweeps)
+def bytes_of(n_rows, n_edges, n_classes, n_kept, edge_tables, itemsize):
+    """Return about how many bytes inference in one component takes."""
+    messages = 2 * n_edges * n_classes * ARRAYS_OF_A_SWEEP * n_kept
+    tables = 6 * n_edges * n_classes**2 if edge_tables else 0
+    totals = n_rows * n_classes * (ARRAYS_OF_A_ROW + n_kept)
     return itemsize * (messages + tables + totals)
 
 
