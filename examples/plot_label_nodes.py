@@ -16,15 +16,19 @@ and by what its neighbours are believed to be, and *learns* what the class of a 
 # these nodes. Rows of weight 0 have no label: the field is heard there, but nothing is learned
 # from the class. ``power=2`` makes messages more careful, which helps where the edges of a
 # graph close many short loops. Where neighbours are alike, label propagation is hard to beat.
+import warnings
+
 import numpy as np
 from scipy.sparse import csr_array
 from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import kneighbors_graph
 from sklearn.semi_supervised import LabelPropagation
 
 from skunfold import UnfoldedCRFClassifier
 
+warnings.simplefilter("ignore", ConvergenceWarning)  # training is kept short
 digits, y = load_digits(return_X_y=True)
 digits, y = digits[:800] / 16, y[:800]
 nearest = kneighbors_graph(digits, 7)

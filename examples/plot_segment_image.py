@@ -39,8 +39,13 @@ X_test, y_test = as_rows(noisy[:, half:]), regions[:, half:].ravel()
 # -----------------------------------------------
 # One image is one component, which "lbfgs" takes as a whole. Six layers are five rounds of
 # messages, so that news comes from pixels up to five steps away.
+import warnings
+
+from sklearn.exceptions import ConvergenceWarning
+
 from skunfold import UnfoldedCRFClassifier
 
+warnings.simplefilter("ignore", ConvergenceWarning)  # training is kept short
 model = UnfoldedCRFClassifier(
     graph="grid",
     graph_columns=[-3, -2, -1],
