@@ -162,6 +162,15 @@ def test_a_name_that_is_not_there():
         fit(frame, graph_columns=["t"])
 
 
+def test_sequences_that_have_names_instead_of_numbers():
+    frame = pd.DataFrame({"x": [0.5, 1.5], "s": ["one", "two"], "n": [0, 0]})
+    with pytest.raises(ValueError, match=r"Column 's' of X holds 'one', .*pandas.factorize"):
+        fit(frame, graph_columns=["s"])
+    frame["s"] = pd.factorize(frame["s"])[0]
+    for columns in (["s", "n"], "s", 1):
+        assert fit(frame, graph_columns=columns).predict(frame).shape == (2,)
+
+
 def test_edges_that_the_fit_did_not_meet():
     A = np.zeros((8, 8))
     A[0, 1] = A[1, 0] = 1

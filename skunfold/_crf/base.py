@@ -20,6 +20,7 @@ from skunfold._crf.structure import (
     Columns,
     Kinds,
     check_number_of_columns,
+    check_numeric,
     graph_of,
     places_of_columns,
     without_columns,
@@ -139,6 +140,10 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
                 "dimension."
             )
         super()._learn_targets(y, classes, first, stream)
+
+    def _validated(self, X, y, sample_weight, reset, suffix=""):
+        check_numeric(X, self.graph_columns)
+        return super()._validated(X, y, sample_weight, reset, suffix)
 
     def _set_targets(self, targets):
         self.classes_, self.n_outputs_ = targets.classes, len(targets.classes)

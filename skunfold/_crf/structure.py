@@ -31,9 +31,8 @@ def places_of_columns(graph_columns, names, n_features):
     """Return the places (n_graph_columns,) of the columns that say where a row belongs."""
     if graph_columns is None:
         return np.empty(0, np.intp)
-    one = isinstance(graph_columns, str) or np.ndim(graph_columns) == 0
     places = []
-    for column in [graph_columns] if one else list(graph_columns):
+    for column in _listed(graph_columns):
         if isinstance(column, str):
             if names is None or column not in names:
                 known = "X has no column names" if names is None else f"X has {list(names)}"
@@ -57,6 +56,23 @@ def places_of_columns(graph_columns, names, n_features):
             "give X at least one more column."
         )
     return np.array(places, np.intp)
+
+
+def check_numeric(X, graph_columns):
+    """Check that graph columns of a DataFrame, where they are named, hold numbers."""
+    if graph_columns is None or not hasattr(X, "iloc"):
+        return
+    for column in _listed(graph_columns):
+        if isinstance(column, str) and column in X and X[column].dtype.kind not in "biuf":
+            raise ValueError(
+                f"Column {column!r} of X holds {X[column].iloc[0]!r}, which is no number; "
+                "number its values, as pandas.factorize or OrdinalEncoder do."
+            )
+
+
+def _listed(graph_columns):
+    one = isinstance(graph_columns, str) or np.ndim(graph_columns) == 0
+    return [graph_columns] if one else list(graph_columns)
 
 
 def check_number_of_columns(graph, graph_columns, n_columns):
