@@ -22,6 +22,7 @@ from skunfold._kernels.class_messages import (
     softmax,
     times,
 )
+from skunfold._kernels.numerics import smallest_of
 
 
 class Packed(NamedTuple):
@@ -63,13 +64,13 @@ def forward_backward(field, tables, graph):
     for senders, receivers in pack.steps():
         x = exp_below(theta[senders] + ahead[senders])
         m = times(x, _of_edges(tables, pack, senders), True)
-        np.maximum(m, np.finfo(m.dtype).tiny, out=m)
+        np.maximum(m, smallest_of(m.dtype), out=m)
         np.log(m, out=ahead[receivers])
         forward.append((x, m))
     for receivers, senders in reversed(pack.steps()):
         x = exp_below(theta[senders] + behind[senders])
         m = times(x, _of_edges(tables, pack, receivers), False)
-        np.maximum(m, np.finfo(m.dtype).tiny, out=m)
+        np.maximum(m, smallest_of(m.dtype), out=m)
         np.log(m, out=behind[receivers])
         backward.append((x, m))
     totals = np.empty_like(theta)
@@ -142,7 +143,7 @@ def likelihood(field, raw, totals, tape, graph, y):
     of_links = row_max(u) + row_max(v) + raw.max(axis=(-2, -1)).reshape(-1, 1)
     u, v = exp_below(u.copy()), exp_below(v.copy())
     sums = row_sums(times(u, tables, True) * v)
-    np.maximum(sums, np.finfo(sums.dtype).tiny, out=sums)
+    np.maximum(sums, smallest_of(sums.dtype), out=sums)
     of_links = (np.log(sums) + of_links)[:, 0]
     linked, rows = graph.linked[:-1], np.arange(len(y))
     if raw.ndim == 2:

@@ -17,7 +17,8 @@ the same with A^T. With damping d, (1 - d) m and d of the message before is sent
 
 Constants that are the same for all classes are dropped. Of the states of a sender, the cavity
 T - a m' is at most 0 and A at most 0 (their largest elements are taken from them), so that
-nothing overflows, and a sum that vanishes counts as the smallest normal number.
+nothing overflows. A sum that vanishes counts as `smallest_of` its dtype, of which inverses, and
+sums of these, are still finite.
 
 Hershey, Le Roux and Weninger (arXiv 1409.2574), section 3.2, for nodes of many states.
 """
@@ -27,7 +28,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skunfold._kernels.numerics import add
+from skunfold._kernels.numerics import add, smallest_of
 
 
 class Tables(NamedTuple):
@@ -65,7 +66,7 @@ class BeliefMessages:
         sums = np.empty_like(cavity)
         for way, edges, table in ways(tables.used, graph):
             times(cavity[edges], table, way, out=sums[edges])
-        np.maximum(sums, np.finfo(sums.dtype).tiny, out=sums)
+        np.maximum(sums, smallest_of(sums.dtype), out=sums)
         sent = np.log(sums)
         if self.power != 1:
             sent *= sent.dtype.type(1 / self.power)

@@ -286,13 +286,26 @@ def test_single_precision_stays(name, rule):
         assert_allclose(softmax(output), softmax(expected), atol=1e-4)
 
 
-def test_extreme_tables_stay_finite():
-    for rule in (BeliefMessages(), MeanFieldMessages()):
-        network, parameters, rows, _ = network_of("chains", rule=rule)
-        parameters = [1e3 * p.astype(np.float32) for p in parameters]
-        rows = Rows(rows.features.astype(np.float32), rows.graph)
+@pytest.mark.parametrize("scale", [1e2, 1e4])
+@pytest.mark.parametrize(
+    ("rule", "settings"),
+    [
+        (BeliefMessages(), {}),
+        (BeliefMessages(0.5), {}),
+        (MeanFieldMessages(), {}),
+        (BeliefMessages(), {"n_layers": 1, "sequential": True}),
+    ],
+)
+def test_extreme_tables_stay_finite(rule, settings, scale):
+    """Also where the right classes are as good as impossible."""
+    network, parameters, rows, _ = network_of("chains", rule=rule, **settings)
+    n = rows.shape[0]
+    parameters = [np.zeros_like(p, np.float32) for p in parameters]
+    parameters[0] += scale * np.eye(F, K, dtype=np.float32)
+    parameters[2] -= scale * (1 - np.eye(K, dtype=np.float32))
+    rows = Rows(np.eye(F, dtype=np.float32)[np.arange(n) % 2 * 2], rows.graph)
+    for y in (np.ones(n, int), np.arange(n) % K):
         output, tape = network.forward(parameters, rows)
-        y = np.arange(rows.shape[0]) % K
         gradients = network.backward(parameters, tape, network.loss_gradient(output, y))
         assert all(np.isfinite(a).all() for a in [output, *gradients])
 
