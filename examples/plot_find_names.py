@@ -64,8 +64,7 @@ test = make_sentences(60, {kind: some[8:] for kind, some in names.items()})
 # %%
 # Features
 # --------
-# Those of a word and of its neighbours; beside them stands, as the last column, the number of
-# the sentence.
+# Those of a word and of its neighbours. The last column is the number of the sentence.
 from scipy.sparse import hstack
 from sklearn.feature_extraction import DictVectorizer
 
@@ -95,7 +94,7 @@ X_test, y_test = as_rows(test, vectorizer)
 # One word at a time, and whole sentences
 # ---------------------------------------
 # ``decode`` finds the most probable tags of a whole sentence, without those that cannot follow
-# each other: an inside tag must follow a tag of its own kind. Without a graph the column of the
+# each other: an inside tag must follow a tag of the same kind. Without a graph the column of the
 # sentence is left out.
 from skunfold import UnfoldedCRFClassifier
 

@@ -4,7 +4,7 @@ Read words of digits: a conditional random field
 ==================================================
 
 An image of a digit may be ambiguous, but in a word its neighbours help. Here words are made of
-scikit-learn's digits, blurred by noise, by a grammar of our own: after each digit only four
+scikit-learn's digits, blurred by noise, by a simple grammar: after each digit only four
 others are likely. A classifier that sees one digit at a time is compared with the same
 classifier as a conditional random field, which learns the grammar from examples.
 """

@@ -105,7 +105,7 @@ def crfsuite_to_crf(
         What ``pycrfsuite.Tagger.info()`` returns: anything with `state_features`, a dict from
         (attribute, label) to a weight, and `transitions`, a dict from (label, next label).
     feature_names : sequence of str
-        The attribute that each feature of X stands for, such as the names of a
+        The attribute of each feature of X, such as the names of a
         :class:`~sklearn.feature_extraction.DictVectorizer`.
     **params
         Parameters of the estimator, such as `graph_columns`. Default, in any case:
@@ -151,7 +151,7 @@ def crf_to_crfsuite(
         Fitted with ``graph="chain"``, tied or sequential, without hidden layers and edge
         features.
     feature_names : sequence of str
-        The attribute that each feature stands for.
+        The attribute of each feature.
 
     Returns
     -------

@@ -199,8 +199,8 @@ def _check_distinct(columns, order, same):
             f"{name} is {value:.6g}" for name, value in zip(columns.names, columns.values[one])
         )
         raise ValueError(
-            f"Rows {one} and {other} of X are at the same place ({place}); give each row a "
-            "place of its own."
+            f"Rows {one} and {other} of X are at the same place ({place}); give each row "
+            "another place."
         )
 
 
@@ -222,7 +222,7 @@ def _grids(columns):
 
 
 def _given(graph, columns, kinds):
-    """Return the components of the graph that a callable makes of the columns."""
+    """Return the components of the graph that a callable returns for the columns."""
     ids = columns.values
     if (ids == np.round(ids)).all():
         ids = ids.astype(np.intp)
