@@ -94,8 +94,8 @@ X_test, y_test = as_rows(test, vectorizer)
 # One word at a time, and whole sentences
 # ---------------------------------------
 # ``decode`` finds the most probable tags of a whole sentence, without those that cannot follow
-# each other: an inside tag must follow a tag of the same kind. Without a graph the column of the
-# sentence is left out.
+# each other: an inside tag must follow a tag of the same kind. Without a graph the column of
+# the sentence is left out.
 from skunfold import UnfoldedCRFClassifier
 
 settings = {"solver": "lbfgs", "alpha": 1e-3, "max_iter": 100}
