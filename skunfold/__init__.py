@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from skunfold._version import __version__
 
 if TYPE_CHECKING:
+    from skunfold.crf import UnfoldedCRFClassifier
     from skunfold.deep_nmf import DeepNMFRegressor
     from skunfold.mrf import UnfoldedBPClassifier, UnfoldedMeanFieldClassifier
     from skunfold.sparse_nmf import SparseNMF
@@ -18,6 +19,7 @@ __all__ = [
     "DeepNMFRegressor",
     "SparseNMF",
     "UnfoldedBPClassifier",
+    "UnfoldedCRFClassifier",
     "UnfoldedMeanFieldClassifier",
     "__version__",
 ]
@@ -26,6 +28,7 @@ _MODULES = {
     "DeepNMFRegressor": "skunfold.deep_nmf",
     "SparseNMF": "skunfold.sparse_nmf",
     "UnfoldedBPClassifier": "skunfold.mrf",
+    "UnfoldedCRFClassifier": "skunfold.crf",
     "UnfoldedMeanFieldClassifier": "skunfold.mrf",
 }
 

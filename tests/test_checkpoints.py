@@ -13,7 +13,12 @@ from callbacks import Callback
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 
-from skunfold import DeepNMFRegressor, UnfoldedBPClassifier, UnfoldedMeanFieldClassifier
+from skunfold import (
+    DeepNMFRegressor,
+    UnfoldedBPClassifier,
+    UnfoldedCRFClassifier,
+    UnfoldedMeanFieldClassifier,
+)
 from skunfold.audio import SpeechEnhancer
 from skunfold.model_files import Checkpoint, load_model, save_model
 
@@ -31,6 +36,7 @@ MODELS = {
     "naive-mu": clone(DEEP_NMF).set_params(solver="naive-mu", n_trained_layers=2),
     "adam": UnfoldedMeanFieldClassifier((4, 3), **SETTINGS),
     "adam, early stopping": UnfoldedBPClassifier(4, early_stopping=True, **SETTINGS),
+    "adam, rows": UnfoldedCRFClassifier(4, graph_columns=[-1], **SETTINGS),
     "sgd": UnfoldedBPClassifier(4, solver="sgd", lateral=True, tied=True, **SETTINGS),
 }
 
@@ -39,6 +45,7 @@ MODELS = {
 def data():
     rng = np.random.default_rng(0)
     X = rng.uniform(size=(90, 6))
+    X[:, -1] = np.arange(90) // 5
     return X, X * rng.uniform(size=(1, 6)), (X[:, 0] > X[:, 1]).astype(int)
 
 

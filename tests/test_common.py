@@ -7,6 +7,7 @@ from skunfold import (
     DeepNMFRegressor,
     SparseNMF,
     UnfoldedBPClassifier,
+    UnfoldedCRFClassifier,
     UnfoldedMeanFieldClassifier,
 )
 from skunfold.unfolding import UnfoldedClassifier, UnfoldedRegressor
@@ -37,6 +38,9 @@ ESTIMATORS = [
     UnfoldedRegressor(KLNMF(), n_layers=3, n_trained_layers=2, alpha=1e-4, max_iter=20),
     UnfoldedClassifier(RandomISTA(12), n_layers=3, learning_rate_init=0.03, alpha=0.01),
     UnfoldedClassifier(KLNMF(12), n_layers=2, tied=True, learning_rate_init=0.1),
+    UnfoldedCRFClassifier(),
+    UnfoldedCRFClassifier(8, class_weight="balanced", averaging=0.9, max_iter=50),
+    UnfoldedCRFClassifier(5, solver="lbfgs", max_iter=20),
 ]
 
 

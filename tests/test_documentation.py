@@ -16,6 +16,7 @@ from skunfold import (
     DeepNMFRegressor,
     SparseNMF,
     UnfoldedBPClassifier,
+    UnfoldedCRFClassifier,
     UnfoldedMeanFieldClassifier,
 )
 from skunfold._estimator import documentation
@@ -30,6 +31,7 @@ PAGES = {
     "skunfold.SparseNMF": SparseNMF(),
     "skunfold.UnfoldedMeanFieldClassifier": UnfoldedMeanFieldClassifier(),
     "skunfold.UnfoldedBPClassifier": UnfoldedBPClassifier(),
+    "skunfold.UnfoldedCRFClassifier": UnfoldedCRFClassifier(),
     "skunfold.audio.SpeechEnhancer": SpeechEnhancer(),
 }
 ESTIMATORS = [*map(type, PAGES.values()), UnfoldedClassifier, UnfoldedRegressor]

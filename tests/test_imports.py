@@ -17,9 +17,9 @@ LAYERS = (
     # the loop's estimators, and what they check of their data
     "_estimator unfolding",
     # what the estimators below are made of
-    "_deep_nmf _mrf",
+    "_deep_nmf _mrf _crf",
     # estimators, and functions that make some
-    "deep_nmf mrf sparse_nmf convert",
+    "deep_nmf mrf crf sparse_nmf convert",
     "_model_files model_files",
     "audio",
     "datasets",

@@ -134,6 +134,29 @@ def one_wide_layer(model, potentials):
 
 
 FORGED = {
+    "rows: units": ("crf", put(hidden_layer_sizes=10**9), "is not that of the fit"),
+    "rows: layers": ("crf", put(n_layers=10**6), "n_layers is 1000000"),
+    "rows: columns": ("crf", array("graph_columns_", lambda a: a + 100), "no columns of its"),
+    "rows: other columns": ("crf", array("graph_columns_", lambda a: a - 1), "not that of the"),
+    "rows: kinds": ("crf", array("symmetric_kinds_", np.invert), "is not that of the fit"),
+    "rows: flags": ("crf", array("symmetric_kinds_", lambda a: 2 * a), "not true or false"),
+    "rows: classes": ("crf", put(n_outputs_=10**9), "classes_ do not fit its n_outputs_"),
+    "rows: parts": ("crf", potentials(lambda m, p: p.pop("tables")), "something else than w"),
+    "rows: tables": (
+        "crf",
+        potentials(lambda m, p: p.update(tables=[])),
+        "not that of the fit",
+    ),
+    "rows: numbers": (
+        "crf",
+        potentials(lambda m, p: p.update(tables=[m.add(np.full((3, 3), np.inf))])),
+        "numbers that are not finite",
+    ),
+    "rows: dtypes": (
+        "crf",
+        potentials(lambda m, p: p.update(tables=[m.add(np.zeros((3, 3), np.float32))])),
+        "of different types",
+    ),
     "mask targets": ("deep_nmf_float32", put(n_targets=10**9), "n_targets=1000000000"),
     "layers": ("deep_nmf", put(n_layers=10**6), "n_layers is 1000000"),
     "some layers": ("deep_nmf", put(n_layers=4), "n_layers=4, but"),

@@ -3,12 +3,18 @@
 import numpy as np
 import pytest
 
-from skunfold import DeepNMFRegressor, SparseNMF, UnfoldedBPClassifier
+from skunfold import (
+    DeepNMFRegressor,
+    SparseNMF,
+    UnfoldedBPClassifier,
+    UnfoldedCRFClassifier,
+)
 
 skops_io = pytest.importorskip("skops.io")
 
 X = np.random.default_rng(0).uniform(0.1, 1, size=(30, 5))
 MODELS = {
+    "skunfold.crf.UnfoldedCRFClassifier": UnfoldedCRFClassifier(3, max_iter=2),
     "skunfold.deep_nmf.DeepNMFRegressor": DeepNMFRegressor(3, averaging=0.5, max_iter=2),
     "skunfold.mrf.UnfoldedBPClassifier": UnfoldedBPClassifier(3, solver="sgd", max_iter=2),
     "skunfold.sparse_nmf.SparseNMF": SparseNMF(2, max_iter=2),

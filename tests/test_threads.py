@@ -11,6 +11,7 @@ from skunfold import (
     DeepNMFRegressor,
     SparseNMF,
     UnfoldedBPClassifier,
+    UnfoldedCRFClassifier,
     UnfoldedMeanFieldClassifier,
 )
 from skunfold.audio import SpeechEnhancer
@@ -19,6 +20,11 @@ N_THREADS = 6
 RNG = np.random.default_rng(0)
 X = RNG.uniform(size=(300, 8))
 SETTINGS = {"max_iter": 2, "random_state": 0}
+
+
+def chained(data):
+    """Return the data as sequences of five rows, whose number is the last column."""
+    return np.column_stack([data, np.arange(len(data)) // 5])
 
 
 def fitted_enhancer():
@@ -35,6 +41,9 @@ MODELS = {
     "mean field": UnfoldedMeanFieldClassifier((8, 4), **SETTINGS).fit(X, X[:, 0] > 0.5),
     "BP": UnfoldedBPClassifier(5, lateral=True, n_layers=3, **SETTINGS).fit(X, X[:, 0] > 0.5),
     "labels": UnfoldedBPClassifier((), label_graph="full", **SETTINGS).fit(X, X > 0.5),
+    "chains": UnfoldedCRFClassifier(4, graph_columns=[-1], **SETTINGS).fit(
+        chained(X), X[:, 2] > 0.5
+    ),
     "enhancer": fitted_enhancer(),
 }
 CALLS = [
@@ -51,6 +60,8 @@ def test_threads_that_share_a_model(name, method, n_blas_threads):
     def call(data):
         if name == "enhancer":
             data = [data.ravel()] if method == "predict" else data.ravel()
+        if name == "chains":
+            data = chained(data)
         result = getattr(MODELS[name], method)(data)
         return np.concatenate(list(result)) if method == "staged_predict" else result
 

@@ -222,8 +222,8 @@ class UnfoldedEstimator(
             data = self._checked(given, first=not going_on)
             groups = check_groups(groups, data.X.shape[0])
             valid = self._validation_data(validation, data.X.dtype)
-            data, groups = data.with_weight(groups)
-            rows, held_out_rows = self._split(data.y, groups, valid)
+            data, groups = self._used(data, groups)
+            rows, held_out_rows = self._split(data, groups, valid)
             if not going_on:
                 some = self._rows_to_initialise_from(rows, data.X)
                 arrays = rows_of(some, data.X, data.targets, data.weight)
@@ -249,7 +249,7 @@ class UnfoldedEstimator(
         """Train for one pass, as `partial_fit` of the subclasses says."""
         first = not hasattr(self, self._made)
         with restored_on_failure(self):
-            data, _ = self._checked(given, first, classes, stream=True).with_weight(None)
+            data, _ = self._used(self._checked(given, first, classes, stream=True), None)
             if first:
                 self._initialise(data.X, data.targets, data.weight, **for_initialisation)
             self._check_units(data)
@@ -257,20 +257,24 @@ class UnfoldedEstimator(
                 samples, state = self._samples(data), self._state()
                 state.average = None
                 with self._objective(samples, n_jobs=None) as objective:
-                    train_once(objective, state, samples, self._loop_settings(len(samples)))
+                    train_once(objective, state, samples, self._loop_settings(samples))
                 self._set_results(state)
             else:
                 self._measure(data)
         return self
 
-    def _split(self, y, groups, valid):
+    def _used(self, data, groups):
+        """Return the Data and the groups of what is trained on: of rows that have a weight."""
+        return data.with_weight(groups)
+
+    def _split(self, data, groups, valid):
         """Return the rows to train on and those held out, or None where there are none."""
         if not self.early_stopping or valid is not None or self.solver == "lbfgs":
             return slice(None), None
         if groups is not None and len(np.unique(groups)) > 1:
-            return split_rows(self, GroupShuffleSplit, y.shape[0], groups=groups)
-        splitter, strata = self._splitter(y)
-        return split_rows(self, splitter, y.shape[0], strata)
+            return split_rows(self, GroupShuffleSplit, data.y.shape[0], groups=groups)
+        splitter, strata = self._splitter(data.y)
+        return split_rows(self, splitter, data.y.shape[0], strata)
 
     def _samples(self, data):
         """Return the samples as the network takes them."""
@@ -284,7 +288,7 @@ class UnfoldedEstimator(
 
     def _train(self, samples, valid, callbacks):
         """Train from where the parameters stand, and set the results."""
-        state, settings = self._state(), self._loop_settings(len(samples))
+        state, settings = self._state(), self._loop_settings(samples)
         callbacks.watch(lambda: self._results(state))
         with self._objective(samples, self.n_jobs) as objective:
             if self.solver == "lbfgs":
@@ -304,11 +308,11 @@ class UnfoldedEstimator(
         self.loss_curve_ = [state.best_loss * self._loss_unit]
         self._training_state = None
 
-    def _loop_settings(self, n_samples):
+    def _loop_settings(self, samples):
         if self.solver == "lbfgs":
-            batch_size = n_samples
+            batch_size = len(samples)
         elif isinstance(self.batch_size, str):
-            batch_size = min(self._auto_batch_size, n_samples)
+            batch_size = min(self._auto_batch_size, len(samples))
         else:
             batch_size = self.batch_size
         return LoopSettings(

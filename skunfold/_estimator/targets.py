@@ -96,16 +96,20 @@ class Targets:
             _check_indicators(y)
             y = y.toarray() if hasattr(y, "toarray") else y
             return np.ascontiguousarray(y, dtype=dtype)
+        index = self.numbers(y)
+        if not self.class_node:
+            return index[:, None].astype(dtype)
+        return np.eye(self.n_outputs, dtype=dtype)[index]
+
+    def numbers(self, y):
+        """Return the number of the class of each sample, (n,)."""
         unknown = np.setdiff1d(y, self.classes)
         if len(unknown):
             raise ValueError(
                 f"y holds the class {unknown.tolist()[0]!r}; this model knows the classes "
                 f"{', '.join(map(str, self.classes))}."
             )
-        index = np.searchsorted(self.classes, y)
-        if not self.class_node:
-            return index[:, None].astype(dtype)
-        return np.eye(self.n_outputs, dtype=dtype)[index]
+        return np.searchsorted(self.classes, y)
 
     def predictions(self, logits):
         """Return the most probable class of each sample, or the labels that are on."""

@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier
 
+from skunfold._crf.layout import PARTS
 from skunfold._model_files import scikit_learn_models as _scikit_learn_models
 from skunfold._model_files.values import (
     check_classes,
     check_present,
+    float_array,
     float_arrays,
     number,
     require,
@@ -226,6 +228,38 @@ def _check_unfolded(model):
     _check_prediction(_shortened(model, "theta_"), method, sample)
 
 
+def _check_rows(model):
+    names = ("classes_", "potentials_", "edge_kinds_", "symmetric_kinds_", "graph_columns_")
+    check_present(model, *names, "n_outputs_", "n_features_in_")
+    _check_depth(model.n_layers)
+    n_classes = whole_number("n_outputs_", model.n_outputs_, 1)
+    classes, kinds = model.classes_, model.edge_kinds_
+    listed = isinstance(classes, np.ndarray) and classes.shape == (n_classes,)
+    require(listed, "its classes_ do not fit its n_outputs_")
+    require(len(np.unique(classes)) == n_classes, "two of its classes_ are the same")
+    symmetric, columns = model.symmetric_kinds_, model.graph_columns_
+    for name, array in (("edge_kinds_", kinds), ("symmetric_kinds_", symmetric)):
+        listed = isinstance(array, np.ndarray) and array.shape == kinds.shape
+        require(listed and array.ndim == 1, f"its {name} are no list of kinds")
+    require(symmetric.dtype == bool, "its symmetric_kinds_ are not true or false")
+    whole = isinstance(columns, np.ndarray) and columns.dtype.kind in "iu"
+    require(whole and columns.ndim == 1, "its graph_columns_ are no numbers of columns")
+    inside = columns.size == 0 or 0 <= columns.min() <= columns.max() < model.n_features_in_
+    require(inside, "its graph_columns_ are no columns of its data")
+    require(isinstance(model.potentials_, list), "its potentials_ are no list")
+    dtypes: set = set()
+    for one in model.potentials_:
+        parts = isinstance(one, dict) and list(one) == list(PARTS)
+        require(parts, "its potentials_ hold something else than weights and tables")
+        for name, arrays in one.items():
+            require(isinstance(arrays, list), f"its {name} are no list of arrays")
+            dtypes |= {float_array(name, a, np.shape(a)).dtype for a in arrays}
+    require(len(dtypes) == 1, "its potentials_ are of different types")
+    model._check_structure()
+    sample = np.zeros((1, model.n_features_in_), dtypes.pop())
+    _check_prediction(_shortened(model, "potentials_"), "decision_function", sample)
+
+
 def _check_enhancer(model):
     context = model._context()
     if "regressor_" not in vars(model):
@@ -289,6 +323,7 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     "SparseNMF": _check_sparse_nmf,
     "SpeechEnhancer": _check_enhancer,
     "UnfoldedBPClassifier": _check_classifier,
+    "UnfoldedCRFClassifier": _check_rows,
     "UnfoldedMeanFieldClassifier": _check_classifier,
     "UnfoldedClassifier": _check_unfolded,
     "UnfoldedRegressor": _check_unfolded,

@@ -32,6 +32,7 @@ CLASSES = {
     "SparseNMF": "skunfold.sparse_nmf",
     "SpeechEnhancer": "skunfold.audio",
     "UnfoldedBPClassifier": "skunfold.mrf",
+    "UnfoldedCRFClassifier": "skunfold.crf",
     "UnfoldedMeanFieldClassifier": "skunfold.mrf",
     **dict.fromkeys(
         (

@@ -219,10 +219,10 @@ class UnfoldedMRFClassifier(ClassTargets, UnfoldedEstimator, metaclass=ABCMeta):
             "n_parameters_": sum(p.size for p in state.parameters),
         }
 
-    def _loop_settings(self, n_samples):
-        settings = super()._loop_settings(n_samples)
+    def _loop_settings(self, samples):
+        settings = super()._loop_settings(samples)
         # A loss after one update does not fluctuate by chance; after random batches it does.
-        if settings.batch_size >= n_samples:
+        if settings.batch_size >= len(samples):
             return settings
         n_epochs = USUAL_PATIENCE if np.isinf(self.n_iter_no_change) else self.n_iter_no_change
         return replace(settings, patience=max(1, n_epochs // 2))

@@ -149,7 +149,8 @@ class Objective:
             n_weights = max(p.size for p in parameters)
             size = block_size_for(len(samples), n_weights, USUAL_BLOCK)
         else:
-            size = for_threads(block_size, len(samples))
+            smallest = getattr(self.model, "smallest_block", 32)
+            size = for_threads(block_size, len(samples), smallest)
         slices = block_slices(len(samples), size)
         return [slices[s] for s in block_slices(len(slices), -(-len(slices) // MAX_SHARDS))]
 

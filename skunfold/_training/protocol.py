@@ -15,7 +15,8 @@ class UnfoldedModel(Protocol):
 
     Samples are the first axis of every input, output and target, and are independent.
     A model may also offer ``with_workspace()``, a copy that may reuse its arrays, for one
-    thread; ``block_size(parameters)``, how many samples to take at a time, or None;
+    thread; ``block_size(parameters)``, how many samples to take at a time, or None, and
+    ``smallest_block``, how many are not worth to be shared among threads;
     ``prepare(parameters, n_samples)``, what depends on the parameters alone, made once for
     all blocks of a batch of `n_samples` and then given to the passes in place of the
     parameters; and for multiplicative updates ``loss_gradient_parts`` and

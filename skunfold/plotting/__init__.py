@@ -7,14 +7,22 @@ Displays are made as in scikit-learn: a class method computes what is to be seen
 from skunfold.plotting._bases import BasesDisplay
 from skunfold.plotting._beliefs import BeliefsDisplay
 from skunfold.plotting._losses import LossCurveDisplay
+from skunfold.plotting._rows import (
+    ClassImagesDisplay,
+    MarginalsDisplay,
+    TransitionsDisplay,
+)
 from skunfold.plotting._spectrograms import SpectrogramDisplay, plot_spectrograms
 from skunfold.plotting._stages import StagedScoreDisplay
 
 __all__ = [
     "BasesDisplay",
     "BeliefsDisplay",
+    "ClassImagesDisplay",
     "LossCurveDisplay",
+    "MarginalsDisplay",
     "SpectrogramDisplay",
     "StagedScoreDisplay",
+    "TransitionsDisplay",
     "plot_spectrograms",
 ]

@@ -144,8 +144,8 @@ class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
         with Objective(network) as objective:
             return objective.evaluate(prepared.parameters, super()._samples(data))
 
-    def _loop_settings(self, n_samples):
-        return replace(super()._loop_settings(n_samples), patience=PATIENCE)
+    def _loop_settings(self, samples):
+        return replace(super()._loop_settings(samples), patience=PATIENCE)
 
     def _penalty(self):
         parameters, positive = self._parameters_to_train(), self._flags()

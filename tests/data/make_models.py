@@ -30,6 +30,7 @@ from skunfold import (
     DeepNMFRegressor,
     SparseNMF,
     UnfoldedBPClassifier,
+    UnfoldedCRFClassifier,
     UnfoldedMeanFieldClassifier,
     __version__,
 )
@@ -73,6 +74,11 @@ class Smoothing(Iteration):
     def adjoint(self, theta, tape, g, k):
         """Return the gradients."""
         return g * (1 - theta[0]), None, (np.sum(g * tape, axis=0),)
+
+
+def in_sequences(X):
+    """Return the data with the number of a sequence of four rows as the last column."""
+    return np.column_stack([X[:, :-1], np.arange(len(X)) // 4])
 
 
 def make_models():
@@ -123,6 +129,9 @@ def make_models():
         "enhancer": enhancer.fit([waveform + noise], [waveform]),
         "pipeline": pipeline.fit(X, y),
         "scaled_classifier": scaled_classifier.fit(X, labels[:, 0]),
+        "crf": UnfoldedCRFClassifier(
+            2, graph_columns=[3], coupling="features", tied=False, **SETTINGS
+        ).fit(in_sequences(X), classes),
         "unfolded_classifier": UnfoldedClassifier(
             Smoothing(), readout=LogitReadout(), n_layers=3, **SETTINGS
         ).fit(X, classes),
@@ -148,6 +157,8 @@ def predict(model, X, waveform):
         return model.transform(X)
     if isinstance(model, Pipeline | UnfoldedRegressor) and not hasattr(model, "predict_proba"):
         return model.predict(X)
+    if isinstance(model, UnfoldedCRFClassifier):
+        return model.predict_proba(in_sequences(X))
     if isinstance(model, DeepNMFRegressor):
         return model.predict(X.astype(model.bases_[0].dtype))
     return model.predict_proba(X)

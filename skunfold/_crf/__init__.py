@@ -1,0 +1,1 @@
+"""What `UnfoldedCRFClassifier` is made of: graphs of rows, sweeps, layout, decoding."""

@@ -1,0 +1,85 @@
+"""Sweeps as the training loop sees them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skunfold._crf.sweep import DriveGradient
+from skunfold._kernels.chains import likelihood, likelihood_gradients
+from skunfold._kernels.class_messages import row_max, row_sums, softmax
+from skunfold._kernels.unfolding import Unfolding
+
+BLOCK_ELEMENTS = 1 << 16  # rows times classes, of the components that are worked on at a time
+SMALLEST_BLOCK = 400  # rows
+
+
+class ClassLoss:
+    """The cross-entropy of the marginals, for the numbers of the classes."""
+
+    def loss(self, output, y):
+        """Return the loss of each row, (n_rows,)."""
+        below = output - row_max(output)
+        right = below[np.arange(len(y)), y]
+        return np.log(row_sums(np.exp(below, out=below)))[:, 0] - right
+
+    def gradient(self, output, y):
+        """Return its derivative by the totals, (n_rows, K)."""
+        g = softmax(output)
+        g[np.arange(len(y)), y] -= 1
+        return g
+
+
+@dataclass(frozen=True)
+class RowNetwork(Unfolding):
+    """The unfolded sweeps; samples are components."""
+
+    mean_size: float = 1.0  # rows of a component
+
+    def block_size(self, parameters):
+        """Return how many components to carry through all sweeps at a time."""
+        n_rows = BLOCK_ELEMENTS / self.iteration.n_classes
+        return max(1, int(n_rows / self.mean_size))
+
+    @property
+    def smallest_block(self):
+        """How many components it is not worth to share among threads."""
+        return max(1, int(SMALLEST_BLOCK / self.mean_size))
+
+
+@dataclass(frozen=True)
+class LikelihoodNetwork(RowNetwork):
+    """Passes along chains, trained to make whole sequences of classes likely.
+
+    Beside the totals the outputs have a column: the row's part of its chain's negative
+    log-likelihood. Its gradient goes straight to the fields and tables.
+    """
+
+    def forward(self, parameters, X, y):  # type: ignore[override]
+        """Return the outputs (n_rows, K + 1) and the tape, for the classes y (n_rows,)."""
+        tape: list = []
+        prepared = self.prepare(parameters, X.shape[0])
+        [state] = self.states(prepared, X, tape=tape)
+        [theta], [(drive, passes)] = prepared.layers, tape
+        raw = drive.tables.raw[0]
+        found = likelihood(drive.field, raw, state.totals, passes, X.graph, y)
+        output = np.hstack([state.totals, found.losses[:, np.newaxis]])
+        return output, (X, y, theta, drive, state.totals, found)
+
+    def loss(self, output, y):
+        """Return the loss of each row, (n_rows,)."""
+        return output[:, -1]
+
+    def loss_gradient(self, output, y):
+        """Return its derivative by the outputs."""
+        g = np.zeros_like(output)
+        g[:, -1] = 1
+        return g
+
+    def backward(self, parameters, tape, g):
+        """Return dE/dparameters from g = dE/doutputs, of which the last column counts."""
+        X, y, theta, drive, totals, found = tape
+        g_field, g_table = likelihood_gradients(
+            found, totals, drive.tables.used[0], X.graph, y, g[:, -1]
+        )
+        through = DriveGradient(g_field, [g_table], drive.hidden)
+        return list(self.iteration.drive_adjoint(theta, X, through))

@@ -1,0 +1,104 @@
+"""The samples of the training loop: whole components, whose rows are gathered."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedShuffleSplit
+
+from skunfold._estimator.data import Data, rows_of, split_rows
+from skunfold._kernels.row_graphs import Rows, members
+from skunfold._training.protocol import Samples
+
+
+@dataclass(frozen=True)
+class ByComponent:
+    """An array of rows, sorted by component, that is indexed by components."""
+
+    values: Any
+    starts: np.ndarray
+
+    def __len__(self):
+        return len(self.starts) - 1
+
+    def __getitem__(self, components):
+        return self.values[members(self.starts, components)]
+
+
+@dataclass(frozen=True)
+class RowsByComponent(ByComponent):
+    """Features of rows, which come with the graph of the components that are asked for."""
+
+    graph: Any
+
+    def __getitem__(self, components):
+        return Rows(super().__getitem__(components), self.graph.graph(components))
+
+
+@dataclass(frozen=True)
+class RowData(Data):
+    """Checked samples, and the components that they make."""
+
+    samples: Samples
+
+
+def samples_of(features, components, y, weight, whole=False):
+    """Return the components that have some weight, as Samples; None is a weight of 1.
+
+    If components are looked at as a whole, the classes are a second input, and the rows of each
+    have the mean of their weights, of which none may be zero unless all are.
+    """
+    order, starts = components.order, components.starts
+    if weight is None:
+        weight = np.ones(len(y), features.dtype)
+    features, y, weight = rows_of(order, features, y, weight)
+    if whole:
+        _check_labelled(order, starts, weight)
+        sizes = np.diff(starts)
+        means = np.add.reduceat(weight, starts[:-1]) / sizes
+        weight = np.repeat(means, sizes).astype(weight.dtype)
+    inputs: Any = (RowsByComponent(features, starts, components),)
+    targets: Any = ByComponent(y, starts)
+    weights: Any = ByComponent(weight, starts)
+    samples = Samples((*inputs, targets) if whole else inputs, targets, weights)
+    used = np.add.reduceat(weight, starts[:-1]) > 0
+    return samples if used.all() else samples[np.flatnonzero(used)]
+
+
+def _check_labelled(order, starts, weight):
+    """Check that rows without weight are connected to none that has some."""
+    largest = np.maximum.reduceat(weight, starts[:-1])
+    unlabelled = np.flatnonzero((weight == 0) & (np.repeat(largest, np.diff(starts)) > 0))
+    if len(unlabelled):
+        raise ValueError(
+            f"Row {order[unlabelled[0]]} of X has the weight 0, but other rows of its sequence "
+            "have not; training_loss='likelihood' needs the classes of whole sequences. Use "
+            "'marginals'."
+        )
+
+
+def mean_size(samples):
+    """Return the mean number of rows of the components that samples are taken from."""
+    starts = samples.y.starts
+    return starts[-1] / (len(starts) - 1)
+
+
+def split_components(estimator, samples, groups):
+    """Return the numbers of the components to train on, and of those to hold out."""
+    inputs = samples.inputs[0]
+    starts, order = inputs.starts, inputs.graph.order
+    first = starts[:-1][samples.rows]
+    if groups is not None and len(np.unique(groups)) > 1:
+        of_rows = groups[order]
+        of_components = np.repeat(of_rows[starts[:-1]], np.diff(starts))
+        apart = np.flatnonzero(of_rows != of_components)
+        if len(apart):
+            raise ValueError(
+                f"Row {order[apart[0]]} of X is connected to a row of another group; give "
+                "connected rows the same group."
+            )
+        return split_rows(estimator, GroupShuffleSplit, len(samples), groups=of_rows[first])
+    if len(inputs) == len(order):  # each row alone
+        classes = samples.y.values[first]
+        return split_rows(estimator, StratifiedShuffleSplit, len(samples), classes)
+    return split_rows(estimator, ShuffleSplit, len(samples))
