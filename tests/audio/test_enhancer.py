@@ -238,6 +238,20 @@ def test_fit_sources_mixes_as_make_mixtures():
     assert enhancer.n_frames_ == other.n_frames_
 
 
+def test_bundled_voices_where_there_is_only_noise():
+    noise = [np.random.default_rng(0).standard_normal(9000).astype("float32")]
+    settings = {"sample_rate": 8000, "n_mixtures": 2, "random_state": 3}
+    enhancer = SpeechEnhancer(CountsFits(), **settings).fit_sources(noise=noise)
+    voices = load_bundled_recordings("train", sample_rate=8000).speech
+    other = SpeechEnhancer(CountsFits(), **settings).fit_sources(voices, noise)
+    (X,), (expected,) = enhancer.regressor_.seen_, other.regressor_.seen_
+    np.testing.assert_array_equal(X, expected)
+    with pytest.raises(ValueError, match=r"^noise is missing; .*fit_sources\(noise="):
+        enhancer.fit_sources(voices)
+    with pytest.raises(ValueError, match=r"nothing above 8000 Hz.*sample_rate=44100; give"):
+        enhancer.set_params(sample_rate=44100).fit_sources(noise=noise)
+
+
 def test_validation_recordings_decide_when_to_stop():
     noisy, clean = make_recordings(4)
     regressor = small_network(early_stopping=True, n_components=2)
