@@ -13,6 +13,7 @@ A row is a tool under a condition: mixtures at six SNRs, some of them with the b
 telephone and 40 dB lower, clean speech, music, silence.
 """
 
+import textwrap
 import time
 from pathlib import Path
 
@@ -235,11 +236,16 @@ def main():
         unknown=UNKNOWN,
         draws=options.draws,
     )
-    parts = [introduction, overview(rows)]
+    picture = options.out.with_suffix(".png")
+    draw(rows, picture)
+    parts = [
+        textwrap.fill(introduction, 96),
+        overview(rows),
+        f"![PESQ and SI-SDR]({picture.name})",
+    ]
     for label, text in (("snr", "SNR"), ("kind", "noise"), ("voice", "voice")):
         parts += [f"SI-SDR by {text}:", by_label(rows, label, "SI-SDR")]
     parts += ["Other conditions:", others(results.rows, names)]
-    draw(rows, options.out.with_suffix(".png"))
     report(options, results, "skunfold and other noise suppressors", *parts)
 
 

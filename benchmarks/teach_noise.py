@@ -11,6 +11,7 @@ not bundled. Beside it are the general model as it is, and peers of `speech_peer
 not taught anything.
 """
 
+import textwrap
 import time
 
 import numpy as np
@@ -194,7 +195,7 @@ def main():
         options,
         results,
         "Teaching it a noise",
-        introduction,
+        textwrap.fill(introduction, 96),
         table([line for line in lines if line]),
         "SI-SDR by kind of noise:",
         table([line for line in by_kind if len(line) > 1], ["learned", *kinds]),
