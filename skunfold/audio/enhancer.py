@@ -25,6 +25,7 @@ from skunfold.audio._checks import (
     check_sources,
 )
 from skunfold.audio._regressor import default_regressor, fit_to_draws
+from skunfold.audio._voices import bundled_speech
 from skunfold.audio.context import Context
 from skunfold.audio.features import centered, training_frames
 from skunfold.audio.mixing import check_mixing, make_mixtures
@@ -227,8 +228,8 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
     @_fit_context(prefer_skip_nested_validation=False)
     def fit_sources(
         self,
-        speech: Sequence[ArrayLike],
-        noise: Sequence[ArrayLike],
+        speech: Sequence[ArrayLike] | None = None,
+        noise: Sequence[ArrayLike] | None = None,
         *,
         snrs: Sequence[float] = (-6, -3, 0, 3, 6, 9),
         n_mixtures: int | None = None,
@@ -240,12 +241,14 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
 
         Parameters
         ----------
-        speech : list of arrays of shape (n_samples_i,)
+        speech : list of arrays of shape (n_samples_i,), default=None
             Clean utterances, finite float32 or float64, at ``sample_rate``, none silent or
-            constant.
+            constant. None: the voices that come with the package
+            (`skunfold.datasets.load_bundled_recordings`), resampled to ``sample_rate``, which
+            must be at most 16000 then, as they hold nothing above 8 kHz.
         noise : list of arrays of shape (n_noise_samples_j,)
             Noise at the same rate, none silent or constant; cut or repeated to the utterances'
-            lengths.
+            lengths. It has to be given.
         snrs : sequence of float, default=(-6, -3, 0, 3, 6, 9)
             Signal-to-noise ratios of the mixtures in dB, from -100 to 100.
         n_mixtures : int or None, default=None
@@ -266,7 +269,8 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter is out of its range, ``speech`` or ``noise`` is no list or is empty,
+            If a parameter is out of its range, ``noise`` is None, ``speech`` is None at a
+            ``sample_rate`` above 16000, ``speech`` or ``noise`` is no list or is empty,
             or a waveform is empty, constant, not 1-D, not floating point or not finite;
             for ``X_val`` and ``y_val`` as in `fit`. If ``n_draws`` is above 1 and the regressor
             cannot go on from a fit, or would hold out a part of each draw.
@@ -281,7 +285,14 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         check_mixing(snrs, n_mixtures)
         check_draws(n_draws)
         rng = check_random_state(self.random_state)
-        speech, noise = check_sources("speech", speech), check_sources("noise", noise)
+        if noise is None:
+            raise ValueError(
+                "noise is missing; give a list of recordings of it, fit_sources(noise=[...])."
+            )
+        speech = check_sources(
+            "speech", bundled_speech(self.sample_rate) if speech is None else speech
+        )
+        noise = check_sources("noise", noise)
 
         def mixtures():
             for _ in range(n_draws):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from skunfold._estimator.data import was_interrupted
 from skunfold._text import printable
+from skunfold.audio import SpeechEnhancer
 from skunfold.audio._regressor import RegressorError
 from skunfold.cli import web_page
 from skunfold.cli.demo import N_STAGES, check_demo_folder, run_demo
@@ -12,10 +13,18 @@ from skunfold.cli.enhance import enhance
 from skunfold.cli.files import check_new_model, load_enhancer
 from skunfold.cli.output import tell
 from skunfold.cli.progress import open_progress
-from skunfold.cli.sources import Source, complaints, describe, files_named, load_source
+from skunfold.cli.sources import (
+    Source,
+    bundled_source,
+    complaints,
+    describe,
+    files_named,
+    load_source,
+)
 from skunfold.cli.web_guard import Policy, reaches_other_computers
 from skunfold.cli.workbench import (
     SNRS,
+    adaptable,
     enhance_all,
     fit_enhancer,
     format_table,
@@ -48,18 +57,9 @@ def demo(options: argparse.Namespace) -> int:
 
 
 def train(options: argparse.Namespace) -> int:
-    """Train an enhancer on two folders, and write it to a model file."""
+    """Train an enhancer on recordings, and write it to a model file."""
     check_new_model(options.output, options.overwrite)
-    enhancer = make_enhancer(
-        options.seed,
-        sample_rate=options.sample_rate,
-        n_context=options.context,
-        n_components=options.components,
-        n_layers=options.layers,
-        n_trained_layers=options.trained_layers,
-        tied=not options.untied,
-        max_iter=options.epochs,
-    )
+    enhancer = _enhancer_to_train(options)
     with open_progress(2) as progress:
         progress.stage("load the recordings")
         speech, noise = _load_sources(options, enhancer.sample_rate)
@@ -82,6 +82,7 @@ def train(options: argparse.Namespace) -> int:
     scores, learned = held_out_scores(regressor)
     fitted = {
         "model": str(options.output),
+        "init": None if options.init is None else str(options.init),
         "n_parameters": regressor.n_parameters_,
         "n_frames": enhancer.n_frames_,
         "n_iter": int(regressor.n_iter_),
@@ -138,6 +139,28 @@ def app(options: argparse.Namespace) -> int:
     return 0
 
 
+def _enhancer_to_train(options: argparse.Namespace) -> SpeechEnhancer:
+    """Return a new enhancer, or the one that is to be adapted."""
+    if options.init is not None:
+        enhancer = load_enhancer(options.init)
+        try:
+            return adaptable(enhancer, options.seed, max_iter=options.epochs)
+        except ValueError as error:
+            raise ValueError(
+                f"The model in {printable(options.init)} cannot be adapted: {error}"
+            ) from error
+    return make_enhancer(
+        options.seed,
+        sample_rate=options.sample_rate,
+        n_context=options.context,
+        n_components=options.components,
+        n_layers=options.layers,
+        n_trained_layers=options.trained_layers,
+        tied=not options.untied,
+        max_iter=options.epochs,
+    )
+
+
 def _open_to_others(host: str, policy: Policy) -> str:
     """Return what to warn of where other computers can use the page."""
     if policy.password is None:
@@ -161,8 +184,9 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
 
 
 def _load_sources(options: argparse.Namespace, sample_rate: int) -> tuple[Source, Source]:
-    """Read the recordings of speech and noise."""
-    return (
-        load_source("speech", options.speech, sample_rate),
-        load_source("noise", options.noise, sample_rate),
-    )
+    """Read the recordings of speech and noise; speech that was not given is the bundled one."""
+    if options.speech is None:
+        speech = bundled_source(sample_rate)
+    else:
+        speech = load_source("speech", options.speech, sample_rate)
+    return speech, load_source("noise", options.noise, sample_rate)

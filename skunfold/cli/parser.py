@@ -9,6 +9,15 @@ from typing import Any
 from skunfold._version import __version__
 from skunfold.cli.output import print_text
 
+_NETWORK = {  # settings of the network that `train` makes
+    "layers": 8,
+    "components": 50,
+    "trained_layers": "all",
+    "context": 9,
+    "sample_rate": 16000,
+    "untied": False,
+}
+
 _DESCRIPTION = """\
 Take noise out of recordings of speech with deep NMF: a network whose layers are the iterations
 of a non-negative matrix factorization.
@@ -17,6 +26,7 @@ of a non-negative matrix factorization.
 _EPILOGUE = """\
 examples:
   skunfold demo                                            see it work, in about a minute
+  skunfold train --noise my-machine.wav -o MODEL           learn your noise from a recording
   skunfold train --speech DIR --noise DIR -o MODEL         learn from your own recordings
   skunfold enhance MODEL noisy.wav -o clean.wav            denoise a recording
   skunfold evaluate MODEL --speech DIR --noise DIR         measure how well it does
@@ -49,14 +59,17 @@ unless --overwrite says otherwise; then, too, only the four names above are writ
 """
 
 _TRAIN = """\
-Train a model on a folder of clean speech and a folder of noise.  Utterances and noise are mixed
-at -6 to 9 dB.  A few minutes of each will do for a start; the closer they are to what you want
-to denoise, the better.  Training ends early when held-out utterances gain no more.  A model
-hears up to half its sample rate: 8 kHz, unless --sample-rate is given.
+Train a model on recordings of noise and of clean speech.  Utterances and noise are mixed at -6
+to 9 dB.  Half a minute of the noise that you want to remove will do, recorded where and as you
+record speech; without --speech, the voices that come with the package are used.  Training ends
+early when held-out utterances gain no more.  A model hears up to half its sample rate: 8 kHz,
+unless --sample-rate is given.
 """
 
 _TRAIN_EPILOGUE = """\
 examples:
+  skunfold train --noise my-machine.wav -o my.model
+  skunfold train --noise my-machine.wav -o my.model --init general.model
   skunfold train --speech voices --noise street -o street.model
   skunfold train --speech voices --noise street -o small.model --components 25
   skunfold train --speech voices --noise street -o nmf.model --trained-layers 0
@@ -169,6 +182,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     options = build_parser().parse_args(argv)
     parser = options.parser
     if options.command == "train":
+        _settle_network(options)
         largest = options.layers + 1
         if options.trained_layers != "all" and options.trained_layers > largest:
             parser.error(
@@ -205,7 +219,11 @@ def _add_train(commands: Any) -> None:
     train = _add_command(
         commands, "train", "train on your own recordings", _TRAIN, _TRAIN_EPILOGUE
     )
-    _add_recordings(train)
+    _add_recordings(train, default_speech="the voices that come with the package")
+    train.add_argument(
+        "--init", type=Path, metavar="MODEL",
+        help="adapt this model, written by `skunfold train`, instead of training a new one",
+    )  # fmt: skip
     train.add_argument(
         "-o", "--output", type=Path, required=True, metavar="MODEL", help="model file to write"
     )
@@ -303,11 +321,16 @@ def _add_command(
     return command
 
 
-def _add_recordings(command: argparse.ArgumentParser) -> None:
-    for what in ("speech", "noise"):
+def _add_recordings(
+    command: argparse.ArgumentParser, default_speech: str | None = None
+) -> None:
+    for what, default in (("speech", default_speech), ("noise", None)):
+        text = (
+            f"recording of {what}, or a folder of them (.wav, .flac, .mp3, ...; subfolders too)"
+        )
         command.add_argument(
-            f"--{what}", type=Path, required=True, metavar="DIR",
-            help=f"folder with recordings of {what} (.wav, .flac, .mp3, ...; subfolders too)",
+            f"--{what}", type=Path, required=default is None, metavar="PATH",
+            help=text if default is None else f"{text} (default: {default})",
         )  # fmt: skip
 
 
@@ -326,27 +349,43 @@ def _add_json(command: argparse.ArgumentParser, what: str) -> None:
 
 
 def _add_model_options(command: argparse.ArgumentParser) -> None:
-    for flag, kind, default, metavar, text in (
-        ("--layers", _integer(1, 1000), 8, "K", "layers: iterations of the factorization"),
-        ("--components", _integer(1, 10_000), 50, "R",
-         "bases for speech, and as many for noise"),
-        ("--trained-layers", _layers, "all", "C",
+    for name, kind, metavar, text in (
+        ("layers", _integer(1, 1000), "K", "layers: iterations of the factorization"),
+        ("components", _integer(1, 10_000), "R", "bases for speech, and as many for noise"),
+        ("trained-layers", _layers, "C",
          "layers trained, counted from the output: 0 (sparse NMF) to K + 1, or all"),
-        ("--context", _integer(1, 1000), 9, "T",
-         "frames the model looks at, the current one last"),
-        ("--mixtures", _integer(1, 1_000_000), None, "N",
-         "mixtures to train on (default: every utterance at every level)"),
-        ("--epochs", _integer(1, 1_000_000), 30, "N", "passes over the training data, at most"),
-        ("--sample-rate", _integer(4000, 192_000), 16000, "HZ",
+        ("context", _integer(1, 1000), "T", "frames the model looks at, the current one last"),
+        ("sample-rate", _integer(4000, 192_000), "HZ",
          "rate that the model hears at, up to half of it"),
     ):  # fmt: skip
-        shown = "" if default is None else " (default: %(default)s)"
+        default = _NETWORK[name.replace("-", "_")]
         command.add_argument(
-            flag, type=kind, default=default, metavar=metavar, help=text + shown
+            f"--{name}", type=kind, metavar=metavar, help=f"{text} (default: {default})"
         )
     command.add_argument(
-        "--untied", action="store_true", help="bases for each layer: a larger model"
-    )
+        "--untied", action="store_true", default=None,
+        help="bases for each layer: a larger model",
+    )  # fmt: skip
+    command.add_argument(
+        "--mixtures", type=_integer(1, 1_000_000), metavar="N",
+        help="mixtures to train on (default: every utterance at every level)",
+    )  # fmt: skip
+    command.add_argument(
+        "--epochs", type=_integer(1, 1_000_000), default=30, metavar="N",
+        help="passes over the training data, at most (default: %(default)s)",
+    )  # fmt: skip
+
+
+def _settle_network(options: argparse.Namespace) -> None:
+    """Fill in the settings of the network that were not given, or say that --init has them."""
+    given = [name for name in _NETWORK if getattr(options, name) is not None]
+    if given and options.init is not None:
+        options.parser.error(
+            f"argument --{given[0].replace('_', '-')}: not allowed with --init, whose model "
+            "keeps its own"
+        )
+    for name in _NETWORK.keys() - given:
+        setattr(options, name, _NETWORK[name])
 
 
 def _integer(smallest: int, largest: int) -> Callable[[str], int]:

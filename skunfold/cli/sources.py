@@ -1,4 +1,4 @@
-"""Speech and noise in two folders: read, and looked at before anything learns from them."""
+"""Recordings of speech and noise: read, and looked at before anything learns from them."""
 
 import hashlib
 import re
@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from skunfold._text import printable
+from skunfold.audio import read_audio
+from skunfold.audio._voices import bundled_speech
 from skunfold.audio.features import centered
 from skunfold.datasets import load_recordings
 
@@ -25,6 +27,7 @@ class Source:
     files: list[Path]
     recordings: list[np.ndarray]
     sample_rate: int
+    bundled: bool = False  # whether they come with the package
 
     @property
     def seconds(self) -> float:
@@ -33,27 +36,46 @@ class Source:
 
     def summary(self) -> dict[str, Any]:
         """Return what ``--json`` tells of them."""
-        return {"n_recordings": len(self.files), "seconds": self.seconds}
+        return {
+            "n_recordings": len(self.files),
+            "seconds": self.seconds,
+            "bundled": self.bundled,
+        }
 
     def centered(self) -> list[np.ndarray]:
         """Return the recordings without their offsets."""
         return [centered(recording) for recording in self.recordings]
 
 
-def load_source(kind: str, folder: Path, sample_rate: int) -> Source:
-    """Read all recordings below a folder; errors name the file."""
-    data = load_recordings(folder, sample_rate=sample_rate)
-    files = [folder / name for name in data.names]
+def load_source(kind: str, path: Path, sample_rate: int) -> Source:
+    """Read a recording, or all of them below a folder; errors name the file."""
+    if path.is_file():
+        recording, _ = read_audio(path, sample_rate, mono=True)
+        return Source(kind, [path], [recording], sample_rate)
+    data = load_recordings(path, sample_rate=sample_rate)
+    files = [path / name for name in data.names]
     return Source(kind, files, data.recordings, sample_rate)
 
 
+def bundled_source(sample_rate: int) -> Source:
+    """Return the voices that come with the package."""
+    recordings = bundled_speech(sample_rate)
+    files = [Path(f"bundled utterance {i + 1}") for i in range(len(recordings))]
+    return Source("speech", files, recordings, sample_rate, bundled=True)
+
+
 def describe(speech: Source, noise: Source) -> str:
-    """Say how much there is of both."""
+    """Say how much there is of both, and where speech is from if the user gave none."""
     amounts = [
         f"{len(source.files)} recording{'s' * (len(source.files) > 1)} of {source.kind} "
         f"({source.seconds / 60:.1f} minutes)"
         for source in (speech, noise)
     ]
+    if speech.bundled:
+        return (
+            f"Found {amounts[1]}; speech is that of the package, {amounts[0]}, as --speech was "
+            "not given."
+        )
     return f"Found {' and '.join(amounts)}."
 
 

@@ -49,6 +49,19 @@ def make_enhancer(
     )
 
 
+def adaptable(enhancer: SpeechEnhancer, seed: int, *, max_iter: int) -> SpeechEnhancer:
+    """Return a fitted enhancer that goes on from what it has learned when it is fitted."""
+    regressor = enhancer.regressor_
+    if not isinstance(regressor, DeepNMFRegressor):
+        raise ValueError(f"its regressor is a {type(regressor).__name__}, not a deep NMF.")
+    if regressor.n_trained_layers == 0:
+        raise ValueError("it is sparse NMF, of which no layer is trained.")
+    regressor.set_params(
+        warm_start=True, early_stopping=True, max_iter=max_iter, random_state=seed
+    )
+    return enhancer.set_params(warm_start=True, random_state=seed)
+
+
 def fit_enhancer(
     enhancer: SpeechEnhancer,
     speech: list[np.ndarray],
@@ -64,7 +77,7 @@ def fit_enhancer(
     A fit that Ctrl-C ended is an enhancer, too, if less trained: it is kept if that is asked
     for; otherwise KeyboardInterrupt is raised, as by anything else.
     """
-    regressor = enhancer.regressor
+    regressor = enhancer.regressor_ if enhancer.warm_start else enhancer.regressor
     watched = hasattr(regressor, "set_callbacks")
     if watched:
         regressor.set_callbacks(EpochCallback(progress))
@@ -74,6 +87,8 @@ def fit_enhancer(
     if watched:
         regressor.set_callbacks()
         enhancer.regressor_.set_callbacks()
+    enhancer.set_params(warm_start=False)
+    enhancer.regressor_.set_params(warm_start=False)
     if was_interrupted(enhancer.regressor_) and not keep_interrupted:
         raise KeyboardInterrupt
     return seconds

@@ -149,6 +149,22 @@ def test_ctrl_c_ends_all_draws(monkeypatch):
     assert enhancer.regressor_.n_iter_ == 1
 
 
+def test_bundled_voices_where_there_is_only_noise():
+    noise = [np.random.default_rng(0).standard_normal(9000).astype("float32")]
+    settings = {"sample_rate": 8000, "random_state": 3}
+    enhancer = SpeechEnhancer(CountsFits(), **settings)
+    enhancer.fit_sources(noise=noise, n_mixtures=2)
+    voices = load_bundled_recordings("train", sample_rate=8000).speech
+    other = SpeechEnhancer(CountsFits(), **settings)
+    other.fit_sources(voices, noise, n_mixtures=2)
+    (X,), (expected,) = enhancer.regressor_.seen_, other.regressor_.seen_
+    np.testing.assert_array_equal(X, expected)
+    with pytest.raises(ValueError, match=r"^noise is missing; .*fit_sources\(noise="):
+        enhancer.fit_sources(voices)
+    with pytest.raises(ValueError, match=r"nothing above 8000 Hz.*sample_rate=44100; give"):
+        enhancer.set_params(sample_rate=44100).fit_sources(noise=noise)
+
+
 class FailsInTheSecondDraw(CountsFits):
     def fit(self, X, y, X_val=None, y_val=None):
         if len(getattr(self, "seen_", [])) == 2:

@@ -5,12 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MaxAbsScaler
 
+from skunfold import DeepNMFRegressor
 from skunfold._training import loop
-from skunfold.audio import write_audio
+from skunfold.audio import SpeechEnhancer, read_audio, write_audio
 from skunfold.cli import demo, main, sources
 from skunfold.cli.workbench import print_result
-from skunfold.model_files import load_model
+from skunfold.datasets import load_bundled_recordings
+from skunfold.model_files import load_model, save_model
 
 
 def test_train_writes_what_was_asked_for(recordings, tmp_path, capsys):
@@ -60,11 +64,12 @@ def test_training_is_repeatable_and_told_as_json(recordings, tmp_path, capsys):
     assert all(f"skunfold: warning: {w}\n" in output.err for w in warnings)
     assert fitted == {
         "model": model,
+        "init": None,
         "n_parameters": second.regressor_.n_parameters_,
         "n_frames": second.n_frames_,
         "n_iter": second.regressor_.n_iter_,
-        "speech": {"n_recordings": 2, "seconds": 1.0},
-        "noise": {"n_recordings": 2, "seconds": 2.0},
+        "speech": {"n_recordings": 2, "seconds": 1.0, "bundled": False},
+        "noise": {"n_recordings": 2, "seconds": 2.0, "bundled": False},
         "validation_scores": scores,
     }
 
@@ -99,6 +104,61 @@ def test_train_refuses_before_it_reads_anything(recordings, tmp_path, assert_one
         assert main(["train", *folders, "-o", str(output), "--overwrite"]) == 1
         assert_one_sentence(word)
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_recording_of_noise_is_enough(recordings, tmp_path, capsys):
+    noise, model = recordings.noise / "noise1.wav", tmp_path / "my.model"
+    train = ["train", "--noise", str(noise), "-o", str(model), *recordings.small, "--json"]
+    assert main([*train, "--mixtures", "2"]) == 0
+    output = capsys.readouterr()
+    fitted = json.loads(output.out)
+    assert fitted["speech"]["bundled"]
+    assert fitted["noise"] == {"n_recordings": 1, "seconds": 1.0, "bundled": False}
+    assert "1 recording of noise (0.0 minutes); speech is that of the package, 13" in output.err
+    voices = load_bundled_recordings("train").speech
+    assert fitted["speech"]["seconds"] == sum(map(len, voices)) / 16000
+    enhancer = load_model(recordings.model)
+    enhancer.fit_sources(noise=[read_audio(noise, 16000, mono=True)[0]], n_mixtures=2)
+    for one, other in zip(enhancer.regressor_.bases_, load_model(model).regressor_.bases_):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_bundled_voices_do_not_suit_a_higher_rate(recordings, tmp_path, assert_one_sentence):
+    train = ["train", "--noise", str(recordings.noise), "-o", str(tmp_path / "model")]
+    assert main([*train, *recordings.small, "--sample-rate", "48000"]) == 1
+    assert_one_sentence("nothing above 8000 Hz", "sample_rate=48000", "recordings of speech")
+
+
+def test_a_model_is_adapted(recordings, tmp_path, capsys):
+    adapted, former = str(tmp_path / "adapted"), load_model(recordings.model)
+    train = ["train", *recordings.sources, "--init", recordings.model, "--mixtures", "2"]
+    assert main([*train, "-o", adapted, "--epochs", "1", "--seed", "4", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["init"] == recordings.model
+    enhancer = load_model(adapted)
+    begun, done = former.regressor_.bases_[0], enhancer.regressor_.bases_[0]
+    assert begun.shape == done.shape
+    assert 0 < np.abs(done / begun - 1).max() < 0.5  # it went on from there
+    assert enhancer.random_state == 4
+    assert not enhancer.warm_start
+    assert not enhancer.regressor_.warm_start
+    assert load_model(recordings.model).random_state == 0  # as it was
+
+
+def test_what_cannot_be_adapted(recordings, tmp_path, assert_one_sentence, capsys):
+    sparse, other = tmp_path / "sparse", tmp_path / "other"
+    train = ["train", *recordings.sources, *recordings.small]
+    assert main([*train, "-o", str(sparse), "--trained-layers", "0"]) == 0
+    regressor = make_pipeline(MaxAbsScaler(), DeepNMFRegressor(2, n_layers=1, max_iter=1))
+    noisy, clean = np.random.default_rng(0).normal(size=(2, 1, 900))
+    save_model(SpeechEnhancer(regressor, n_context=1).fit(list(noisy), list(clean)), other)
+    capsys.readouterr()
+    for model, words in ((sparse, "no layer is trained"), (other, "Pipeline")):
+        adapt = ["train", *recordings.sources, "--init", str(model)]
+        assert main([*adapt, "-o", str(tmp_path / "new")]) == 1
+        assert_one_sentence(f"The model in {model} cannot be adapted", words)
+    with pytest.raises(SystemExit, match="2"):
+        main([*adapt, "-o", str(tmp_path / "new"), "--layers", "8"])
+    assert "argument --layers: not allowed with --init" in capsys.readouterr().err
 
 
 def train_on(recordings, speech, noise, model):

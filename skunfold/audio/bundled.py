@@ -5,9 +5,9 @@ from typing import Literal
 
 from sklearn.utils import Bunch
 
-from skunfold.datasets._folders import load_recordings
+from skunfold.audio.folders import load_recordings
 
-_DATA = Path(__file__).parent / "data"
+_DATA = Path(__file__).parents[1] / "datasets" / "data"
 
 
 def load_bundled_recordings(
