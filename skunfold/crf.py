@@ -12,9 +12,11 @@ from skunfold._crf.base import RowClassifier
 from skunfold._crf.decoding import decoded, decoded_chains, log_penalties
 from skunfold._estimator.base import trains_on_batches
 from skunfold._estimator.data import Given
+from skunfold._estimator.docstrings import FIELDS, documented
 from skunfold._training.callbacks import with_callbacks
 
 
+@documented(FIELDS)
 class UnfoldedCRFClassifier(RowClassifier):
     """Classification of rows that depend on each other: sequences, images, graphs.
 
@@ -98,61 +100,31 @@ class UnfoldedCRFClassifier(RowClassifier):
         Strength of the L2 penalty on all weights but the biases, 0 or more: `alpha` / 2 times
         their sum of squares is added to the mean loss of a row.
 
-    solver : {"adam", "sgd", "lbfgs"}, default="adam"
-        "adam": Kingma and Ba (2015). "sgd": gradient descent with Nesterov's momentum. "lbfgs":
-        quasi-Newton steps on all rows, for small data.
+    %(solver)s
 
     batch_size : int or "auto", default="auto"
         Number of components (sequences, images, connected parts of a graph) of one update, at
-        least 1; "auto" is as many as have about 200 rows. Ignored by "lbfgs".
+        least 1; "auto" is as many as have about 200 rows.
 
-    learning_rate_init : float, default=0.01
-        Step size, above 0; it is halved when the monitored loss has not fallen for half of
-        `n_iter_no_change` epochs, or for one, where all samples are one batch. Ignored by
-        "lbfgs".
-
-    learning_rate_decay : float, default=1.0
-        Factor of the step size after every epoch, above 0 and at most 1. Ignored by "lbfgs" and
-        `partial_fit`.
-
-    averaging : float, default=0.0
-        Decay of a running average of the parameters, at least 0 and below 1, which is monitored
-        and kept instead of them. 0: no averaging. Ignored by "lbfgs" and `partial_fit`.
-
-    max_iter : int, default=200
-        Number of epochs (iterations of "lbfgs") at most, at least 1.
-
-    tol : float, default=1e-4
-        Training stops when the monitored loss has not fallen by this fraction of itself for
-        `n_iter_no_change` epochs in a row; "lbfgs" stops when no element of the gradient is
-        larger. 0 or more.
+    %(learning_rate_init, learning_rate_decay, averaging, max_iter, tol)s
 
     shuffle : bool, default=True
-        Whether to shuffle the components before each epoch. Ignored by "lbfgs".
+        Whether to shuffle the components before each epoch.
 
     early_stopping : bool, default=False
         Whether to monitor the loss of held-out components and keep the parameters that are best
-        on them. `fit` takes rows for it as `X_val`. Ignored by "lbfgs".
+        on them. `fit` takes rows for it as `X_val`.
 
     validation_fraction : float, default=0.1
         Fraction of the components to hold out, between 0 and 1; only with `early_stopping` and
         without `X_val`.
 
-    n_iter_no_change : int or np.inf, default=10
-        See `tol` and `learning_rate_init`; at least 1. Ignored by "lbfgs".
-
-    class_weight : dict, "balanced" or None, default=None
-        Weights of the classes, by which those of their rows are multiplied; "balanced":
-        inversely to how often each class occurs.
-
-    warm_start : bool, default=False
-        Whether `fit` continues from the last fit (parameters, step size, averages).
+    %(n_iter_no_change, class_weight, warm_start)s
 
     random_state : int, RandomState instance or None, default=None
         Seed of the initialisation, of the held-out components and of the shuffling.
 
-    verbose : int, default=0
-        Above 0, prints a line of `history_` for every epoch.
+    %(verbose)s
 
     Attributes
     ----------
@@ -178,24 +150,8 @@ class UnfoldedCRFClassifier(RowClassifier):
         Number of classes.
     out_activation_ : "softmax"
         What makes probabilities of the totals.
-    n_parameters_ : int
-        Number of distinct parameters.
-    n_iter_ : int
-        Number of epochs of the last fit.
-    loss_ : float
-        Monitored loss of the fitted model (mean loss of a row, with the penalty unless it is
-        that of held-out rows); after `partial_fit` that of its batch before the updates.
-    loss_curve_ : list of float
-        Training loss of each epoch, each batch measured before its update.
-    best_loss_ : float or None
-        Lowest training loss at the end of an epoch; None if components were held out.
-    validation_loss_curve_, validation_scores_ : list of float or None
-        Loss and accuracy of the held-out rows after each epoch; None without `early_stopping`.
-    best_validation_score_ : float or None
-        The highest of these scores; None without `early_stopping`.
-    history_ : list of dict
-        Numbers of each epoch: "epoch", "loss", "final_loss" (or "validation_loss" and
-        "validation_score"), "learning_rate" (not by "lbfgs"), "seconds".
+    %(n_parameters_, n_iter_, loss_, loss_curve_, best_loss_, validation_loss_curve_,
+    validation_scores_, best_validation_score_, history_)s
     n_features_in_ : int
         Number of columns seen in `fit`, graph columns included.
     feature_names_in_ : ndarray of shape (n_features,)
