@@ -10,6 +10,7 @@ from configurations import (
     FIELDS,
     ON_BATCHES,
     ONE_OF_EACH,
+    ROWS,
     TRAINED,
     learned_arrays,
     make_model,
@@ -106,7 +107,7 @@ def test_steps_decay_and_parameters_are_averaged(data_for, name):
     assert all(b <= a / 2 for a, b in pairwise(rates))
 
 
-@on_batches
+@pytest.mark.parametrize("name", sorted(ON_BATCHES.keys() - ROWS.keys()))
 def test_workers_share_the_samples(data_for, name):
     model = make_model(name, max_iter=4, tol=0, early_stopping=False)
     X, y = data_for(model)

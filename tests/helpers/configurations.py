@@ -7,6 +7,7 @@ from skunfold import (
     DeepNMFRegressor,
     SparseNMF,
     UnfoldedBPClassifier,
+    UnfoldedCRFClassifier,
     UnfoldedMeanFieldClassifier,
 )
 from skunfold.unfolding import (
@@ -99,12 +100,19 @@ UNFOLDED = {
     "ISTA, classes": unfolded(UnfoldedClassifier, RandomISTA(8), learning_rate_init=0.03),
     "ISTA, classes, lbfgs": unfolded(UnfoldedClassifier, RandomISTA(8), solver="lbfgs"),
 }
+ROWS = {  # each by itself, as all data are here
+    "CRF": UnfoldedCRFClassifier(5, n_layers=1, max_iter=20, random_state=0),
+    "CRF, early stopping": UnfoldedCRFClassifier(
+        n_layers=1, early_stopping=True, random_state=0
+    ),
+    "CRF, lbfgs": UnfoldedCRFClassifier(n_layers=1, solver="lbfgs", max_iter=20),
+}
 SPARSE_NMF = {
     "sparse NMF": SparseNMF(3, random_state=0),
     "sparse NMF, frobenius": SparseNMF(3, beta_loss=2.0, sparsity=0.1, random_state=0),
 }
 
-TRAINED = DEEP_NMF | FIELDS | UNFOLDED
+TRAINED = DEEP_NMF | FIELDS | UNFOLDED | ROWS
 ALL = TRAINED | SPARSE_NMF
 ON_BATCHES = {name: m for name, m in TRAINED.items() if m.solver != "lbfgs"}
 # One of each class.
@@ -112,6 +120,7 @@ ONE_OF_EACH = {
     "deep NMF": DEEP_NMF["mask"],
     "mean field": FIELDS["mean field"],
     "BP": FIELDS["BP"],
+    "CRF": ROWS["CRF"],
     "unfolded regressor": UNFOLDED["ISTA"],
     "unfolded classifier": UNFOLDED["ISTA, classes"],
 }
