@@ -166,8 +166,8 @@ def test_the_last_sweep_is_repeated():
         ({"potentials": [{"coefs": []}]}, "give a dict with the lists 'coefs'"),
         ({"potentials": None}, "potentials holds None; give a dict with the lists 'coefs'"),
         ({"potentials": []}, "potentials is empty"),
-        ({"potentials": PAIR | {"tables": []}}, "potentials holds {.*; give a dict with"),
-        ({"potentials": PAIR | {"coefs": None}}, "potentials holds {.*; give a dict with"),
+        ({"potentials": PAIR | {"tables": []}}, r"a dict with coefs .*, tables \(list\); give"),
+        ({"potentials": PAIR | {"coefs": None}}, r"a dict with coefs \(NoneType\), inter"),
         ({"potentials": PAIR | {"coefs": np.ones(2)}}, r"coefs of potentials has the shape \("),
         (
             {"potentials": PAIR | {"coefs": [np.ones(2)]}},

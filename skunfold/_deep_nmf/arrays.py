@@ -70,5 +70,5 @@ def check_arrays(model, bases, projections, U, sizes, start):
             "tied=True, but bases holds different arrays for the layers that are trained; give "
             "one for all of them, or tied=False."
         )
-    if not (isinstance(start, Real) and 0 < start < np.inf):
+    if not (isinstance(start, Real) and 0 < float(start) < np.inf):
         raise ValueError(f"initial_activation={start!r} is not a number above 0.")

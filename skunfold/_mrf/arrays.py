@@ -25,8 +25,10 @@ def sweeps_given(potentials):
 def _arrays_of(one):
     """Return what tells the potentials of sweeps apart."""
     is_dict = isinstance(one, dict) and {"coefs", "intercepts"} <= one.keys() <= {*KEYS}
-    keys = KEYS if is_dict and one.get("lateral") is not None else KEYS[:2]
-    lists = [one[key] for key in keys] if is_dict else [None]
+    lists: list = [None]
+    if is_dict:
+        keys = KEYS if one.get("lateral") is not None else KEYS[:2]
+        lists = [one[key] for key in keys]
     if not all(isinstance(arrays, list | tuple | np.ndarray) for arrays in lists):
         shown = f"{one!r:.100}"
         if isinstance(one, dict):
