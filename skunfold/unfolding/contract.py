@@ -1,5 +1,7 @@
 """What the methods of an iteration must return, checked for a few samples before any work."""
 
+from numbers import Integral
+
 import numpy as np
 
 from skunfold.unfolding.iteration import flags_of
@@ -45,6 +47,11 @@ def check_iteration(iteration, theta, X, trained):
 def check_passes(iteration, theta, X, trained):
     """Check the types and shapes of what the methods return for samples."""
     name, n = type(iteration).__name__, len(X)
+    size = iteration.block_size(theta)
+    if size is not None and not (isinstance(size, Integral) and int(size) >= 1):
+        raise ValueError(
+            f"{name}.block_size returned {size!r}; return a whole number of 1 or more, or None."
+        )
     prepared = iteration.prepare(theta, n, [0])
     drive = iteration.drive(prepared, X)
     h = iteration.initial(prepared, drive, n)
@@ -55,6 +62,7 @@ def check_passes(iteration, theta, X, trained):
     _check_state(f"{name}.step", after, h.shape)
     if not np.array_equal(h, before):
         raise ValueError(f"{name}.step changes h; make a new array instead.")
+    _check_state(f"{name}.advance", iteration.advance(prepared, drive, h, 0), after.shape)
     if not trained:
         return
     with np.errstate(all="ignore"):  # gradients by the first state are of no use

@@ -36,6 +36,12 @@ class Descent(Iteration):
         left = X - h @ D
         return self.made("step", (h + rate * (left @ D.T), (h, left)))
 
+    def advance(self, theta, X, h, k):
+        return self.made("advance", self.step(theta, X, h, k)[0])
+
+    def block_size(self, theta):
+        return self.made("block_size", None)
+
     def adjoint(self, theta, tape, g, k):
         D, rate = theta
         h, left = tape
@@ -61,6 +67,10 @@ MISTAKES = [
     ("step", lambda made: made[0], "step returned a ndarray; .* next state and a tape"),
     ("step", lambda made: (made[0][:, :1], made[1]), r"step returned the shape .*; return"),
     ("step", lambda made: (made[0] * np.nan, made[1]), "step returned NaN or infinity"),
+    ("advance", lambda h: None, r"advance returned a NoneType; return an array of"),
+    ("advance", lambda h: h[:, 0], r"advance returned the shape \(\d+,\); return"),
+    ("block_size", lambda size: 0, "block_size returned 0; return a whole number of 1 or more"),
+    ("block_size", lambda size: 2.5, "block_size returned 2[.]5"),
     ("adjoint", lambda made: made[::2], "adjoint returned a tuple of 2; return a tuple of 3"),
     ("adjoint", lambda made: (None, *made[1:]), "gradient by h, returned a NoneType; return"),
     (
