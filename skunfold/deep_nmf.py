@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from skunfold._deep_nmf.arrays import array_given, is_list_of_layers, layers_given
+from skunfold._deep_nmf.arrays import bases_given, is_list_of_layers, layers_given
 from skunfold._deep_nmf.base import SOLVERS, DeepNMFBase
 from skunfold._estimator.docstrings import LOOP, documented
 from skunfold._kernels.divergences import BETA
@@ -345,6 +345,6 @@ default="nmf"
             derived["fit_projections"] = True
             projections = layers_given("projections", projections)
         model = cls(**(derived | params))
-        U = None if output_bases is None else array_given("output_bases", output_bases)
+        U = None if output_bases is None else bases_given("output_bases", output_bases)
         model._begin(layers, projections, U, initial_activation)
         return model

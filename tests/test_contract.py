@@ -91,7 +91,8 @@ def test_the_dtype_is_kept(data_for, name):
 def n_distinct(model):
     """Return how many distinct arrays there are in each list of those that layers may share."""
     if hasattr(model, "bases_"):
-        lists = model.bases_, getattr(model, "projections_", [])
+        projections = getattr(model, "projections_", [])
+        lists = model.bases_, projections, [*model.bases_, *projections]
     else:
         lists = (learned_arrays(model),)
     return [len({*map(id, arrays)}) for arrays in lists]

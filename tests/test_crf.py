@@ -491,6 +491,16 @@ def test_model_files(params, tmp_path):
     assert_allclose(loaded.fit(X, Y).predict_proba(X), model.fit(X, Y).predict_proba(X))
 
 
+@pytest.mark.parametrize("columns", [["sequence", "position"], "sequence", None])
+def test_model_files_with_names_of_columns(columns, tmp_path):
+    frame = pd.DataFrame(X, columns=["x", "y", "z", "sequence", "position"])
+    model = UnfoldedCRFClassifier(graph_columns=columns, **SETTINGS).fit(frame, Y)
+    save_model(model, tmp_path / "crf.model")
+    loaded = load_model(tmp_path / "crf.model")
+    assert loaded.graph_columns == columns
+    assert_array_equal(loaded.predict_proba(frame), model.predict_proba(frame))
+
+
 def test_a_callable_is_no_part_of_a_model_file(tmp_path):
     model = UnfoldedCRFClassifier(graph=node_graph("directed"), graph_columns=[1], max_iter=1)
     model.fit(np.column_stack([np.ones(40), np.arange(40)]), np.arange(40) % 3)

@@ -102,6 +102,12 @@ def data(*columns, dtype=float):
             {"graph_columns": [1]},
             r"column 1 of X holds 16777216, which float32 cannot tell",
         ),
+        (
+            data([0, 0], [0, 2.0**53]),
+            {"graph_columns": [1, 2]},
+            r"column 2 of X holds 9007199254740992, which float64 cannot tell .* from 0[.]",
+        ),
+        (data([0, 0]), {"graph_columns": [False, True]}, "graph_columns holds False"),
         (data([0, 0]), {"graph_columns": "s"}, r"graph_columns names 's', but X has no column"),
         (
             data([0, 0]),
@@ -171,6 +177,21 @@ def test_sequences_that_have_names_instead_of_numbers():
         assert fit(frame, graph_columns=columns).predict(frame).shape == (2,)
 
 
+def test_columns_of_a_frame():
+    numbers = pd.DataFrame({"x": [0.5, 1.5], "s": pd.Categorical([7, 8])})
+    assert fit(numbers, graph_columns="s").predict(numbers).shape == (2,)
+    text = numbers.assign(s=["one", "two"])
+    for column in (1, -1):
+        with pytest.raises(ValueError, match=r"Column 's' of X holds 'one', .*factorize"):
+            fit(text, graph_columns=column)
+    days = numbers.assign(s=pd.to_datetime(["2020-01-01", "2020-01-02"]))
+    with pytest.raises(ValueError, match=r"Column 's' of X holds Timestamp\("):
+        fit(days, graph_columns="s")
+    twice = pd.DataFrame([[0.5, 0, 1], [1.5, 0, 2]], columns=["x", "s", "s"])
+    with pytest.raises(ValueError, match=r"names 's', but 2 columns of X have this name"):
+        fit(twice, graph_columns="s")
+
+
 def test_edges_that_the_fit_did_not_meet():
     A = np.zeros((8, 8))
     A[0, 1] = A[1, 0] = 1
@@ -184,6 +205,17 @@ def test_edges_that_the_fit_did_not_meet():
     assert model.predict(data([6, 7])).shape == (2,)
 
 
+def test_another_graph_than_that_of_the_fit():
+    def path(ids):
+        return np.eye(len(ids), k=1)
+
+    X = data([0, 0, 0])
+    for graphs in (("chain", path), (path, "chain")):
+        model = fit(X, graph_columns=[1], graph=graphs[0]).set_params(graph=graphs[1])
+        with pytest.raises(ValueError, match=r"graph, .* is not that of the fit; set it back"):
+            model.predict(X)
+
+
 def test_targets_and_classes_that_are_none():
     X = data([0, 0])
     with pytest.raises(ValueError, match=r"y has shape \(2, 2\); give one class for each row"):
@@ -191,6 +223,11 @@ def test_targets_and_classes_that_are_none():
     model = fit(X, graph_columns=[1])
     with pytest.raises(ValueError, match=r"transitions holds \(0, 5\); give pairs of the cl"):
         model.decode(X, [(0, 5)])
+    for nonsense in (5, [0, 1], "ab", [[[0], [1]]]):
+        with pytest.raises(
+            ValueError, match=r"transitions holds .*; give pairs of the classes"
+        ):
+            model.decode(X, nonsense)
     with pytest.raises(ValueError, match=r"array of float64 and shape \(2, 2\); give booleans"):
         model.decode(X, np.eye(2))
     with pytest.raises(

@@ -1,8 +1,10 @@
 """DeepNMFRegressor: oracles, invariants, training, and the scikit-learn API."""
 
+import io
 import re
 import warnings
 
+import joblib
 import numpy as np
 import pytest
 from configurations import DEEP_NMF, deep_nmf, make_model
@@ -179,6 +181,21 @@ def test_what_is_trained_and_what_is_shared(mixtures):
         n_frozen = 4 - max((5 if n_trained == "all" else n_trained) - 1, 0)
         frozen = len({id(W) for W in model.bases_[:n_frozen]})
         assert model.n_trained_parameters_ == (distinct - frozen) * R * F + n_output
+
+
+@pytest.mark.parametrize("n_trained_layers", [0, 2])
+def test_joblib_keeps_which_projections_are_bases(mixtures, n_trained_layers):
+    model = deep_nmf(fit_projections=True, n_layers=4, n_trained_layers=n_trained_layers)
+    model.fit(*mixtures)
+    file = io.BytesIO()
+    joblib.dump(model, file)
+    file.seek(0)
+    copied = joblib.load(file)
+    places = [
+        [[V is W for W in one.bases_] for V in one.projections_] for one in (model, copied)
+    ]
+    assert np.any(places[0])
+    assert_array_equal(*places)
 
 
 def test_projections_are_the_bases_where_they_are_not_trained(mixtures):

@@ -86,7 +86,11 @@ def test_one_array_is_that_of_all_layers():
     ("arguments", "message"),
     [
         ({"bases": -BASES}, "Negative values in data passed to bases"),
-        ({"bases": BASES[0]}, "Expected 2D array"),
+        ({"bases": BASES[0]}, r"bases has the shape \(3,\); give a matrix"),
+        ({"bases": None}, r"bases has the shape \(\); give a matrix"),
+        ({"bases": []}, r"bases has the shape \(0,\); give a matrix"),
+        ({"bases": [[1], [1, 2]]}, r"bases is no array: its rows differ in length"),
+        ({"output_bases": BASES[0]}, r"output_bases has the shape \(3,\); give a matrix"),
         ({"bases": [BASES, BASES.T]}, "bases holds arrays of different shapes"),
         ({"bases": [BASES] * 3, "n_layers": 2}, "the arrays of 3 layers, but n_layers=2"),
         ({"n_components": 3}, "bases has 2 components, but n_components=3"),
@@ -100,6 +104,8 @@ def test_one_array_is_that_of_all_layers():
         ({"projections": BASES, "fit_projections": False}, "fit_projections is False"),
         ({"bases": [BASES, BASES + 1], "tied": True}, "tied=True, but bases holds different"),
         ({"initial_activation": 0}, "initial_activation=0 is not a number above 0"),
+        ({"initial_activation": None}, "initial_activation=None is not a number above 0"),
+        ({"initial_activation": [1, 2]}, r"initial_activation=\[1, 2\] is not a number"),
         ({"max_iter": 0}, "The 'max_iter' parameter"),
     ],
 )
@@ -121,6 +127,7 @@ FIELDS = {
     "shared": (UnfoldedBPClassifier((), label_graph=GRID, coupling="shared"), LABELS),
 }
 PAIR = {"coefs": [np.ones((2, 1))], "intercepts": [np.zeros(1)]}
+DEEPER = {"coefs": [np.ones((2, 1)), np.ones((1, 1))], "intercepts": [np.zeros(1)] * 2}
 
 
 @pytest.mark.parametrize("name", FIELDS)
@@ -144,6 +151,8 @@ def test_the_last_sweep_is_repeated():
     model = UnfoldedBPClassifier.from_potentials([PAIR], n_layers=3)
     assert len(model.potentials_) == 3
     assert model.hidden_layer_sizes == ()
+    without = UnfoldedBPClassifier.from_potentials([PAIR | {"lateral": None}], n_layers=3)
+    assert_array_equal(without.potentials_[0]["coefs"], PAIR["coefs"])
     assert_array_equal(model.predict([[1.0, 1.0], [-1.0, -1.0]]), [[1], [0]])
     assert (
         UnfoldedBPClassifier.from_potentials(PAIR).n_layers == UnfoldedBPClassifier().n_layers
@@ -155,6 +164,20 @@ def test_the_last_sweep_is_repeated():
     [
         ({"potentials": 3 * [PAIR], "n_layers": 2}, "3 sweeps, more than n_layers=2"),
         ({"potentials": [{"coefs": []}]}, "give a dict with the lists 'coefs'"),
+        ({"potentials": None}, "potentials holds None; give a dict with the lists 'coefs'"),
+        ({"potentials": []}, "potentials is empty"),
+        ({"potentials": PAIR | {"tables": []}}, r"a dict with coefs .*, tables \(list\); give"),
+        ({"potentials": PAIR | {"coefs": None}}, r"a dict with coefs \(NoneType\), inter"),
+        ({"potentials": PAIR | {"coefs": np.ones(2)}}, r"coefs of potentials has the shape \("),
+        (
+            {"potentials": PAIR | {"coefs": [np.ones(2)]}},
+            r"has the shape \(2,\); give a matrix",
+        ),
+        ({"potentials": [PAIR, DEEPER]}, r"potentials has couplings of shapes \[\(2, 1\), \(1"),
+        (
+            {"potentials": DEEPER | {"lateral": [[1.0], None]}},
+            "1 couplings inside layer 0, but this model has none there; set lateral=True",
+        ),
         ({"potentials": PAIR | {"intercepts": []}}, "1 couplings, 0 biases"),
         ({"potentials": PAIR | {"coefs": [[[np.nan], [1.0]]]}}, "potentials contains NaN"),
         ({"potentials": PAIR | {"intercepts": [np.ones(2)]}}, r"potentials has \[2\] biases"),

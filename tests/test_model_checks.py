@@ -403,6 +403,19 @@ def test_whole_numbers_are_no_booleans():
         whole_number("x", True, 0, 5)
 
 
+def test_targets_of_masks_follow_from_the_groups(tmp_path):
+    def with_targets(n_targets):
+        kind = Model("unfolded_mask")
+        readouts = [kind.tree["params"]["readout"], kind.tree["attributes"]["readout_"]]
+        for readout in readouts:
+            readout["estimator"]["params"]["n_targets"] = n_targets
+        return kind.write(tmp_path / "model")
+
+    assert load_model(with_targets(1), classes=[Smoothing]).readout.group_sizes == (2, 2)
+    with pytest.raises(ValueError, match="its n_targets=2 does not fit its group_sizes"):
+        load_model(with_targets(2), classes=[Smoothing])
+
+
 def test_parameters_that_have_become_others_are_read(tmp_path):
     kind = Model("deep_nmf_float32")
     put(n_targets=1, recurrence=0.5, recurrence_length=20.0)(kind)

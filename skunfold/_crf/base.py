@@ -20,6 +20,7 @@ from skunfold._crf.structure import (
     Kinds,
     check_number_of_columns,
     check_numeric,
+    fits_kinds,
     graph_of,
     places_of_columns,
     without_columns,
@@ -184,7 +185,7 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
 
     def _encoded(self, y, dtype, suffix=""):
         """Return the number of the class of each row."""
-        return self._targets().numbers(y)
+        return self._targets().numbers(y, suffix)
 
     def _score_of(self, samples, output):
         labels = replace(samples, inputs=()).loaded()
@@ -351,13 +352,14 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
         arrays = [[a for part in one.values() for a in part] for one in self.potentials_]
         tied = all(a is b for found in arrays for a, b in zip(found, arrays[0]))
         same = np.array_equal(places, self.graph_columns_) and (tied or not layout.tied)
+        same = same and fits_kinds(self.graph, len(places), self.edge_kinds_)
         shapes = self._sweep().shapes(self.n_features_in_ - len(self.graph_columns_))
         [one, *_] = layout.tied_layout.potentials(shapes)
         expected = [shape for part in one.values() for shape in part]
         if not same or [[a.shape for a in f] for f in arrays] != [expected] * layout.n_sweeps:
             raise ValueError(
-                "hidden_layer_sizes, graph_columns, n_layers, schedule, coupling or tied is "
-                "not that of the fit; set it back, or fit again with warm_start=False."
+                "hidden_layer_sizes, graph, graph_columns, n_layers, schedule, coupling or "
+                "tied is not that of the fit; set it back, or fit again with warm_start=False."
             )
 
     def _network(self):

@@ -1,5 +1,7 @@
 """The most probable joint states of the rows: max-product."""
 
+from collections.abc import Hashable, Iterable
+
 import numpy as np
 
 from skunfold._kernels.chains import most_probable
@@ -31,8 +33,9 @@ def log_penalties(transitions, classes):
         forbidden[:K, :K] = transitions
     elif transitions is not None:
         number = {label: i for i, label in enumerate(classes.tolist())} | {None: K}
-        for pair in transitions:
-            if len(pair) != 2 or any(label not in number for label in pair):
+        listed = isinstance(transitions, Iterable) and not isinstance(transitions, str)
+        for pair in transitions if listed else [transitions]:
+            if not _is_pair(pair, number):
                 raise ValueError(
                     f"transitions holds {pair!r}; give pairs of the classes "
                     f"{', '.join(map(str, classes))}, or None for what is before the first and "
@@ -41,6 +44,13 @@ def log_penalties(transitions, classes):
             forbidden[tuple(number[label] for label in pair)] = True
     penalties = np.where(forbidden, -np.inf, 0)
     return penalties[:K, :K], penalties[K, :K], penalties[:K, K]
+
+
+def _is_pair(pair, number):
+    """Return whether something is a pair of keys of a dict."""
+    if not isinstance(pair, tuple | list | np.ndarray) or len(pair) != 2:
+        return False
+    return all(isinstance(label, Hashable) and label in number for label in pair)
 
 
 def decoded_chains(field, table, graph, penalties):

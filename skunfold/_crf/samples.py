@@ -1,6 +1,7 @@
 """The samples of the training loop: whole components, whose rows are gathered."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,7 @@ def split_components(estimator, samples, groups):
     inputs = samples.inputs[0]
     starts, order = inputs.starts, inputs.graph.order
     first = starts[:-1][samples.rows]
+    split = partial(split_rows, estimator, unit="components (sequences, images or graphs)")
     if groups is not None and len(np.unique(groups)) > 1:
         of_rows = groups[order]
         of_components = np.repeat(of_rows[starts[:-1]], np.diff(starts))
@@ -97,8 +99,8 @@ def split_components(estimator, samples, groups):
                 f"Row {order[apart[0]]} of X is connected to a row of another group; give "
                 "connected rows the same group."
             )
-        return split_rows(estimator, GroupShuffleSplit, len(samples), groups=of_rows[first])
+        return split(GroupShuffleSplit, len(samples), groups=of_rows[first])
     if len(inputs) == len(order):  # each row alone
         classes = samples.y.values[first]
-        return split_rows(estimator, StratifiedShuffleSplit, len(samples), classes)
-    return split_rows(estimator, ShuffleSplit, len(samples))
+        return split(StratifiedShuffleSplit, len(samples), classes)
+    return split(ShuffleSplit, len(samples))

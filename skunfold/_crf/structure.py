@@ -1,7 +1,7 @@
 """From the graph columns of X to a graph of its rows, and what can be wrong with them."""
 
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ def places_of_columns(graph_columns, names, n_features):
                     "with that column, or give numbers of columns."
                 )
             places.append(int(np.flatnonzero(np.asarray(names) == column)[0]))
-        elif isinstance(column, Integral) and -n_features <= column < n_features:
+        elif _is_number(column) and -n_features <= column < n_features:
             places.append(int(column) % n_features)
         else:
             raise ValueError(
@@ -59,15 +59,36 @@ def places_of_columns(graph_columns, names, n_features):
 
 
 def check_numeric(X, graph_columns):
-    """Check that graph columns of a DataFrame, where they are named, hold numbers."""
-    if graph_columns is None or not hasattr(X, "iloc"):
+    """Check that graph columns of a DataFrame hold numbers."""
+    if graph_columns is None or not hasattr(X, "iloc") or X.ndim != 2:
         return
     for column in _listed(graph_columns):
-        if isinstance(column, str) and column in X and X[column].dtype.kind not in "biuf":
+        places = [column] if _is_number(column) else np.flatnonzero(X.columns == column)
+        if len(places) > 1:
             raise ValueError(
-                f"Column {column!r} of X holds {X[column].iloc[0]!r}, which is no number; "
-                "number its values, as pandas.factorize or OrdinalEncoder do."
+                f"graph_columns names {column!r}, but {len(places)} columns of X have this "
+                "name; rename them."
             )
+        for place in places:
+            if -X.shape[1] <= place < X.shape[1]:
+                _check_numbers(X.columns[place], X.iloc[:, place])
+
+
+def _check_numbers(name, values):
+    """Check that a column of a DataFrame holds numbers; their dtype may be another."""
+    try:
+        values.astype(float)
+    except (TypeError, ValueError):
+        text = next((v for v in values if not isinstance(v, Real)), None)
+        raise ValueError(
+            f"Column {name!r} of X holds {text!r}, which is no number; number its values, as "
+            "pandas.factorize or OrdinalEncoder do."
+        ) from None
+
+
+def _is_number(column):
+    """Return whether something is the number of a column."""
+    return isinstance(column, Integral) and not isinstance(column, bool)
 
 
 def _listed(graph_columns):
@@ -104,20 +125,20 @@ class Columns:
 
     @classmethod
     def of(cls, X, values, places, feature_names):
-        """Return the columns, if single precision, where X has it, holds their numbers."""
+        """Return the columns, if the precision of X holds their numbers."""
         names = [
             f"column {i}" if feature_names is None else f"column {feature_names[i]!r}"
             for i in places
         ]
+        limit, otherwise = 2**53, ""
         if X.dtype == np.float32:
-            largest = np.abs(values).max(axis=0, initial=0)
-            for name, value in zip(names, largest):
-                if value >= 2**24:
-                    raise ValueError(
-                        f"{name} of X holds {value:.0f}, which float32 cannot tell from its "
-                        "neighbours; number the sequences, images or nodes from 0, or give X "
-                        "in float64."
-                    )
+            limit, otherwise = 2**24, ", or give X in float64"
+        for name, value in zip(names, np.abs(values).max(axis=0, initial=0)):
+            if value >= limit:
+                raise ValueError(
+                    f"{name} of X holds {value:.17g}, which {X.dtype} cannot tell from its "
+                    f"neighbours; number the sequences, images or nodes from 0{otherwise}."
+                )
         return cls(values, names)
 
     def whole(self, column):
@@ -157,6 +178,13 @@ def kinds_of(graph, n_columns):
     """Return the Kinds of "chain" and "grid", which are the same whatever the rows."""
     values = np.array(KINDS[graph] if n_columns else (), dtype="U5")
     return Kinds(values, np.zeros(len(values), bool))
+
+
+def fits_kinds(graph, n_columns, values):
+    """Return whether edges of a graph are of the kinds of a fit, as far as that is known."""
+    if callable(graph) and n_columns:
+        return values.dtype.kind == "f"
+    return np.array_equal(values, kinds_of(graph, n_columns).values)
 
 
 def _chains(columns):

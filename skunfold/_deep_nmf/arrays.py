@@ -1,9 +1,10 @@
 """Arrays that a network is made of without a fit: they are checked and copied."""
 
-import numpy as np
-from sklearn.utils.validation import check_array
+from numbers import Real
 
-FLOATS = [np.float64, np.float32]
+import numpy as np
+
+from skunfold._estimator.given_arrays import array_given
 
 
 def layers_given(name, arrays):
@@ -12,7 +13,7 @@ def layers_given(name, arrays):
     One array (n_components, n_features) makes a list of one.
     """
     given = list(arrays) if is_list_of_layers(arrays) else [arrays]
-    checked = {id(W): array_given(name, W) for W in given}
+    checked = {id(W): bases_given(name, W) for W in given}
     shapes = sorted({W.shape for W in checked.values()})
     if len(shapes) > 1:
         raise ValueError(
@@ -29,17 +30,9 @@ def is_list_of_layers(arrays):
     return getattr(arrays, "ndim", 2) == 3
 
 
-def array_given(name, array):
+def bases_given(name, array):
     """Return a copy of a non-negative matrix."""
-    return check_array(
-        array,
-        dtype=FLOATS,
-        order="C",
-        copy=True,
-        ensure_non_negative=True,
-        ensure_min_samples=1,
-        input_name=name,
-    )
+    return array_given(name, array, order="C", copy=True, ensure_non_negative=True)
 
 
 def of_all_layers(name, arrays, n_layers):
@@ -77,5 +70,5 @@ def check_arrays(model, bases, projections, U, sizes, start):
             "tied=True, but bases holds different arrays for the layers that are trained; give "
             "one for all of them, or tied=False."
         )
-    if not (np.isreal(start) and np.ndim(start) == 0 and 0 < start < np.inf):
+    if not (isinstance(start, Real) and 0 < float(start) < np.inf):
         raise ValueError(f"initial_activation={start!r} is not a number above 0.")

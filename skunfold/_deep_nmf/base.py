@@ -58,7 +58,7 @@ SOLVERS = {
     "mu": (MultiplicativeUpdate, True, 0.25),
     "naive-mu": (MultiplicativeUpdate, False, 1.0),
 }
-_LISTS = frozenset({"bases_", "projections_"})  # attributes with an array for each layer
+_LISTS = ("bases_", "projections_")  # attributes with an array for each layer
 
 
 class DeepNMFBase(SequenceMethods, NumberTargets, UnfoldedEstimator):
@@ -66,7 +66,7 @@ class DeepNMFBase(SequenceMethods, NumberTargets, UnfoldedEstimator):
 
     _auto_batch_size = 1024
     _made = "bases_"
-    _learned = _LISTS | {"output_bases_", "initial_activation_", "data_scale_"}
+    _learned = frozenset(_LISTS) | {"output_bases_", "initial_activation_", "data_scale_"}
 
     def __init__(
         self,
@@ -459,9 +459,9 @@ class DeepNMFBase(SequenceMethods, NumberTargets, UnfoldedEstimator):
     def __getstate__(self):
         """Return the state with each distinct array of bases and projections once."""
         state = dict(super().__getstate__())
-        return state | {name: distinct_arrays(state[name]) for name in _LISTS & state.keys()}
+        return state | distinct_arrays({name: state[name] for name in _LISTS if name in state})
 
     def __setstate__(self, state):
         """Restore the lists of arrays, in which layers share them."""
-        lists = {name: shared_arrays(*state[name]) for name in _LISTS & state.keys()}
-        super().__setstate__(state | lists)
+        found = {name: state[name] for name in _LISTS if name in state}
+        super().__setstate__(state | shared_arrays(found))

@@ -189,7 +189,7 @@ class ClassTargets(ClassifierMixin, metaclass=ABCMeta):
         return weight
 
     def _encoded(self, y, dtype, suffix=""):
-        return self._targets().indicators(y, dtype)
+        return self._targets().indicators(y, dtype, suffix)
 
     def _score_of(self, samples, output):
         labels = replace(samples, inputs=()).loaded()

@@ -146,8 +146,11 @@ def restored_on_failure(estimator):
         raise
 
 
-def split_rows(estimator, splitter, n_samples, y=None, groups=None):
-    """Return the rows to train on, and those that are held out for early stopping."""
+def split_rows(estimator, splitter, n_samples, y=None, groups=None, unit="samples"):
+    """Return the rows to train on, and those that are held out for early stopping.
+
+    The unit is what the message of an error calls them.
+    """
     fraction = estimator.validation_fraction
     splits = splitter(1, test_size=fraction, random_state=estimator.random_state)
     try:
@@ -155,7 +158,7 @@ def split_rows(estimator, splitter, n_samples, y=None, groups=None):
     except ValueError as error:
         raise ValueError(
             f"early_stopping cannot hold out validation_fraction={fraction} of {n_samples} "
-            f"samples; give another fraction, or early_stopping=False ({error})"
+            f"{unit}; give another fraction, or early_stopping=False ({error})"
         ) from error
 
 

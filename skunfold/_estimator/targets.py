@@ -83,31 +83,34 @@ class Targets:
         """Whether y has a column for each label."""
         return not self.class_node and self.n_outputs == len(self.classes)
 
-    def indicators(self, y, dtype):
-        """Return y as 0 and 1, (n, n_outputs)."""
+    def indicators(self, y, dtype, suffix=""):
+        """Return y as 0 and 1, (n, n_outputs); the suffix is that of its name."""
         if type_of_target(y).startswith("multilabel") != self.multilabel:
             kind = "an indicator matrix" if self.multilabel else "one column of classes"
-            raise ValueError(f"y has shape {y.shape}; this model was fitted with {kind}.")
+            raise ValueError(
+                f"y{suffix} has shape {y.shape}; this model was fitted with {kind}."
+            )
         if self.multilabel:
             if y.shape[1] != self.n_outputs:
                 raise ValueError(
-                    f"y has {y.shape[1]} columns; this model was fitted with {self.n_outputs}."
+                    f"y{suffix} has {y.shape[1]} columns; this model was fitted with "
+                    f"{self.n_outputs}."
                 )
             _check_indicators(y)
             y = y.toarray() if hasattr(y, "toarray") else y
             return np.ascontiguousarray(y, dtype=dtype)
-        index = self.numbers(y)
+        index = self.numbers(y, suffix)
         if not self.class_node:
             return index[:, None].astype(dtype)
         return np.eye(self.n_outputs, dtype=dtype)[index]
 
-    def numbers(self, y):
+    def numbers(self, y, suffix=""):
         """Return the number of the class of each sample, (n,)."""
         unknown = np.setdiff1d(y, self.classes)
         if len(unknown):
             raise ValueError(
-                f"y holds the class {unknown.tolist()[0]!r}; this model knows the classes "
-                f"{', '.join(map(str, self.classes))}."
+                f"y{suffix} holds the class {unknown.tolist()[0]!r}; this model knows the "
+                f"classes {', '.join(map(str, self.classes))}."
             )
         return np.searchsorted(self.classes, y)
 

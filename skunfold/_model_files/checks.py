@@ -257,7 +257,10 @@ def _check_rows(model):
     require(len(dtypes) == 1, "its potentials_ are of different types")
     model._check_structure()
     sample = np.zeros((1, model.n_features_in_), dtypes.pop())
-    _check_prediction(_shortened(model, "potentials_"), "decision_function", sample)
+    short = _shortened(model, "potentials_")
+    if short.graph_columns is not None:
+        short.graph_columns = columns.tolist()  # numbers, since the sample has no names
+    _check_prediction(short, "decision_function", sample)
 
 
 def _check_enhancer(model):

@@ -32,11 +32,19 @@ def _with_length(params: dict[str, Any], length: Any) -> None:
         params["recurrence"] = (params["recurrence"], length)
 
 
+def _of_all_groups(params: dict[str, Any], n_targets: Any) -> None:
+    """Check that the targets of masks are all groups but the last."""
+    sizes = params.get("group_sizes")
+    if not isinstance(sizes, list | tuple) or n_targets != len(sizes) - 1:
+        raise ValueError(f"its n_targets={shown(n_targets)} does not fit its group_sizes")
+
+
 # By class and by the name of a parameter that the class no longer has: a function that is given
 # the parameters of a file, without this one, and its value, and changes the parameters to what
 # they are today. It must not trust the values, which are checked afterwards.
 FORMER_PARAMETERS: dict[str, dict[str, Translation]] = {
     "DeepNMFRegressor": {"n_targets": _grouped, "recurrence_length": _with_length},
+    "MaskReadout": {"n_targets": _of_all_groups},
     "SpeechEnhancer": dict.fromkeys(("snrs", "n_mixtures", "n_draws"), dropped),
 }
 

@@ -1,10 +1,12 @@
 """Potentials that a field is made of without a fit: they are checked here."""
 
 import numpy as np
-from sklearn.utils.validation import check_array
 
+from skunfold._estimator.given_arrays import array_given
 from skunfold._estimator.targets import Targets
 from skunfold._mrf.label_graph import sees_own_features
+
+KEYS = ("coefs", "intercepts", "lateral")
 
 
 def sweeps_given(potentials):
@@ -12,7 +14,9 @@ def sweeps_given(potentials):
 
     Sweeps that have the same arrays become one and the same dict.
     """
-    given = [potentials] if isinstance(potentials, dict) else list(potentials)
+    given = list(potentials) if isinstance(potentials, list | tuple) else [potentials]
+    if not given:
+        raise ValueError("potentials is empty; give the dict of each sweep, or of all.")
     distinct = {_arrays_of(one): one for one in given}
     checked = {key: _checked(one) for key, one in distinct.items()}
     return [checked[_arrays_of(one)] for one in given]
@@ -20,22 +24,30 @@ def sweeps_given(potentials):
 
 def _arrays_of(one):
     """Return what tells the potentials of sweeps apart."""
-    if not isinstance(one, dict) or not {"coefs", "intercepts"} <= one.keys():
+    is_dict = isinstance(one, dict) and {"coefs", "intercepts"} <= one.keys() <= {*KEYS}
+    lists: list = [None]
+    if is_dict:
+        keys = KEYS if one.get("lateral") is not None else KEYS[:2]
+        lists = [one[key] for key in keys]
+    if not all(isinstance(arrays, list | tuple | np.ndarray) for arrays in lists):
+        shown = f"{one!r:.100}"
+        if isinstance(one, dict):
+            items = [f"{key} ({type(value).__name__})" for key, value in one.items()]
+            shown = f"a dict with {', '.join(items) or 'nothing'}"
         raise ValueError(
-            f"potentials holds {one!r:.100}; give a dict with the lists 'coefs' and "
+            f"potentials holds {shown}; give a dict with the lists 'coefs' and "
             "'intercepts', and 'lateral' where there is one, or a list of such dicts."
         )
-    lists = (one["coefs"], one["intercepts"], one.get("lateral", ()))
     return tuple(id(array) for arrays in lists for array in arrays)
 
 
 def _checked(one):
-    floats = {"dtype": [np.float64, np.float32], "input_name": "potentials"}
-    coefs = [check_array(W, **floats) for W in one["coefs"]]
-    intercepts = [check_array(b, ensure_2d=False, **floats) for b in one["intercepts"]]
+    coefs = [array_given("coefs of potentials", W) for W in one["coefs"]]
+    intercepts = [array_given("intercepts of potentials", b, 1) for b in one["intercepts"]]
+    lateral = one.get("lateral")
     lateral = [
-        None if J is None else check_array(J, ensure_2d=False, ensure_min_samples=0, **floats)
-        for J in one.get("lateral", [None] * len(coefs))
+        None if w is None else array_given("lateral of potentials", w, 1, ensure_min_samples=0)
+        for w in ([None] * len(coefs) if lateral is None else lateral)
     ]
     if not len(coefs) == len(intercepts) == len(lateral) > 0:
         raise ValueError(
@@ -43,6 +55,18 @@ def _checked(one):
             f"{len(lateral)} lateral couplings in a sweep; give one of each for each layer."
         )
     return {"coefs": coefs, "intercepts": intercepts, "lateral": lateral}
+
+
+def check_lateral(sweeps, architecture):
+    """Check that couplings inside layers have a place in the field."""
+    for one in sweeps if architecture.n_sweeps > 1 else ():
+        for layer, (w, graph) in enumerate(zip(one["lateral"], architecture.graphs)):
+            if graph is None and w is not None and len(w):
+                raise ValueError(
+                    f"potentials has {len(w)} couplings inside layer {layer}, but this model "
+                    "has none there; set lateral=True for hidden layers and label_graph for "
+                    "labels, or leave them out."
+                )
 
 
 def targets_and_features(one, classes, label_graph, coupling):

@@ -14,7 +14,7 @@ from skunfold._estimator.base import UnfoldedEstimator
 from skunfold._estimator.classifier import ClassTargets, partial_fit_to_classes
 from skunfold._estimator.given_models import check_given
 from skunfold._mrf.architecture import FieldArchitecture
-from skunfold._mrf.arrays import check_sweeps, sweeps_given, targets_and_features
+from skunfold._mrf.arrays import check_lateral, check_sweeps, sweeps_given, targets_and_features
 from skunfold._mrf.constraints import CONSTRAINTS
 from skunfold._mrf.initialization import (
     check_same_network,
@@ -89,9 +89,9 @@ class UnfoldedMRFClassifier(ClassTargets, UnfoldedEstimator, metaclass=ABCMeta):
         ----------
         potentials : dict or list of dict
             The parameter set of all sweeps, or of each: "coefs", "intercepts" and "lateral",
-            as in `potentials_`. Without "lateral", or where that is None, couplings inside
-            layers are 0. If `n_layers` is larger than the length of the list, the last sweep
-            is repeated.
+            as in `potentials_`. Without "lateral", or where that or an element of it is
+            None, couplings inside layers are 0. If `n_layers` is larger than the length of the
+            list, the last sweep is repeated.
         classes : array-like of shape (n_classes,), default=None
             The classes, sorted: two for one output, otherwise one for each output. None: each
             output is a label that is on or off.
@@ -131,7 +131,9 @@ class UnfoldedMRFClassifier(ClassTargets, UnfoldedEstimator, metaclass=ABCMeta):
         )
         model._set_targets(targets)
         dtype = sweeps[0]["coefs"][0].dtype
-        model._begin(potentials_like(sweeps, "potentials", model._architecture(), dtype))
+        architecture = model._architecture()
+        check_lateral(sweeps, architecture)
+        model._begin(potentials_like(sweeps, "potentials", architecture, dtype))
         return model
 
     def transform(self, X: ArrayLike) -> NDArray:

@@ -78,12 +78,14 @@ def potentials_like(given, name, architecture, dtype):
 
     Deeper networks repeat the last sweep, and tied ones use it for all.
     """
-    shapes, n_biases = shapes_of(given[0])
     needed, n_needed = architecture.shapes
-    if shapes != needed:
-        raise ValueError(f"{name} has couplings of shapes {shapes}; this model needs {needed}.")
-    if n_biases != n_needed:
-        raise ValueError(f"{name} has {n_biases} biases; this model needs {n_needed}.")
+    for shapes, n_biases in map(shapes_of, given):
+        if shapes != needed:
+            raise ValueError(
+                f"{name} has couplings of shapes {shapes}; this model needs {needed}."
+            )
+        if n_biases != n_needed:
+            raise ValueError(f"{name} has {n_biases} biases; this model needs {n_needed}.")
     parameters = []
     for index, layers in enumerate(architecture.parameter_sets):
         chosen = given[-1 if architecture.tied else min(index, len(given) - 1)]

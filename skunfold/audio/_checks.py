@@ -84,7 +84,7 @@ def check_separable(noisy: list[FloatArray], clean: list[FloatArray]) -> None:
 
 def check_draws(n_draws: int) -> None:
     """Say so if the number of draws is not one or more."""
-    if not isinstance(n_draws, Integral) or n_draws < 1:
+    if isinstance(n_draws, bool) or not isinstance(n_draws, Integral) or n_draws < 1:
         raise ValueError(f"n_draws must be a positive integer, got {n_draws!r}; 1 mixes once")
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from numbers import Integral, Real
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -157,7 +158,7 @@ def check_mixing(snrs: Sequence[float], n_mixtures: int | None) -> NDArray[np.fl
     if np.ndim(snrs) != 1 or len(snrs) == 0:
         raise ValueError(f"snrs must be a list of SNRs in dB, got {snrs!r}; try (0, 6)")
     if n_mixtures is not None and (
-        not isinstance(n_mixtures, int | np.integer) or n_mixtures < 1
+        isinstance(n_mixtures, bool) or not isinstance(n_mixtures, Integral) or n_mixtures < 1
     ):
         raise ValueError(
             f"n_mixtures must be a positive integer or None (every utterance at every SNR), "
@@ -244,6 +245,7 @@ def _check_recordings(name: str, recordings: Sequence[ArrayLike]) -> list[FloatA
 
 def _check_snr(name: str, snr: float) -> float:
     """Return the SNR as a float, or raise a ValueError that names the parameter."""
-    if not isinstance(snr, int | float | np.number) or not abs(snr) <= _MAX_SNR:
+    is_number = isinstance(snr, Real) and not isinstance(snr, bool)
+    if not is_number or not abs(snr) <= _MAX_SNR:
         raise ValueError(f"{name} must be a number of dB from -100 to 100, got {snr!r}")
     return float(snr)

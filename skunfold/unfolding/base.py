@@ -19,6 +19,7 @@ from skunfold._kernels.blocks import map_samples
 from skunfold._kernels.unfolding import Unfolding, flattened, sets_of, thetas_of
 from skunfold._training.objective import L2Penalty, Objective
 from skunfold._training.updates import SGD, MixedAdam
+from skunfold.unfolding.contract import check_iteration, theta_of
 from skunfold.unfolding.iteration import Iteration, flags_of
 from skunfold.unfolding.readouts import Readout
 
@@ -106,11 +107,12 @@ class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
         rng = check_random_state(self.random_state)
         self.iteration_ = clone(self.iteration)
         self.readout_ = clone(self.readout or self._default_readout())
-        theta = _as_arrays(self.iteration_.parameters(X, y, rng), X.dtype)
+        theta = theta_of(self.iteration_, X, y, rng)
+        check_iteration(self.iteration_, theta, X, trained=self._n_trained > 1)
         self.theta_ = [theta] * self.n_layers
         h = self._states(X)
         given = self.readout_.parameters(X, y, h, weight)
-        self.readout_parameters_ = _as_arrays(given, X.dtype)
+        self.readout_parameters_ = tuple(np.array(p, dtype=X.dtype, order="C") for p in given)
         self.n_states_ = h.shape[1]
         self._training_state = None
 
@@ -251,13 +253,9 @@ class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.positive_only = self.iteration.non_negative_input
+        # Something else than an iteration is named by `fit`.
+        tags.input_tags.positive_only = getattr(self.iteration, "non_negative_input", False)
         return tags
-
-
-def _as_arrays(values, dtype):
-    """Return a tuple of arrays in C order that share no memory with what was given."""
-    return tuple(np.array(value, dtype=dtype, order="C") for value in values)
 
 
 def _largest(parameters):

@@ -5,6 +5,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array, check_random_state
 
 from skunfold._kernels.unfolding import Unfolding, sets_of
+from skunfold.unfolding.contract import check_passes, theta_of
 from skunfold.unfolding.iteration import Iteration, flags_of
 from skunfold.unfolding.losses import SquaredError
 from skunfold.unfolding.readouts import IdentityReadout
@@ -47,6 +48,8 @@ def check_adjoint(
 
     Raises
     ------
+    TypeError, ValueError
+        If a method returns something else than it should, such as an array of another shape.
     AssertionError
         If a slope differs (the message says by which array of theta, in which layer), or if a
         method changes an array that it is given.
@@ -54,7 +57,8 @@ def check_adjoint(
     data: NDArray = check_array(X, dtype=np.float64)
     targets = data if y is None else np.asarray(y, dtype=np.float64).reshape(len(data), -1)
     rng = check_random_state(random_state)
-    theta = [np.array(p, np.float64) for p in iteration.parameters(data, targets, rng)]
+    theta = theta_of(iteration, data, targets, rng)
+    check_passes(iteration, theta, data.copy(), trained=True)
     for tied in (True, False):
         sets = sets_of([len(theta)] * n_layers, tied)
         network = Unfolding(iteration, IdentityReadout(), SquaredError(), sets)

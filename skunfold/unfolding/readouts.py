@@ -2,6 +2,7 @@
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -184,33 +185,31 @@ class MaskReadout(Readout):
     Parameters
     ----------
     group_sizes : sequence of int
-        Number of states of each group, which add up to the states of the iteration.
-    n_targets : int, default=1
-        Number of targets side by side in y, each a group; at least 1, at most one fewer than
-        there are groups.
+        Number of states of each group, which add up to the states of the iteration: at least
+        1 for each target, whose columns are side by side in y, and last 0 or more for the
+        residual.
     """
 
     positive = (True,)
 
-    def __init__(self, group_sizes: Sequence[int], n_targets: int = 1) -> None:
+    def __init__(self, group_sizes: Sequence[int]) -> None:
         self.group_sizes = group_sizes
-        self.n_targets = n_targets
 
     @property
     def _output(self):
-        return MaskOutput(tuple(self.group_sizes), self.n_targets)
+        return MaskOutput(tuple(self.group_sizes), len(self.group_sizes) - 1)
 
     def parameters(self, X, y, h, sample_weight):
         """Return U (n_states, n_features of a target), by multiplicative least squares."""
-        width, rest = divmod(y.shape[1], self.n_targets)
-        if rest or sum(self.group_sizes) != h.shape[1]:
+        n_targets = self._checked_n_targets(h.shape[1])
+        width, rest = divmod(y.shape[1], n_targets)
+        if rest or width > X.shape[1]:
             raise ValueError(
-                f"MaskReadout has group_sizes={tuple(self.group_sizes)} and n_targets="
-                f"{self.n_targets}, which do not fit {h.shape[1]} states and {y.shape[1]} "
-                "columns of y; the sizes must add up to the states, and y must have the same "
-                "number of columns for each target."
+                f"y has {y.shape[1]} columns for the {n_targets} targets of MaskReadout, and X "
+                f"has {X.shape[1]}; give the same number for each target, at most as many as X "
+                "has."
             )
-        targets = np.split(y, self.n_targets, axis=1)
+        targets = np.split(y, n_targets, axis=1)
         sources = [*targets, np.maximum(X[:, -width:] - sum(targets), 0)]
         weight = 1 if sample_weight is None else sample_weight[:, np.newaxis]
         U = np.ones((h.shape[1], width))
@@ -220,6 +219,18 @@ class MaskReadout(Readout):
             for _ in range(FACTORISATION_UPDATES):
                 U[group] *= numerator / (gram @ U[group] + floor_of(h.dtype))
         return (np.maximum(U, np.finfo(h.dtype).eps * U.mean()),)
+
+    def _checked_n_targets(self, n_states):
+        """Return the number of targets, if the sizes of the groups fit the states."""
+        sizes = self.group_sizes if np.ndim(self.group_sizes) == 1 else ()
+        whole = len(sizes) > 1 and all(isinstance(size, Integral) for size in sizes)
+        if not whole or min(sizes[:-1]) < 1 or sizes[-1] < 0 or sum(sizes) != n_states:
+            raise ValueError(
+                f"group_sizes={self.group_sizes!r} of MaskReadout does not fit {n_states} "
+                "states; give a whole number of 1 or more for each target, and last 0 or more "
+                "for the residual, which add up to the states."
+            )
+        return len(sizes) - 1
 
     def read(self, parameters, X, h):
         """Return the estimates (n_samples, n_targets * width) and a tape."""

@@ -216,6 +216,7 @@ class NeverFitted(CountsFits):
         ({"n_mixtures": 0}, "n_mixtures must be a positive integer or None .* got 0"),
         ({"n_mixtures": 1.5}, "n_mixtures must be a positive integer or None .* got 1.5"),
         ({"n_draws": 0}, "n_draws must be a positive integer, got 0"),
+        ({"n_draws": True}, "n_draws must be a positive integer, got True"),
         ({"n_draws": 1.5}, "n_draws must be a positive integer, got 1.5"),
     ],
 )

@@ -140,6 +140,8 @@ def test_utterances_and_snrs_are_balanced(n_speech, n_snrs):
         ({"snrs": 6}, "snrs must be a list"),
         ({"snrs": (0, np.inf)}, r"snrs\[1\] must be a number of dB"),
         ({"n_mixtures": 0}, "n_mixtures must be a positive integer"),
+        ({"n_mixtures": True}, "n_mixtures must be a positive integer .* got True"),
+        ({"snrs": [True]}, r"snrs\[0\] must be a number of dB .* got True"),
         ({"n_mixtures": 2.5}, "n_mixtures must be a positive integer"),
     ],
 )

@@ -134,14 +134,14 @@ def test_it_is_deep_nmf(KLNMF, sets, masked):
         (LogitReadout(), CrossEntropy()),
         (LogitReadout(), CrossEntropy(exclusive=False)),
         (MaskReadout((2, 1)), BetaDivergence(1.0)),
-        (MaskReadout((1, 1, 1), n_targets=2), SquaredError()),
+        (MaskReadout((1, 1, 1)), SquaredError()),
     ],
     ids=str,
 )
 def test_readouts_and_losses_have_exact_gradients(KLNMF, readout, loss):
     rng = np.random.default_rng(0)
     X = rng.uniform(0.1, 1, size=(7, 6))
-    y = rng.uniform(0.1, 1, size=(7, 6 if getattr(readout, "n_targets", 0) == 2 else 3))
+    y = rng.uniform(0.1, 1, size=(7, 6 if len(getattr(readout, "group_sizes", ())) == 3 else 3))
     if getattr(loss, "exclusive", False):
         y = np.eye(3)[rng.integers(0, 3, 7)]
     h = rng.uniform(0.1, 1, size=(7, 3))
@@ -179,8 +179,12 @@ def test_readouts_begin_at_least_squares():
     assert (output <= X).all()
     with pytest.raises(ValueError, match=r"y has 2 columns.*3 states"):
         IdentityReadout().parameters(X, y, h, None)
-    with pytest.raises(ValueError, match=r"group_sizes=\(2, 2\) .* do not fit 3 states"):
-        MaskReadout((2, 2)).parameters(X, y, h, None)
+    for sizes in ((2, 2), 3, "ab", (3,), (0, 3), (1.0, 2.0)):
+        with pytest.raises(ValueError, match=r"group_sizes=.* does not fit 3 states; give a"):
+            MaskReadout(sizes).parameters(X, y, h, None)
+    for targets, sizes in ((np.ones((len(X), 3)), (2, 1)), (X, (1, 1, 1, 0))):
+        with pytest.raises(ValueError, match=r"y has \d columns for the \d targets of Mask"):
+            MaskReadout(sizes).parameters(X, targets, h, None)
 
 
 def test_states_are_those_of_the_algorithm(ISTA, codes):
