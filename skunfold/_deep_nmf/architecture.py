@@ -1,6 +1,6 @@
-"""The network but for its bases: how data goes through it, and what of it is trained.
+"""The network without its bases: how data goes through it, and which layers are trained.
 
-theta of a layer is (W,), its bases (R, F), or (W, V) with projections that are learned, too
+theta of a layer is (W,), its bases (R, F), or (W, V) if projections are learned as well
 (`skunfold._kernels.nmf_layers`).
 """
 
@@ -63,8 +63,8 @@ class NMFArchitecture:
     def exponents(self):
         """The exponent of each layer's update, or None for one.
 
-        That of the first is one: it brings the activations to the level of the data, about
-        which an exponent of two would swing for ever.
+        That of the first is one: it brings the activations to the level of the data. With an
+        exponent of two, they would oscillate about that level without end.
         """
         if self.relaxation == 1:
             return None
@@ -176,7 +176,7 @@ class NMFArchitecture:
         )
 
     def samples(self, X, y, weight, thetas, y_scale):
-        """Return the samples for training, with what the frozen layers make of them.
+        """Return the samples for training, with the outputs of the frozen layers.
 
         X and y are not copied; they may be larger than memory. Of a recurrent network, what
         the samples begin with is left to a `RecurrentStart`.

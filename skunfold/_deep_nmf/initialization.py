@@ -207,7 +207,7 @@ def layers_of_network(network, wanted, fit_projections, dtype):
     projections = getattr(network, "projections_", None)
     if projections is not None and not fit_projections:
         raise ValueError(
-            "init, a DeepNMFRegressor, has projections of its own, which would be lost; "
+            "init, a DeepNMFRegressor, has projections, which would be lost; "
             "set fit_projections=True here as well."
         )
     copied = {id(W): W.astype(dtype) for W in [*network.bases_, *(projections or ())]}
@@ -256,7 +256,7 @@ def solve_bases(X, H, beta, weight):
 
 
 def _is_row(item):
-    """Return whether an item of a list is one row of bases, not bases of its own."""
+    """Return whether an item of a list is a single row, not an array of bases."""
     return not hasattr(item, "fit") and np.ndim(item) == 1
 
 

@@ -69,7 +69,7 @@ def in_order(architecture, X, layers, lengths, earlier=None, **options):
     lengths : ndarray of int
         Numbers of samples of the sequences that X consists of.
     earlier : EarlierActivations, optional
-        What came before, if X goes on with a sequence.
+        The earlier samples, if X continues a sequence.
     **options
         Those of `EarlierActivations.factors`.
 

@@ -287,7 +287,7 @@ class UnfoldedEstimator(
         return ShardedObjective(self._network(), samples, n_jobs, self._penalty())
 
     def _train(self, samples, valid, callbacks):
-        """Train from where the parameters stand, and set the results."""
+        """Train from the current parameters, and set the results."""
         state, settings = self._state(), self._loop_settings(samples)
         callbacks.watch(lambda: self._results(state))
         with self._objective(samples, self.n_jobs) as objective:

@@ -51,10 +51,10 @@ partial_fit_to_classes = partial_fit  # whose own name scikit-learn shows and as
 
 
 class ClassTargets(ClassifierMixin, metaclass=ABCMeta):
-    """What the outputs of an `UnfoldedEstimator` mean if they are logits.
+    """Mixin of an `UnfoldedEstimator` whose outputs are logits.
 
-    It stands beside that class. An estimator has the parameter `class_weight`; `classes_`,
-    `n_outputs_` and `out_activation_` are set here.
+    The estimator has the parameter `class_weight`; `classes_`, `n_outputs_` and
+    `out_activation_` are set here.
     """
 
     class_weight: dict | str | None

@@ -7,10 +7,7 @@ from skunfold._estimator.data import r2_of_samples
 
 
 class NumberTargets(MultiOutputMixin, RegressorMixin):
-    """What the outputs of an `UnfoldedEstimator` mean if they are numbers.
-
-    It stands beside that class.
-    """
+    """Mixin of an `UnfoldedEstimator` whose outputs are numbers."""
 
     def _learn_targets(self, y, classes=None, first=True, stream=False):
         if first:

@@ -108,7 +108,7 @@ class _Layer:
     """What all kinds of layer share; subclasses say how activations grow."""
 
     W: np.ndarray  # (R, F)
-    V: np.ndarray  # (R, F); W itself, unless projections have values of their own
+    V: np.ndarray  # (R, F); W itself, unless there are separate projections
     sparsity: float
 
     def suited_to(self, X):

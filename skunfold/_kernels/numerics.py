@@ -66,7 +66,7 @@ class Parts(NamedTuple):
 
 
 def add(a, b):
-    """Return a + b, in the array of a, where None stands for zero."""
+    """Return a + b, in the array of a; None means zero."""
     if a is None or b is None:
         return b if a is None else a
     return np.add(a, b, out=a)

@@ -130,7 +130,7 @@ def layer_sizes(hidden_layer_sizes):
 
 def check_same_network(fitted, architecture):
     """Check that the parameters of an estimator still describe its fitted potentials."""
-    otherwise = "set it back, or fit anew (with warm_start=False; init may be the old model)."
+    otherwise = "set it back, or fit again (with warm_start=False; init may be the old model)."
     sizes = tuple(W.shape[0] for W in fitted[0]["coefs"][1:])
     if sizes != architecture.hidden_sizes:
         raise ValueError(

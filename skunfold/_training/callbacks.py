@@ -9,7 +9,7 @@ try:
 except ImportError:  # pragma: no cover - scikit-learn < 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Stands in where scikit-learn has no callbacks."""
+        """Replacement where scikit-learn has no callbacks."""
 
     def with_callbacks(method):
         """Return the method unchanged."""
@@ -45,7 +45,7 @@ class EpochCallbacks:
             self._task.call_on_fit_task_begin(estimator=estimator, **self._data)
 
     def watch(self, attributes):
-        """Take a callable that returns the attributes, a dict, of the model as it stands."""
+        """Take a callable that returns the current attributes of the model, a dict."""
         self._attributes = attributes
 
     def begin_epoch(self):

@@ -44,7 +44,7 @@ class LoopSettings:
 
 @dataclass
 class TrainingState:
-    """What training is made of between two epochs: all that is needed to go on later."""
+    """The state of training between two epochs: all that is needed to continue later."""
 
     parameters: list
     update: Any
@@ -79,7 +79,7 @@ def fit_loop(objective, state, train, settings, valid=None, score=None, callback
     objective : Objective
         The loss and its gradient.
     state : TrainingState
-        Where training stands.
+        The parameters and the progress so far; changed in place.
     train, valid : Samples
         Training samples, and validation samples or None.
     settings : LoopSettings

@@ -138,7 +138,7 @@ class Objective:
         return self._threads.map(run, shards)
 
     def _prepared(self, parameters, samples):
-        """Return what the model's passes take: the parameters, or what it makes of them."""
+        """Return the parameters, prepared if the model prepares them."""
         prepare = getattr(self.model, "prepare", lambda parameters, n_samples: parameters)
         return prepare(parameters, len(samples))
 

@@ -86,7 +86,7 @@ class Samples:
         return replace(self, rows=rows + chosen.start)
 
     def loaded(self):
-        """Return the samples in arrays of their own; views where nothing is to be done."""
+        """Return the samples copied into memory; views where no copy is needed."""
         arrays = [a[self.rows] for a in (*self.inputs, self.y)]
         if self.units is not None:
             arrays = [

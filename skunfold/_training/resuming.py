@@ -1,7 +1,7 @@
 """The state of training as plain data, and back, so that a model file can hold it.
 
-The data is a dict of numbers, strings, lists, tuples and arrays. What comes back was read from
-a file: a state is made of it only if its parts are of the types and shapes that training needs.
+The data is a dict of numbers, strings, lists, tuples and arrays. It may have been read from a
+file, so a state is made only if all parts are of the types and shapes that training needs.
 """
 
 import math
@@ -97,7 +97,7 @@ def check_parameters(estimator):
 
 
 def _update(values, parameters):
-    """Return an update rule that goes on with its step size and running averages."""
+    """Return an update rule that continues with its step size and running averages."""
     update = RULES[values["rule"]](1.0)
     found = {"initial_rate": values["learning_rate"]} | values  # first files lack it
     del found["rule"]
@@ -174,5 +174,5 @@ def _of_kind(value, kind):
     kinds = kind if isinstance(kind, tuple) else (kind,)
     # A bool is an int to Python.
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        raise ValueError(f"its training holds a {type(value).__name__} where that cannot stand")
+        raise ValueError(f"its training holds a {type(value).__name__} where it is not allowed")
     return value

@@ -23,8 +23,8 @@ def _chunks(*arrays):
 class MultiplicativeUpdate:
     """W <- W (neg / pos)^eta: multiplicative back-propagation.
 
-    Parameters stay positive for ever, without projection and without a unit for the step.
-    None grows beyond the inverse of the floor of models, or the largest that there was.
+    Parameters always stay positive, without projection and without a unit for the step.
+    None grows beyond the inverse of the floor of models, or the largest initial parameter.
     Hershey, Le Roux and Weninger (arXiv 1409.2574), section 4.2, where eta = 1.
 
     Parameters
@@ -186,7 +186,7 @@ class SGD:
 class ExponentiatedGradient(_Adam):
     """W <- W exp(-learning_rate adam(W dE/dW)): a gradient step on log W, with Adam's scaling.
 
-    Parameters stay positive for ever. Kivinen and Warmuth, "Exponentiated gradient versus
+    Parameters always stay positive. Kivinen and Warmuth, "Exponentiated gradient versus
     gradient descent for linear predictors" (1997), with the scaling of Kingma and Ba (2015).
     A gradient is read as dE/dlog W = W dE/dW.
 

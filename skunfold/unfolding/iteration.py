@@ -13,7 +13,7 @@ Theta = tuple[NDArray, ...]
 
 
 class Iteration(BaseIteration, BaseEstimator, metaclass=ABCMeta):
-    """One iteration of an algorithm and its adjoint: the base class of your own.
+    """One iteration of an algorithm and its adjoint: the base class to derive from.
 
     A subclass has a constructor that only assigns its parameters, as any scikit-learn object;
     they can be searched over as ``iteration__NAME``. Samples are rows and independent of each
@@ -25,7 +25,7 @@ class Iteration(BaseIteration, BaseEstimator, metaclass=ABCMeta):
     ----------
     positive : tuple of bool or bool
         Which arrays of theta stay positive (exponentiated-gradient steps) and which are free
-        (Adam); one bool stands for all. Default False.
+        (Adam); one bool is for all arrays. Default False.
     non_negative_input : bool
         Whether X must not be negative. Default False.
 

@@ -89,7 +89,7 @@ class SupportsReadout(Protocol):
 
 
 class Readout(BaseReadout, BaseEstimator, metaclass=ABCMeta):
-    """From the last state h (n_samples, n_states) to outputs: the base class of your own.
+    """From the last state h (n_samples, n_states) to outputs: the base class to derive from.
 
     Attributes
     ----------
