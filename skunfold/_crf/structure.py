@@ -1,4 +1,4 @@
-"""From the graph columns of X to a graph of its rows, and what can be wrong with them."""
+"""From the graph columns of X to a graph of its rows, with checks of the columns."""
 
 from dataclasses import dataclass
 from numbers import Integral
@@ -104,7 +104,7 @@ class Columns:
 
     @classmethod
     def of(cls, X, values, places, feature_names):
-        """Return the columns, if single precision, where X has it, holds their numbers."""
+        """Return the columns; raise if they hold numbers too large for single precision."""
         names = [
             f"column {i}" if feature_names is None else f"column {feature_names[i]!r}"
             for i in places

@@ -1,4 +1,4 @@
-"""Arrays that a network is made of without a fit: they are checked and copied."""
+"""Checks and copies of the arrays from which a network is made without a fit."""
 
 import numpy as np
 from sklearn.utils.validation import check_array
@@ -7,7 +7,7 @@ FLOATS = [np.float64, np.float32]
 
 
 def layers_given(name, arrays):
-    """Return a list of arrays, copied; those that are one and the same object stay so.
+    """Return a list of copied arrays; arrays that are the same object have the same copy.
 
     One array (n_components, n_features) makes a list of one.
     """
@@ -43,7 +43,7 @@ def array_given(name, array):
 
 
 def of_all_layers(name, arrays, n_layers):
-    """Return a list with the array of each layer, where one may be given for all."""
+    """Return a list with the array of each layer; a single array is repeated for all."""
     if len(arrays) not in (1, n_layers):
         raise ValueError(
             f"{name} holds the arrays of {len(arrays)} layers, but n_layers={n_layers}; give "

@@ -1,4 +1,4 @@
-"""What regressors of all kinds share: targets, and how well they are met."""
+"""Common to all regressors: targets and scores."""
 
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.model_selection import ShuffleSplit

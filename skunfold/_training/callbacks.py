@@ -1,7 +1,7 @@
 """scikit-learn's callbacks (1.9, experimental) behind one interface; no-ops before.
 
 An estimator inherits from `CallbackSupportMixin`, decorates `fit` with `with_callbacks`, and
-hands `EpochCallbacks` to the training loop.
+passes `EpochCallbacks` to the training loop.
 """
 
 try:
@@ -74,7 +74,7 @@ class EpochCallbacks:
 
 
 class NoCallbacks:
-    """For fits that nobody watches."""
+    """For fits without callbacks."""
 
     def begin_epoch(self):
         """Do nothing."""

@@ -31,7 +31,7 @@ _MT19937_WORDS = 624
 def pickled(attributes):
     """Return the attributes of an estimator with the state of training as plain data.
 
-    So formats that ask for the name of every class, like that of skops, meet public ones.
+    Formats that ask for the name of every class, such as skops, then find public classes only.
     """
     training = attributes.get("_training_state")
     return (
@@ -66,7 +66,7 @@ def to_data(settings, state):
 
 
 def from_data(data):
-    """Return (settings, state), or raise an exception where the data is not sound."""
+    """Return (settings, state), or raise an exception where the data is invalid."""
     parameters = _arrays(data["parameters"])
     state = TrainingState(
         parameters,
@@ -102,7 +102,7 @@ def _update(values, parameters):
     found = {"initial_rate": values["learning_rate"]} | values  # first files lack it
     del found["rule"]
     if found.keys() != vars(update).keys():
-        raise ValueError("the update rule of its training holds something else than it should")
+        raise ValueError("the update rule of its training has wrong attributes")
     rates = _number(found["learning_rate"]), _number(found["initial_rate"])
     if not all(0 < rate < math.inf for rate in rates):
         raise ValueError("the step size of its training is not a positive number")

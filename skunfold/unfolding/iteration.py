@@ -88,7 +88,7 @@ class Iteration(BaseIteration, BaseEstimator, metaclass=ABCMeta):
 
     @abstractmethod
     def parameters(self, X: NDArray, y: NDArray, random_state: np.random.RandomState) -> Theta:
-        """Return theta of one layer as the algorithm has it before training.
+        """Return theta of one layer before training: the parameters of the algorithm.
 
         Parameters
         ----------
@@ -106,7 +106,7 @@ class Iteration(BaseIteration, BaseEstimator, metaclass=ABCMeta):
         """
 
     def drive(self, theta: Theta, X: NDArray) -> Any:
-        """Return what all layers of the same theta need of the samples, computed once.
+        """Return the part of `step` that all layers of the same theta share, computed once.
 
         The default is X itself.
         """
@@ -120,7 +120,7 @@ class Iteration(BaseIteration, BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         theta : tuple of ndarray
-            What the layers of this drive share.
+            Theta of the layers that share this drive.
         X : ndarray of shape (n_samples, n_features)
             The samples.
         g : like the drive
@@ -135,7 +135,7 @@ class Iteration(BaseIteration, BaseEstimator, metaclass=ABCMeta):
 
     @abstractmethod
     def initial(self, theta: Theta, drive: Any, n_samples: int) -> NDArray:
-        """Return where inference begins, (n_samples, n_states); it has no gradient."""
+        """Return the first state, (n_samples, n_states); it has no gradient."""
 
     @abstractmethod
     def step(self, theta: Theta, drive: Any, h: NDArray, k: int) -> tuple[NDArray, Any]:
