@@ -1,18 +1,18 @@
 """
-=================================================
-Networks, fields and factorizations, converted
-=================================================
+===================================================
+Convert between networks, fields and factorizations
+===================================================
 
 Models that look different are often the same computation, or nearly. :mod:`skunfold.convert`
-makes one of the other: a converted model predicts at once, and `fit` trains it further.
+converts one into another: a converted model predicts at once, and `fit` trains it further.
 """
 
 # %%
 # A network becomes a field, with mean field and with belief propagation
 # ----------------------------------------------------------------------
 # Mean field with one sweep is the network exactly. Belief propagation on the same field equals
-# it to first order in the couplings: if all above the first layer are made ten times smaller,
-# the difference falls a hundredfold.
+# it to first order in the couplings: if all couplings above the first layer are divided by ten,
+# the difference becomes a hundred times smaller.
 import warnings
 from copy import deepcopy
 
@@ -48,8 +48,8 @@ for scale in scales:
 # %%
 # A Boltzmann machine becomes a classifier
 # ----------------------------------------
-# The hidden units of a machine that has only seen pictures, no classes, are the hidden layer of
-# a discriminative restricted Boltzmann machine, which is then trained.
+# A Boltzmann machine is trained on images without classes. Its hidden units become the hidden
+# layer of a discriminative restricted Boltzmann machine, which is then trained.
 machine = BernoulliRBM(24, learning_rate=0.05, n_iter=30, random_state=0).fit(X)
 classifier = rbm_to_bp(machine, classes=np.unique(y), max_iter=60, random_state=0)
 same = np.allclose(classifier.transform(X), machine.transform(X))
@@ -83,10 +83,10 @@ for n_layers in layers:
 gaps = np.array(gaps)
 
 # %%
-# Pictures of it
-# --------------
-# Below, each coupling of a hidden unit is multiplied by the standard deviation of its pixel:
-# that is how much it matters. Training leaves some units with a pixel or two to look at.
+# Plots
+# -----
+# Below, each coupling of a hidden unit is multiplied by the standard deviation of its pixel,
+# which shows its influence. After training some units depend on only a pixel or two.
 import matplotlib.pyplot as plt
 
 figure = plt.figure(figsize=(9, 6.5), layout="constrained")

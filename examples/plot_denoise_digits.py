@@ -1,7 +1,7 @@
 """
-======================================
+==================================
 Denoise digits with coupled pixels
-======================================
+==================================
 
 Binary images, each pixel flipped with a probability of 15 %, are restored by a Markov random
 field: one binary label for each pixel, coupled to the labels of the others. Inference in the
@@ -39,9 +39,9 @@ network.fit(noisy[train], clean[train])
 # %%
 # A field
 # -------
-# Each pair of pixels is coupled by a weight of its own. With ``coupling="local"`` a pixel sees,
-# in the noisy image, only the 3x3 pixels around it, by nine weights that serve all pixels: how
-# likely a flip is does not depend on where it is. (In a larger image, couple neighbours only:
+# Each pair of pixels has its own coupling weight. With ``coupling="local"`` a pixel sees, in
+# the noisy image, only the 3x3 pixels around it, by nine weights that all pixels share: the
+# probability of a flip is the same everywhere. (In a larger image, couple neighbours only:
 # :func:`~sklearn.feature_extraction.image.grid_to_graph` or
 # :func:`~sklearn.neighbors.radius_neighbors_graph`.)
 from skunfold import UnfoldedBPClassifier, UnfoldedMeanFieldClassifier
@@ -70,10 +70,10 @@ settings |= {"init": mean_field, "learning_rate_init": 0.01, "max_iter": 15}
 bp = UnfoldedBPClassifier(n_layers=4, **settings).fit(around[train], clean[train])
 
 # %%
-# See it
-# ------
-# The probability of each pixel to be on. Log-losses are means over the pixels of all test
-# images.
+# Restored images
+# ---------------
+# The images show the probability of each pixel to be on. Log-losses are means over the pixels
+# of all test images.
 import matplotlib.pyplot as plt
 
 
@@ -101,20 +101,20 @@ for row, (name, images) in zip(axes, rows.items()):
     row[0].set_ylabel(name, rotation=0, ha="right", va="center")
 
 # %%
-# How it makes up its mind
+# Beliefs after each sweep
 # ------------------------
-# In the first sweep a pixel knows no more than the nine around it; then what it believes
-# spreads along the couplings.
+# In the first sweep a pixel uses only the nine around it; then beliefs spread along the
+# couplings.
 from skunfold.plotting import BeliefsDisplay
 
 few = test[:3]
 BeliefsDisplay.from_estimator(mean_field, around[few], clean[few], image_shape=(8, 8))
 
 # %%
-# What the field has learned
-# --------------------------
+# Learned couplings
+# -----------------
 # Left: the couplings of one pixel to those around it. Right: how the log-loss falls from sweep
-# to sweep; in the first no pixel hears of the others yet.
+# to sweep; in the first, pixels do not influence each other yet.
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
 centre = 8 * 3 + 4
 couplings = np.full(64, np.nan)

@@ -1,11 +1,11 @@
 """
-======================================
+====================================
 Denoise speech with trained deep NMF
-======================================
+====================================
 
 A :class:`~skunfold.audio.SpeechEnhancer` learns from a minute of two voices and a minute of
-birds, rain and traffic, and takes the noise out of recordings that it has not heard. Sparse NMF
-is the network that training starts from: the same layers, none of them trained.
+birds, rain and traffic, and removes the noise from recordings that were not used for training.
+Training starts from sparse NMF: the same layers, none of them trained.
 """
 
 # %%
@@ -48,10 +48,10 @@ for name, enhancer in {"sparse": sparse, "deep": deep}.items():
     print(f"{name} NMF: {enhancer.score(mixtures.noisy, mixtures.clean):.2f} dB SI-SDR")
 
 # %%
-# See it
-# ------
-# Speech with bird song. Deep NMF takes more of the birds away, and less of the speech; in the
-# pauses it leaves a faint floor of noise, which squared error hardly counts.
+# Spectrograms
+# ------------
+# The recording is speech with bird song. Deep NMF removes more of the birds, and less of the
+# speech. In the pauses it leaves faint noise, which hardly changes the squared error.
 from skunfold.metrics import si_sdr
 from skunfold.plotting import LossCurveDisplay, SpectrogramDisplay, plot_spectrograms
 
@@ -61,17 +61,17 @@ titles = [f"{name}: {si_sdr(clean, waveform):.1f} dB" for name, waveform in show
 figure = plot_spectrograms([*shown.values(), clean], test.sample_rate, [*titles, "clean"])
 
 # %%
-# What the network keeps
-# ----------------------
-# The mask is the part of the noisy magnitude that passes at each time and frequency. It is dark
-# where birds call, as at 1 and at 6 seconds, and in the low hum, but for the harmonics of the
-# voice; above 5 kHz, where there is little noise, nearly all passes.
+# The mask
+# --------
+# The mask is the fraction of the noisy magnitude that is kept at each time and frequency. It is
+# dark where birds call, as at 1 and at 6 seconds, and in the low hum, except at the harmonics
+# of the voice. Above 5 kHz, where there is little noise, nearly everything is kept.
 SpectrogramDisplay.from_estimator(deep, noisy, clean)
 
 # %%
-# What the network learned
-# ------------------------
-# Held-out utterances decide which parameters are the best; training ends with those.
+# Learning curves
+# ---------------
+# Training returns the parameters with the lowest loss on held-out utterances.
 import matplotlib.pyplot as plt
 
 display = LossCurveDisplay.from_estimator(deep.regressor_)

@@ -1,7 +1,7 @@
 """
-===================================
-How deep? Ask a grid search
-===================================
+=================================
+Choose the depth by a grid search
+=================================
 
 Depth, number of trained layers and whether they share their parameters are parameters of the
 estimator, so :class:`~sklearn.model_selection.GridSearchCV` chooses them like any others.
@@ -57,9 +57,9 @@ print(search.best_params_, f"mean absolute error {-search.best_score_:.3f}")
 # %%
 # Error by depth
 # --------------
-# Bars show the standard error over the five folds. What is not trained needs many layers, since
-# NMF converges slowly where spectra overlap; trained layers do more each. From some depth on,
-# 60 samples have nothing more to teach, and further layers only cost time.
+# Bars show the standard error over the five folds. Untrained networks need many layers, since
+# NMF converges slowly where spectra overlap; each trained layer does more. Beyond some depth,
+# 60 samples are too few to improve further, and more layers only cost time.
 import matplotlib.pyplot as plt
 
 results = search.cv_results_

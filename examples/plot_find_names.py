@@ -1,18 +1,18 @@
 """
-======================================
+====================================
 Find names in sentences: entity tags
-======================================
+====================================
 
-Persons, places and companies are to be found in sentences. Each word has a tag: ``B-`` begins
-a name, ``I-`` continues it, ``O`` is outside. What a word is depends on the words beside it,
-and on *their tags*. The features are one-hot, so X is sparse.
+The task is to find persons, places and companies in sentences. Each word has a tag: ``B-``
+begins a name, ``I-`` continues it, ``O`` is outside. The tag of a word depends on the words
+beside it, and on *their tags*. The features are one-hot, so X is sparse.
 """
 
 # %%
 # Sentences
 # ---------
-# Sentences are made of patterns and lists of names. The names of the sentences that are tested
-# do not occur in those that are learned.
+# Sentences are made from patterns and lists of names. The names in the test sentences do not
+# occur in the training sentences.
 import numpy as np
 
 PATTERNS = """\
@@ -64,7 +64,8 @@ test = make_sentences(60, {kind: some[8:] for kind, some in names.items()})
 # %%
 # Features
 # --------
-# Those of a word and of its neighbours. The last column is the number of the sentence.
+# The features describe a word and its neighbours. The last column is the number of the
+# sentence.
 from scipy.sparse import hstack
 from sklearn.feature_extraction import DictVectorizer
 
@@ -93,9 +94,9 @@ X_test, y_test = as_rows(test, vectorizer)
 # %%
 # One word at a time, and whole sentences
 # ---------------------------------------
-# ``decode`` finds the most probable tags of a whole sentence, without those that cannot follow
-# each other: an inside tag must follow a tag of the same kind. Without a graph the column of
-# the sentence is left out.
+# ``decode`` finds the most probable tags of a whole sentence, and excludes tags that cannot
+# follow each other: an inside tag must follow a tag of the same kind. The model without a graph
+# does not get the column of the sentence.
 from skunfold import UnfoldedCRFClassifier
 
 settings = {"solver": "lbfgs", "alpha": 1e-3, "max_iter": 100}
@@ -142,8 +143,8 @@ for name, predicted in predictions.items():
 # %%
 # A sentence
 # ----------
-# The probabilities of the tags along a sentence of the test, with the right ones in frames.
-# Below the words are the tags that were found.
+# The plot shows the probabilities of the tags along a test sentence. Frames mark the correct
+# tags. Below the words are the predicted tags.
 import matplotlib.pyplot as plt
 
 from skunfold.plotting import MarginalsDisplay

@@ -1,11 +1,11 @@
 """
-====================================================
+===================================================
 Label the nodes of a graph: features and neighbours
-====================================================
+===================================================
 
-Few nodes of a graph have a label; the others are to be classified. Label propagation lets
-labels spread along the edges. A conditional random field classifies by the features of a node
-and by what its neighbours are believed to be, and *learns* what the class of a neighbour says.
+Few nodes of a graph have a label; the task is to classify the others. Label propagation spreads
+labels along the edges. A conditional random field classifies by the features of a node and by
+the beliefs about its neighbours, and *learns* how the classes of neighbours are related.
 """
 
 # %%
@@ -13,9 +13,9 @@ and by what its neighbours are believed to be, and *learns* what the class of a 
 # ----------------------
 # Each digit is joined to its seven nearest neighbours, and three digits of each class have a
 # label. ``graph`` is a function from node numbers, the last column of X, to the edges between
-# these nodes. Rows of weight 0 have no label: the field is heard there, but nothing is learned
-# from the class. ``power=2`` makes messages more careful, which helps where the edges of a
-# graph close many short loops. Where neighbours are alike, label propagation is hard to beat.
+# these nodes. Rows of weight 0 have no label: they take part in inference, but nothing is
+# learned from their class. ``power=2`` makes messages more cautious, which helps where a graph
+# has many short loops. Where neighbours are alike, label propagation is hard to beat.
 import warnings
 
 import numpy as np
@@ -73,9 +73,9 @@ for name, score in alike.items():
 # %%
 # Neighbours that differ
 # ----------------------
-# Label propagation takes for granted that neighbours are of the same class. In a network of
-# buyers and sellers they are not: most trades join the one to the other. The field learns that
-# from few labels.
+# Label propagation assumes that neighbours are of the same class. In a network of buyers and
+# sellers they are not: most trades join a buyer and a seller. The field learns that from few
+# labels.
 n = 600
 sides = rng.integers(2, size=n)
 features = sides[:, None] + 1.5 * rng.normal(size=(n, 2))
@@ -91,7 +91,7 @@ for name, score in differing.items():
     print(f"{name}: {score:.2f}")
 
 # %%
-# The learned table says it: two of the same class are unlikely neighbours.
+# The learned table shows it: two nodes of the same class are unlikely neighbours.
 import matplotlib.pyplot as plt
 
 names = ["buyer", "seller"]

@@ -1,17 +1,19 @@
 """
-========================
+=======================
 Data larger than memory
-========================
+=======================
 
-A file of frames is learned from and predicted without ever being in memory as a whole, workers
-share the samples of each update, and a search over the depth computes its initialisation once.
+A model learns from a file of frames and predicts it without ever holding it in memory as a
+whole. Workers share the samples of each update, and a search over the depth computes its
+initialisation once.
 """
 
 # %%
 # A file
 # ------
-# Mixtures of two kinds of sources, and how much of each frame is of the first kind. They are
-# written block by block; what is opened with ``mmap_mode="r"`` stays on disk.
+# The data are mixtures of two kinds of sources; the targets say how much of each frame is of
+# the first kind. Both are written block by block. Arrays opened with ``mmap_mode="r"`` stay on
+# disk.
 
 import tempfile
 from pathlib import Path
@@ -33,9 +35,9 @@ for start in range(0, n_samples, block):
 # %%
 # Bounded memory
 # --------------
-# scikit-learn's ``working_memory`` (in MiB) is the limit: what the layers that are not trained
-# make of the samples goes to a temporary file beyond it, and the initialisation takes a random
-# part of the samples.
+# scikit-learn's ``working_memory`` (in MiB) is the limit: beyond it, the outputs of the layers
+# that are not trained go to a temporary file, and the initialisation takes a random part of the
+# samples.
 
 from sklearn import config_context
 
@@ -58,8 +60,8 @@ print(f"{X.nbytes / 2**20:.0f} MiB of data, loss {model.loss_:.4f}")
 # Workers
 # -------
 # Gradients are sums over samples, so the result is the same for any number of workers, up to
-# rounding. Here they are threads; within ``joblib.parallel_config(backend="dask")`` they are
-# those of a Dask cluster.
+# rounding. Here the workers are threads; within ``joblib.parallel_config(backend="dask")`` they
+# are those of a Dask cluster.
 
 from sklearn.base import clone
 
@@ -86,11 +88,10 @@ n_computed = len(list(Path(folder.name).glob("**/output.pkl")))
 print(f"{len(search.cv_results_['params']) * 2 + 1} fits, {n_computed} initialisations")
 
 # %%
-# What was learned
-# ----------------
-# Deeper networks separate better, and trained ones better than NMF of the same depth. Right:
-# all that is in a mixture, and what is estimated to be of the first kind of sources, against
-# what is.
+# Results
+# -------
+# Left: deeper networks separate better, and trained ones better than NMF of the same depth.
+# Right: the mixture, and the estimate of the first kind of sources, against the true source.
 
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
 scores = search.cv_results_["mean_test_score"].reshape(3, 2)

@@ -1,18 +1,18 @@
 """
-==================================
-From NMF to deep NMF, by the layer
-==================================
+====================================
+From NMF to deep NMF, layer by layer
+====================================
 
 A three and a four were drawn on top of each other: which ink is the three's? Non-negative
 matrix factorization explains the picture as a sum of parts of threes and parts of fours, by
 iterations; deep NMF makes each iteration a layer of a network and trains it to separate.
-:meth:`~skunfold.DeepNMFRegressor.staged_predict` shows what each layer makes of it.
+:meth:`~skunfold.DeepNMFRegressor.staged_predict` shows the prediction of each layer.
 """
 
 # %%
 # Overlaid digits
 # ---------------
-# Half of scikit-learn's digits make the training pictures, the other half those to test on.
+# Half of scikit-learn's digits make the training pictures, the other half the test pictures.
 import numpy as np
 from sklearn.datasets import load_digits
 
@@ -35,9 +35,9 @@ X, threes, fours = overlay(~for_training, 1000, rng)
 # %%
 # Three networks that begin the same
 # ----------------------------------
-# With mask output, the picture is shared out among the two digits: the sum of both estimates is
+# With mask output, the picture is divided between the two digits: the sum of both estimates is
 # always the picture. All networks start from the same sparse NMF of threes and of fours, 12
-# bases each; the first is left as it is.
+# bases each; the first is not trained.
 import warnings
 
 from sklearn.exceptions import ConvergenceWarning
@@ -73,8 +73,9 @@ converged = np.mean((long.predict(X) - threes) ** 2)
 # %%
 # The estimate of the three after each layer
 # ------------------------------------------
-# The tied network descends step by step, as NMF does, but faster and further. The untied one
-# has given up being NMF: only its last layers must look like a three.
+# The error of the tied network falls from layer to layer, as with NMF, but faster and further.
+# The untied network no longer works like NMF: only the estimates of its last layers look like a
+# three.
 import matplotlib.pyplot as plt
 
 k = 0
@@ -108,8 +109,8 @@ ax.minorticks_off()
 ax.legend(frameon=False)
 
 # %%
-# Half of the bases of the tied network, those of threes to the left, those of fours to the
-# right:
+# The figure shows half of the bases of the tied network: those of threes on the left, those of
+# fours on the right.
 display = BasesDisplay.from_estimator(
     models["deep NMF, tied"],
     start=models["NMF, untrained"],

@@ -1,7 +1,7 @@
 """
-==========================================================
-Belief propagation, mean field and the truth on a grid
-==========================================================
+============================================================
+Belief propagation, mean field and exact marginals on a grid
+============================================================
 
 How good is inference that takes a few sweeps? On a grid of 4 x 4 binary units the exact
 probability of each being on is a sum over 65,536 states; both classifiers with a label graph
@@ -66,10 +66,10 @@ def inferred(strength, rng):
 
 
 # %%
-# Against the truth
-# -----------------
-# Weak couplings leave both nearly right. At middle ones mean field is far too sure of itself,
-# and belief propagation still right. At strong ones it errs as well.
+# Against exact marginals
+# -----------------------
+# With weak couplings both are nearly exact. With middle ones mean field is far too confident,
+# and belief propagation still nearly exact. With strong ones belief propagation errs as well.
 import matplotlib.pyplot as plt
 
 rng = np.random.default_rng(0)
@@ -93,8 +93,8 @@ axes[0, 0].legend(frameon=False, markerscale=3, fontsize="small")
 # %%
 # Many grids
 # ----------
-# One grid may be lucky; these are 10 for each strength, with the range that holds the middle
-# half of them.
+# A single grid may not be typical. The plot shows 10 grids for each strength, with the range
+# that holds the middle half of them.
 steps = np.linspace(0.5, 8, 6)
 errors = {name: np.empty((len(steps), 10)) for name in classes}
 for i, strength in enumerate(steps):

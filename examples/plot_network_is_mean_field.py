@@ -1,13 +1,12 @@
 """
-====================================
+===============================
 A sigmoid network is mean field
-====================================
+===============================
 
 The forward pass of a network with sigmoid units is the first sweep of mean-field inference in a
-Markov random field of binary units: each layer hears from the layer below, and nothing from
-above yet. In the second sweep the class that was guessed looks back down on the hidden units,
-and so on. :func:`skunfold.convert.mlp_to_mean_field` takes a trained network for the field that
-it is.
+Markov random field of binary units: each layer receives messages from the layer below, and none
+from above yet. From the second sweep on, the predicted class also influences the hidden units.
+:func:`skunfold.convert.mlp_to_mean_field` converts a trained network into this field.
 """
 
 # %%
@@ -40,10 +39,10 @@ print(f"and back again: {np.abs(back.coefs_[0] - network.coefs_[0]).max():.1e}")
 # %%
 # More sweeps with the same weights
 # ---------------------------------
-# Nothing was trained for what lies above to look back down. Yet on these digits the second
-# sweep makes the probabilities better; later ones make the field too sure of itself. The six
-# sweeps can also be trained, as one network with tied weights; but here training finds nothing
-# that is better on held-out samples, and so ends where it began.
+# The weights were not trained for messages from above. Yet on these digits the second sweep
+# improves the probabilities; later ones make them overconfident. The six sweeps can also be
+# trained, as one network with tied weights. Here training finds nothing that is better on
+# held-out samples, and so ends where it began.
 settings = {"n_layers": 6, "tied": True, "alpha": 5e-5, "learning_rate_init": 0.003}
 settings["random_state"] = 0
 models = {
@@ -56,8 +55,9 @@ print(f"epochs of training: {models['trained on, six sweeps'].n_iter_}")
 # %%
 # Beliefs by sweep
 # ----------------
-# The digits about which the field changes its mind most, and what it believes of each class
-# after each sweep; a frame marks the true class. It can talk itself into a wrong one, too.
+# The figure shows the digits whose probabilities change most, and the probability of each class
+# after each sweep; a frame marks the true class. Later sweeps can also turn a correct
+# prediction into a wrong one.
 import matplotlib.pyplot as plt
 
 from skunfold.plotting import BeliefsDisplay, StagedScoreDisplay

@@ -1,19 +1,19 @@
 """
-==================
-On a Dask cluster
-==================
+=======================
+Train on a Dask cluster
+=======================
 
-The samples of one large fit, or the many fits of a search, can be shared out among the workers
-of a Dask cluster: joblib passes the work on, and the estimators need not know. Here the cluster
-is two processes on this machine; ``Client("scheduler-address:8786")`` would be a real one. It
-needs ``pip install "skunfold[dask]"``.
+The samples of one large fit, or the many fits of a search, can be divided among the workers of
+a Dask cluster. joblib sends the work to the cluster; the estimators need no change. Here the
+cluster is two processes on this machine; ``Client("scheduler-address:8786")`` connects to a
+real one. It needs ``pip install "skunfold[dask]"``.
 """
 
 # %%
 # A picture in sixty colours
 # --------------------------
 # Each pixel of a hyperspectral image is a mixture of three materials whose spectra overlap.
-# For a part of the pixels the mixture is known; it is wanted for all.
+# The mixture is known for a part of the pixels, and to be predicted for all.
 import numpy as np
 
 rng = np.random.default_rng(0)
@@ -31,8 +31,8 @@ X = rng.poisson(12 * y @ spectra).astype(float)
 known = rng.choice(len(X), 1000, replace=False)
 
 # %%
-# One fit, its samples shared out
-# -------------------------------
+# One fit, its samples divided among workers
+# ------------------------------------------
 # With ``n_jobs``, the workers share the samples of each update. The result is that of one
 # process, up to rounding.
 import warnings
@@ -59,10 +59,10 @@ print(f"loss {alone.loss_:.6f} alone, {shared.loss_:.6f} on the cluster")
 print(f"largest relative difference of a prediction: {difference:.0e}")
 
 # %%
-# A search, a fit a worker
-# ------------------------
-# In :class:`~sklearn.model_selection.GridSearchCV` it is whole fits that the workers take, each
-# the next one as soon as it is free.
+# A grid search, one fit per worker
+# ---------------------------------
+# In :class:`~sklearn.model_selection.GridSearchCV` each worker does whole fits, and takes the
+# next one as soon as it is free.
 grid = {"n_layers": [1, 2, 4, 8, 16], "n_trained_layers": [0, 1, "all"]}
 search = GridSearchCV(model, grid, cv=3, n_jobs=-1, scoring="neg_mean_absolute_error")
 with joblib.parallel_config(backend="dask"), get_task_stream(client) as tasks:
@@ -72,11 +72,11 @@ client.close()
 cluster.close()
 
 # %%
-# What was found, and who did what
-# --------------------------------
+# Results, and the work of each worker
+# ------------------------------------
 # Above: the materials as red, green and blue, with the mean absolute error over all pixels.
-# Below: that of each network in the search, and when each worker computed which fit; deeper
-# networks take longer, and the workers stay busy.
+# Below: the error of each network in the search, and when each worker computed which fit.
+# Deeper networks take longer, and the workers stay busy.
 import matplotlib.pyplot as plt
 
 figure = plt.figure(figsize=(9, 5.8), layout="constrained")

@@ -1,7 +1,7 @@
 """
-==================================================
+================================================
 Read words of digits: a conditional random field
-==================================================
+================================================
 
 An image of a digit may be ambiguous, but in a word its neighbours help. Here words are made of
 scikit-learn's digits, blurred by noise, by a simple grammar: after each digit only four
@@ -12,8 +12,8 @@ classifier as a conditional random field, which learns the grammar from examples
 # %%
 # Words
 # -----
-# Each word has three to eight digits. Digits of the first half of the data set make the words
-# that are learned, those of the other half the words that are tested.
+# Each word has three to eight digits. Digits of the first half of the data set make the
+# training words, those of the other half the test words.
 import numpy as np
 from sklearn.datasets import load_digits
 
@@ -45,8 +45,8 @@ X_test, y_test = make_words(500, images[half:], labels[half:])
 # %%
 # With and without neighbours
 # ---------------------------
-# ``graph_columns`` says which columns say where a row belongs. A scaler must not change them,
-# so a column transformer passes them by; they are its last columns.
+# ``graph_columns`` names the columns that say where a row belongs. A scaler must not change
+# them, so a column transformer passes them through; they are its last columns.
 from sklearn.compose import make_column_transformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -67,8 +67,8 @@ for name, model in (("each digit by itself", alone), ("as words", field)):
     print(f"{name}: {model.score(X_test, y_test):.3f}")
 
 # %%
-# What it has learned of the grammar
-# ----------------------------------
+# The learned grammar
+# -------------------
 import matplotlib.pyplot as plt
 
 from skunfold.plotting import TransitionsDisplay
@@ -79,10 +79,11 @@ axes[0].set(title="grammar (logarithm)", xticks=range(10), yticks=range(10))
 TransitionsDisplay.from_estimator(field[-1], ax=axes[1:])
 
 # %%
-# What the neighbours change
-# --------------------------
-# Before the first message each digit is judged by itself; then news from farther and farther
-# away comes in. Shown is the word that gains most, with the probabilities of the right classes.
+# Probabilities after each sweep
+# ------------------------------
+# Before the first message each digit is classified by itself; then information from farther and
+# farther away arrives. The figure shows the word that gains most, with the probabilities of the
+# correct classes.
 scaled = field[0].transform(X_test)
 stages = np.stack(
     [p[np.arange(len(y_test)), y_test] for p in field[-1].staged_predict_proba(scaled)]

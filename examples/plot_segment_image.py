@@ -1,17 +1,18 @@
 """
-=============================================
-Segment an image: pixels that hear each other
-=============================================
+============================================================
+Segment an image: a conditional random field on a pixel grid
+============================================================
 
-Each pixel of a noisy image belongs to one of three regions. By its own colour that is hard to
-say; its neighbours know more. A conditional random field on the grid of pixels learns from the
-left half of a photograph how regions look and which lie beside which, and segments the other.
+Each pixel of a noisy image belongs to one of three regions. Its own colour hardly tells which;
+those of its neighbours help. A conditional random field on the grid of pixels learns from the
+left half of a photograph how regions look and which lie beside which, and segments the right
+half.
 """
 
 # %%
 # A photograph, its regions, and noise
 # ------------------------------------
-# The regions are clusters of colours of the clean image. The columns behind the colours say
+# The regions are clusters of colours of the clean image. The columns after the colours say
 # where a pixel is: in which image, in which row and column.
 import numpy as np
 from sklearn.cluster import KMeans
@@ -38,7 +39,7 @@ X_test, y_test = as_rows(noisy[:, half:]), regions[:, half:].ravel()
 # Pixels by themselves, and with their neighbours
 # -----------------------------------------------
 # One image is one component, which "lbfgs" takes as a whole. Six layers are five rounds of
-# messages, so that news comes from pixels up to five steps away.
+# messages, so that pixels up to five steps away influence each other.
 import warnings
 
 from sklearn.exceptions import ConvergenceWarning
@@ -72,7 +73,7 @@ axes[0].set(title="noisy image", xticks=[], yticks=[])
 ClassImagesDisplay.from_estimator(model, X_test, y_test, ax=axes[1:])
 
 # %%
-# Two tables were learned, for pixels side by side and for pixels one above the other: classes
-# like to be together.
+# Two tables were learned, for pixels side by side and for pixels one above the other:
+# neighbours mostly have the same class.
 TransitionsDisplay.from_estimator(model)
 plt.show()

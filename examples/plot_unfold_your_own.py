@@ -1,7 +1,7 @@
 """
-===============
-Unfold your own
-===============
+================================
+Unfold your own algorithm: LISTA
+================================
 
 Sparse coding describes a patch of an image by a few atoms of a dictionary. ISTA finds the code
 in hundreds of iterations, FISTA in fewer. LISTA makes a few iterations of ISTA the layers of a
@@ -136,8 +136,8 @@ print(f"{np.mean(Z_test != 0):.0%} of the numbers in the codes are not zero")
 # %%
 # Trained layers
 # --------------
-# Networks of 1 to 8 layers begin as ISTA, and are trained for 10 epochs; each layer learns
-# parameters of its own.
+# Networks of 1 to 8 layers begin as ISTA, and are trained for 10 epochs; each layer learns its
+# own parameters.
 import warnings
 
 from sklearn.base import clone

@@ -1,24 +1,24 @@
 """
-================================
+==============================
 Unmix spectra of known sources
-================================
+==============================
 
 A gamma-ray detector counts photons by energy. Its spectrum is a mixture of those of the sources
-around it, whose shapes are known; wanted is how strong each source is. Two things make it
-hard: counts are Poisson, so short measurements are noisy, and the detector's gain drifts, which
-shifts all lines by a few per cent in a way that nobody records.
+around it, whose shapes are known; the strength of each source is to be estimated. Two things
+make it hard: counts are Poisson, so short measurements are noisy, and the detector's gain
+drifts, which shifts all lines by a few per cent in a way that nobody records.
 
 Deep NMF with linear output starts from the known spectra and learns from measurements whose
-strengths are known. It is compared with what one would use otherwise: non-negative least
-squares, ridge regression, and inference in NMF, which maximises the Poisson likelihood. All
-that start from spectra get the same ones, each source at three gains.
+strengths are known. It is compared with three common methods: non-negative least squares, ridge
+regression, and inference in NMF, which maximises the Poisson likelihood. All methods that start
+from spectra get the same ones, each source at three gains.
 """
 
 # %%
 # Simulated measurements
 # ----------------------
-# A line of a source makes a peak, as wide as a sodium-iodide detector resolves it, and the
-# continuum of photons that left a part of their energy only.
+# A line of a source makes a peak, as wide as a sodium-iodide detector resolves it, and a
+# continuum of photons that deposited only a part of their energy.
 import numpy as np
 
 energy = np.linspace(20, 2000, 128)  # keV
@@ -65,9 +65,10 @@ def measure(n_samples, depth, rng):
 # %%
 # Four ways to find the strengths
 # -------------------------------
-# Ridge regression and deep NMF learn from 2000 measurements; the other two know the spectra
-# only. What can be chosen is chosen on the training data: the ridge by cross-validation, the
-# number of iterations of NMF by the error there, the epochs of deep NMF by held-out samples.
+# Ridge regression and deep NMF learn from 2000 measurements; the other two use only the
+# spectra. All settings are chosen on the training data: the ridge penalty by cross-validation,
+# the number of iterations of NMF by the training error, the epochs of deep NMF by held-out
+# samples.
 import warnings
 
 from scipy.optimize import nnls
@@ -123,10 +124,10 @@ for depth, (y, by_method) in results.items():
         print(f"depth {depth:4.0%}  {name:26s} mean error {e.mean():.4f} +- {bound:.4f}")
 
 # %%
-# What was seen, and what was found
-# ---------------------------------
-# Above, one mixture measured at both depths, and the parts of its sources. Below, the mean
-# absolute errors of the strengths found, source by source (the mean strength is 0.5).
+# Measurements and estimates
+# --------------------------
+# Above: one mixture measured at both depths, and the parts of its sources. Below: the mean
+# absolute errors of the estimated strengths, source by source (the mean strength is 0.5).
 import matplotlib.pyplot as plt
 
 figure = plt.figure(figsize=(9, 7.5), layout="constrained")

@@ -95,9 +95,9 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield the path of a new file in the same folder, which takes the place of the target.
 
     It does so once the block ends and all is on the disk. If the block fails, what was written
-    is removed, and a file that stood there before stays as it was. Links are followed, and who
-    may read the file stays as it was. An error for want of room, or of the new file, names the
-    target.
+    is removed, and an existing file is left unchanged. Links are followed, and the permissions
+    of an existing file are kept. If the disk is full, or the new file fails, the error names
+    the target.
     """
     place = Path(os.path.realpath(target))
     temporary = place.with_name(f".skunfold-{secrets.token_hex(8)}.tmp")

@@ -4,7 +4,7 @@ import os
 import re
 
 # Control characters, line separators, marks that nobody sees or that reverse the direction of
-# writing, and what stands for the bytes of a name that is not UTF-8.
+# writing, and the surrogates for bytes of a name that is not UTF-8.
 _UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff]"

@@ -50,20 +50,20 @@ class UnfoldedCRFClassifier(RowClassifier):
 
     graph_columns : str, int, sequence of str or int, or None, default=None
         The columns of X that say where a row belongs, by name (for a DataFrame) or number.
-        They are no features. For "chain": the sequence, or the sequence and the position in it
+        They are not features. For "chain": the sequence, or the sequence and the position in it
         (a whole number; neighbours are rows whose positions differ by 1). Without positions,
         neighbours are consecutive rows, and the rows of a sequence must not be interrupted by
-        others. For "grid": image, row and column. None: rows are independent, which makes it
-        a network for classification as any other.
+        others. For "grid": image, row and column. None: rows are independent, and the model is
+        an ordinary classification network.
 
     inference : {"bp", "mean_field"}, default="bp"
         The messages of belief propagation, or of mean field.
 
     n_layers : int, default=4
-        Unfolding depth: number of sweeps, at least 1. The first sees the row alone, each later
-        one hears of the neighbours, so that news travels ``n_layers - 1`` edges. Belief
-        propagation on a sequence or tree of at most that many edges is exact. Ignored without
-        `graph_columns` and for ``schedule="sequential"``.
+        Unfolding depth: number of sweeps, at least 1. The first uses each row alone, each later
+        one the messages of its neighbours, so that rows influence each other over up to
+        ``n_layers - 1`` edges. Belief propagation on a sequence or tree of at most that many
+        edges is exact. Ignored without `graph_columns` and for ``schedule="sequential"``.
 
     tied : bool, default=True
         Whether all sweeps share one parameter set: inference in one field. Otherwise each has
@@ -71,9 +71,8 @@ class UnfoldedCRFClassifier(RowClassifier):
 
     schedule : {"flooding", "sequential"}, default="flooding"
         "flooding": all rows send at once in each sweep. "sequential": messages pass along each
-        chain and back (forward-backward), which is exact at once; for ``graph="chain"`` and
-        ``inference="bp"`` with ``power=1``. It suits few or long sequences, in which news
-        travels far.
+        chain and back (forward-backward), which is exact after one pass; for ``graph="chain"``
+        and ``inference="bp"`` with ``power=1``. It suits few or long sequences.
 
     coupling : {"table", "features"}, default="table"
         "table": the weights of pairs of classes are the same for all edges of a kind.
@@ -149,7 +148,7 @@ class UnfoldedCRFClassifier(RowClassifier):
     n_outputs_ : int
         Number of classes.
     out_activation_ : "softmax"
-        What makes probabilities of the totals.
+        The function from totals to probabilities.
     %(n_parameters_, n_iter_, loss_, loss_curve_, best_loss_, validation_loss_curve_,
     validation_scores_, best_validation_score_, history_)s
     n_features_in_ : int
@@ -166,8 +165,8 @@ class UnfoldedCRFClassifier(RowClassifier):
 
     Notes
     -----
-    The total field of row n is T_n = theta(x_n) + sum of the messages of its neighbours, and
-    the softmax of it are the marginals. Training minimises, by default, the cross-entropy of
+    The total field of row n is T_n = theta(x_n) + sum of the messages of its neighbours. Its
+    softmax gives the marginals. Training minimises, by default, the cross-entropy of
     these marginals, through the messages. `predict` returns the most probable class of each
     row; `decode` the most probable classes of all rows together.
 

@@ -19,7 +19,7 @@ class DeepNMFRegressor(DeepNMFBase):
     """Non-negative regression and source separation by unfolded sparse NMF.
 
     The updates that infer the activations of a non-negative matrix factorization become the
-    layers of a network; the last layers get bases of their own and are trained to predict
+    layers of a network; the last layers get separate bases and are trained to predict
     non-negative targets. All quantities stay non-negative, and with mask output the estimates
     of all sources add up to the data. Without trained layers it is plain sparse NMF.
 
@@ -59,7 +59,7 @@ default="frobenius"
 
     sparsity : float, default=0.0
         Weight of the L1 penalty on the activations within inference, 0 or more, in units of
-        ``X ** (beta - 1)``; it supposes bases of about unit norm (``init="sparse_nmf"``).
+        ``X ** (beta - 1)``. Assumes roughly unit-norm bases (``init="sparse_nmf"``).
 
     relaxation : float, default=1.0
         Exponent of the multiplicative updates of all layers but the first, from 1 (plain
@@ -67,11 +67,10 @@ default="frobenius"
         many plain ones, at no cost.
 
     fit_projections : bool, default=False
-        Whether the trained inference layers have projections of their own. An update compares
-        the data with its reconstruction by the bases, and projects what it finds onto the
-        components: by the same bases, as in NMF, or by a second set of non-negative arrays,
-        which starts as a copy of the bases and is trained with them: twice the parameters in
-        a layer, at the same cost.
+        Whether each trained inference layer learns a second non-negative array, its
+        projections. NMF maps the ratio of data to reconstruction back onto the components by
+        the bases; projections replace the bases there. They start as a copy of the bases and
+        are trained with them: twice the parameters in a layer, at the same cost.
 
     recurrence : float or (float, float), default=0.0
         How strongly earlier samples seed inference: a power from 0 (independent samples) to 1.
@@ -79,8 +78,8 @@ default="frobenius"
         are inferred twice: first all begin with the same constant; then each activation of a
         sample begins with the constant times its average over the earlier samples of the
         sequence, relative to the other activations, to this power. A pair (power, n_samples)
-        also sets the time constant of that average, in samples, above 0; otherwise 300.
-        Samples cannot be shared among workers (`n_jobs`) then.
+        also sets the time constant of that average, in samples, above 0; otherwise it is 300.
+        Samples can then not be shared among workers (`n_jobs`).
 
     init : {"nmf", "sparse_nmf", "random"}, estimator, array-like, or list of these, \
 default="nmf"
@@ -89,9 +88,9 @@ default="nmf"
         :class:`SparseNMF` likewise, with this `sparsity`. Or fitted NMFs (objects with
         `components_`), or arrays of shape (n_components, n_features), one in all or a list to
         be stacked; for linear output they may have ``n_features + n_outputs`` columns. Or a
-        fitted DeepNMFRegressor of the same `n_layers` and shapes, whose layers are taken over:
-        one trained with ``tied=True`` can so go on with parameters for each layer. `clone`
-        (as in a grid search) forgets what an estimator has learned: give it the arrays, or a
+        fitted DeepNMFRegressor of the same `n_layers` and shapes, whose layers are copied: so
+        one trained with ``tied=True`` can be trained further with ``tied=False``. `clone` (as
+        in a grid search) drops fitted attributes: give the arrays instead, or a
         :class:`sklearn.frozen.FrozenEstimator`.
 
     solver : {"eg", "mu", "naive-mu"}, default="eg"
@@ -115,7 +114,7 @@ default="nmf"
 
     memory : str, object with the interface of joblib.Memory, or None, default=None
         Where to cache the initialisation, so that fits that differ in depth, solver or other
-        matters of training (as in a grid search) compute it once; a str is the path of a
+        training parameters (as in a grid search) compute it once; a str is the path of a
         folder. Used only if `random_state` is an int.
 
     Attributes
@@ -154,10 +153,10 @@ default="nmf"
 
     %(monitored)s
 
-    Data may be larger than memory (``numpy.memmap``): it is read in blocks. Two things are
-    bounded by scikit-learn's ``working_memory`` (``sklearn.set_config``, 1 GiB): what the
-    layers that are not trained make of the samples goes to a temporary file beyond it, and the
-    initialisation takes a random part of the samples, of an eighth of it at most.
+    Data may be larger than memory (``numpy.memmap``): it is read in blocks. Scikit-learn's
+    ``working_memory`` (``sklearn.set_config``, 1 GiB) bounds two things. Beyond it, the outputs
+    of the layers that are not trained go to a temporary file. The initialisation takes a random
+    part of the samples, at most an eighth of it.
 
     References
     ----------
@@ -295,7 +294,7 @@ default="nmf"
         """Return a network of given arrays, without a fit.
 
         It predicts at once, and `fit` trains it further, since it has ``warm_start=True``.
-        Until then its `loss_` is infinite: nothing was measured. Arrays are copied.
+        Until then its `loss_` is infinite, since no loss was computed. Arrays are copied.
 
         Parameters
         ----------
@@ -309,8 +308,8 @@ default="nmf"
             Projections of the layers; sets ``fit_projections=True``. None: the bases, if that
             is set.
         initial_activation : float, default=1.0
-            The activation that inference begins with, above 0. `fit` takes
-            ``np.sqrt(X.mean() / n_components)``, and so should data of another level.
+            The activation that inference begins with, above 0. `fit` uses
+            ``np.sqrt(X.mean() / n_components)``; use it for data of another level as well.
         **params
             Parameters of the estimator. `n_layers` follows from a list of bases, and
             `n_components` from their shape unless there are several source groups.

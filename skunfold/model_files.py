@@ -60,8 +60,8 @@ def save_model(
 
     The file holds the constructor parameters and the public fitted attributes (names that end
     in an underscore) as data, never as code; `load_model` restores an estimator whose
-    predictions are equal to the bit.  The file appears only once it is complete: a model that
-    stood there before stays whole until then.
+    predictions are bit-identical.  The file is put in place only once it is complete: a model
+    that was there before is intact until then.
 
     Parameters
     ----------
@@ -73,13 +73,13 @@ def save_model(
         MLPClassifier.  Of the last three only what they learned is stored, not what they need
         to be trained further.
     file : str or path-like
-        Where to write.  Any name will do; nothing is appended to it.  A model file that is
-        there is replaced.
+        Where to write.  Any name is allowed; no suffix is added.  An existing model file is
+        replaced.
     training_state : bool, default=False
-        Whether to store what training is made of between two epochs, too: parameters, step
+        Whether to store the state of training between two epochs as well: parameters, step
         size, running averages, random numbers.  The loaded model's `fit` with
-        ``warm_start=True`` then goes on as that of the saved one would have.  It makes the file
-        up to five times as large.
+        ``warm_start=True`` then continues as that of the saved one would have.  It makes the
+        file up to five times as large.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def save_model(
         dictionaries and strings take more than 16 MiB or hold more than 800,000 values, or if
         a sparse matrix has millions of rows and next to no elements.  Nothing is written.
     OSError
-        If the file cannot be written, or is there already and no model file.
+        If the file cannot be written, or exists and is not a model file.
 
     See Also
     --------
@@ -101,7 +101,7 @@ def save_model(
     -----
     Settings that scikit-learn keeps outside the parameters (``set_output``, metadata requests)
     are not stored.  Sparse matrices of other formats than COO, CSR and CSC are stored as CSR.
-    What a search leaves is stored by its ``best_estimator_``.
+    Of a search, save the ``best_estimator_``.
 
     Examples
     --------
@@ -122,17 +122,17 @@ def save_model(
 def load_model(file: str | os.PathLike, *, classes: Sequence[type] = ()) -> Any:
     """Read an estimator from a model file.
 
-    A model file is only data: whatever it holds, reading it runs no code of its own, and takes
-    no more memory than a small multiple of the file's size.  The numbers in it must make sense:
-    parameters lie in their ranges, arrays are finite and, where the model needs it,
-    non-negative, and their shapes agree.
+    A model file is only data: whatever it holds, reading it runs no code from the file, and
+    takes no more memory than a small multiple of the file's size.  Its values are checked:
+    parameters must be in their ranges, arrays finite and, where the model needs it,
+    non-negative, and their shapes must agree.
 
     Parameters
     ----------
     file : str or path-like
         A file that `save_model` wrote.
     classes : sequence of type, default=()
-        Iterations and readouts of your own (`skunfold.unfolding`) that the file may hold. Their
+        Your own iterations and readouts (`skunfold.unfolding`) that the file may hold. Their
         constructors are called with parameters from the file; no other class is ever looked
         up by a name from it.
 
@@ -144,11 +144,11 @@ def load_model(file: str | os.PathLike, *, classes: Sequence[type] = ()) -> Any:
     Raises
     ------
     ValueError
-        If the file is damaged, is not a model file or no file at all (a pipe, a device), holds
-        numbers that make no sense, or was written in a format newer than this version of
-        skunfold reads.
+        If the file is damaged, is not a model file or not a regular file (a pipe, a device),
+        holds invalid values, or was written in a format newer than this version of skunfold
+        reads.
     TypeError
-        If `classes` holds something else than iterations and readouts.
+        If `classes` holds anything but iterations and readouts.
     OSError
         If the file does not exist or may not be read.
 
@@ -193,16 +193,16 @@ class Checkpoint:
 
     A callback for scikit-learn 1.9 or newer: ``estimator.set_callbacks(Checkpoint(file))``.
     The file holds the model as it would be if the fit had ended there, and the state of
-    training, so that a fit of the loaded model with ``warm_start=True`` goes on as if nothing
-    had happened.  A new checkpoint takes the place of the last one only once it is complete.
+    training, so that a fit of the loaded model with ``warm_start=True`` continues as if it had
+    not been interrupted.  A new checkpoint replaces the last one only once it is complete.
 
     Parameters
     ----------
     file : str or path-like
         The model file.  All fits of an estimator and of its clones write the same one.
     every : int, default=1
-        How many epochs lie between two checkpoints, at least 1.  The end of the fit is one in
-        any case.
+        Number of epochs between two checkpoints, at least 1.  The last checkpoint is always
+        written at the end of the fit.
 
     Raises
     ------
@@ -210,14 +210,14 @@ class Checkpoint:
         From `fit`, before training begins, if the estimator holds something that a model file
         cannot, such as a ``RandomState`` or a cache (`memory`).
     OSError
-        From `fit`, before training begins, if there is no folder for the file, or it is there
-        already and no model file.
+        From `fit`, before training begins, if there is no folder for the file, or if the file
+        exists and is not a model file.
 
     Warns
     -----
     UserWarning
-        If a checkpoint could not be written, for want of disk space perhaps.  Training goes on,
-        and the last checkpoint stays.
+        If a checkpoint could not be written, for example on a full disk.  Training continues,
+        and the last checkpoint is kept.
 
     See Also
     --------
@@ -225,10 +225,10 @@ class Checkpoint:
 
     Notes
     -----
-    The fit that goes on must be given the same data and parameters, but for `max_iter`, which
-    counts the epochs to come; then the result is the same to the bit.  Two things are lost:
-    with ``random_state=None`` which samples were held out, and what the solver "lbfgs" has
-    learned of the curvature.
+    Give the continued fit the same data and parameters, except `max_iter`, which counts the
+    epochs to come; then the result is bit-identical.  Two things are lost: with
+    ``random_state=None`` which samples were held out, and the estimate of the curvature of the
+    solver "lbfgs".
 
     Examples
     --------
@@ -273,13 +273,13 @@ class Checkpoint:
             save_model(_without_callbacks(fitted_estimator), self.file, training_state=True)
         except OSError as error:
             warnings.warn(
-                f"The checkpoint {self.file} could not be written ({error}); training goes on, "
-                "and the last checkpoint stays."
+                f"The checkpoint {self.file} could not be written ({error}); training "
+                "continues, and the last checkpoint is kept."
             )
 
 
 def check_model_target(file: str | os.PathLike) -> Path:
-    """Return where a model is to be written, with links followed, if it can stand there."""
+    """Return the path to write a model to, with links resolved; raise if it cannot be used."""
     target = Path(os.path.realpath(file))
     if target.is_dir():
         raise IsADirectoryError(f"{file} is a folder; name a file for the model.")

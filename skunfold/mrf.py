@@ -17,9 +17,9 @@ from skunfold._mrf.base import UnfoldedMRFClassifier
 class UnfoldedMeanFieldClassifier(UnfoldedMRFClassifier):
     """Classification by unfolded mean-field inference in a Markov random field.
 
-    Binary hidden layers stand between the data and the class. Each sweep of mean-field
-    inference, up through the layers and with what lies above looking back down, is a layer of
-    a network, and the network is trained. With one sweep it is a conventional sigmoid network.
+    Binary hidden layers connect the data and the class. Each sweep of mean-field inference, in
+    which every layer is updated from the layers below and above, is a layer of a network, and
+    the network is trained. With one sweep it is a conventional sigmoid network.
 
     Parameters
     ----------
@@ -143,9 +143,9 @@ class UnfoldedMeanFieldClassifier(UnfoldedMRFClassifier):
 class UnfoldedBPClassifier(UnfoldedMRFClassifier):
     """Classification by unfolded belief propagation in a Markov random field.
 
-    Binary hidden layers stand between the data and the class. Each sweep of belief propagation
-    is a layer of a network, and the network is trained; every link has a saturating activation
-    of its own. Without loops in the field, inference is exact: one hidden layer is the
+    Binary hidden layers connect the data and the class. Each sweep of belief propagation is a
+    layer of a network, and the network is trained; every link has its own saturating
+    activation. Without loops in the field, inference is exact: one hidden layer is the
     discriminative restricted Boltzmann machine.
 
     Parameters
@@ -180,9 +180,10 @@ class UnfoldedBPClassifier(UnfoldedMRFClassifier):
 
     Notes
     -----
-    Along a link with coupling w, a unit whose total field without what came back on that link
-    is e sends log(1 + sigmoid(e) (exp(w) - 1)), which is w sigmoid(e) to first order in w.
-    Sweeps renew the layers upwards, then the class, each with the newest messages.
+    Along a link with coupling w, a unit sends log(1 + sigmoid(e) (exp(w) - 1)), where e is its
+    total field without the message received on that link; to first order in w this is
+    w sigmoid(e). Sweeps update the layers upwards, then the class, each with the newest
+    messages.
 
     %(monitored)s
 

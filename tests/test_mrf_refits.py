@@ -143,7 +143,7 @@ def test_changed_parameters_are_named(iris, cls, change, what):
         "partial_fit": lambda: model.partial_fit(X, y),
         "fit": lambda: model.fit(X, y),
     }
-    with pytest.raises(ValueError, match=match + ".*; set it back, or fit anew"):
+    with pytest.raises(ValueError, match=match + ".*; set it back, or fit again"):
         calls[what]()
     assert_array_equal(model.set_params(**kept).predict_proba(X), p)
     model.set_params(**params, warm_start=False).fit(X, y).predict(X)

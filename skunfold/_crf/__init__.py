@@ -1,1 +1,1 @@
-"""What `UnfoldedCRFClassifier` is made of: graphs of rows, sweeps, layout, decoding."""
+"""The parts of `UnfoldedCRFClassifier`: graphs of rows, sweeps, layout, decoding."""

@@ -103,7 +103,7 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
         self.alpha = alpha
         self.class_weight = class_weight
 
-    # What depends on the parameters alone
+    # Properties of the parameters
 
     @property
     def _sequential(self):
@@ -115,7 +115,7 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
 
     @property
     def _by_likelihood(self):
-        """Whether whole sequences of classes are made likely; else it is each row's class."""
+        """Whether training maximises the likelihood of whole sequences instead of rows."""
         return self.training_loss == "likelihood" and self._sequential
 
     @property
@@ -258,14 +258,14 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
         self._begin([p.astype(X.dtype) for p in theta])
 
     def _begin(self, theta):
-        """Set what training would set, for sweeps that begin with theta."""
+        """Set the attributes that training would set, for sweeps that begin with theta."""
         parameters = self._layout().repeated(theta)
         state = TrainingState(parameters, None, np.random.RandomState(), parameters)
         self._set_results(state)
         self._training_state = None  # nothing was trained yet
 
     def _train(self, samples, valid, callbacks):
-        """Train; untied sweeps that are all the same begin with half of the epochs tied."""
+        """Train; untied sweeps that are still equal are first trained tied."""
         settings, layout = self._loop_settings(samples), self._layout()
         state, n_before = self._state(), 0
         untrained = self._training_state is None and layout.can_begin_tied(self.potentials_)
@@ -345,7 +345,7 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
     # Inference
 
     def _check_structure(self):
-        """Check that what shapes the network is as it was in the fit."""
+        """Check that parameters that shape the network are unchanged since the fit."""
         layout = self._layout()
         names = getattr(self, "feature_names_in_", None)
         places = places_of_columns(self.graph_columns, names, self.n_features_in_)

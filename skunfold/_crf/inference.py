@@ -1,4 +1,4 @@
-"""Inference in blocks of components, and what is read from it."""
+"""Inference in blocks of components, and its results."""
 
 from itertools import pairwise
 

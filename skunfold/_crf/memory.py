@@ -1,4 +1,4 @@
-"""How much memory a component takes, which cannot be cut."""
+"""How much memory a component takes, which is always processed as a whole."""
 
 import os
 

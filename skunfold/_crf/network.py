@@ -42,13 +42,13 @@ class RowNetwork(Unfolding):
 
     @property
     def smallest_block(self):
-        """How many components it is not worth to share among threads."""
+        """The number of components below which threads gain nothing."""
         return max(1, int(SMALLEST_BLOCK / self.mean_size))
 
 
 @dataclass(frozen=True)
 class LikelihoodNetwork(RowNetwork):
-    """Passes along chains, trained to make whole sequences of classes likely.
+    """Passes along chains, trained by the likelihood of whole sequences of classes.
 
     Beside the totals the outputs have a column: the row's part of its chain's negative
     log-likelihood. Its gradient goes straight to the fields and tables.

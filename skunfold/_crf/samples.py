@@ -28,7 +28,7 @@ class ByComponent:
 
 @dataclass(frozen=True)
 class RowsByComponent(ByComponent):
-    """Features of rows, which come with the graph of the components that are asked for."""
+    """Features of rows; indexing returns them with the graph of the chosen components."""
 
     graph: Any
 
@@ -46,8 +46,8 @@ class RowData(Data):
 def samples_of(features, components, y, weight, whole=False):
     """Return the components that have some weight, as Samples; None is a weight of 1.
 
-    If components are looked at as a whole, the classes are a second input, and the rows of each
-    have the mean of their weights, of which none may be zero unless all are.
+    If the loss is that of whole components, the classes are a second input, and the rows of
+    each component have their mean weight; none may be zero unless all are.
     """
     order, starts = components.order, components.starts
     if weight is None:

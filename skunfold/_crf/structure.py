@@ -1,4 +1,4 @@
-"""From the graph columns of X to a graph of its rows, and what can be wrong with them."""
+"""From the graph columns of X to a graph of its rows, with checks of the columns."""
 
 from dataclasses import dataclass
 from numbers import Integral, Real

@@ -24,14 +24,14 @@ from skunfold.unfolding.readouts import Readout
 
 
 class State(NamedTuple):
-    """Where inference is after a layer, or the gradient by that."""
+    """The state of inference after a layer, or the gradient by it."""
 
     totals: Any  # (n_rows, K)
     messages: Any  # (2 n_edges, K), or None where none were sent
 
 
 class Drive(NamedTuple):
-    """What layers with the same parameters need of the rows."""
+    """The values of the rows that layers with the same parameters share."""
 
     field: Any  # (n_rows, K)
     hidden: list  # the units of each hidden layer, (n_rows, size)
@@ -68,7 +68,7 @@ class RowSweep(Iteration):
     edge_features : bool
         Whether tables depend on the features of both ends.
     rule : BeliefMessages or MeanFieldMessages
-        What is sent.
+        Computes the messages.
     sequential : bool
         Whether each layer passes along the chains and back, which is exact.
     """
@@ -156,7 +156,7 @@ class RowSweep(Iteration):
         return (*gradients, *self._table_gradients(theta, X, g.tables))
 
     def _table_gradients(self, theta, X, g_tables):
-        """Return the gradients by the arrays that tables are made of."""
+        """Return the gradients by the arrays from which tables are made."""
         of_tables, of_coefs = [], []
         for kind, (edges, symmetric) in enumerate(zip(X.graph.kinds, self.symmetric)):
             g = g_tables[kind]

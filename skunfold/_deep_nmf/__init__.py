@@ -1,1 +1,1 @@
-"""What `skunfold.DeepNMFRegressor` is made of, besides the kernels and the training loop."""
+"""The parts of `skunfold.DeepNMFRegressor`, besides the kernels and the training loop."""

@@ -1,6 +1,6 @@
-"""The network but for its bases: how data goes through it, and what of it is trained.
+"""The network without its bases: how data goes through it, and which layers are trained.
 
-theta of a layer is (W,), its bases (R, F), or (W, V) with projections that are learned, too
+theta of a layer is (W,), its bases (R, F), or (W, V) if projections are learned as well
 (`skunfold._kernels.nmf_layers`).
 """
 
@@ -24,9 +24,9 @@ from skunfold.unfolding.losses import BetaDivergence
 
 @dataclass(frozen=True)
 class NMFArchitecture:
-    """A deep NMF network but for its bases, for data divided by `scale`.
+    """A deep NMF network without its bases, for data divided by `scale`.
 
-    Activations are divided by `scale` too; the bases have no unit.
+    Activations are also divided by `scale`; the bases have no unit.
     """
 
     n_layers: int
@@ -63,8 +63,8 @@ class NMFArchitecture:
     def exponents(self):
         """The exponent of each layer's update, or None for one.
 
-        That of the first is one: it brings the activations to the level of the data, about
-        which an exponent of two would swing for ever.
+        That of the first is one: it brings the activations to the level of the data. With an
+        exponent of two, they would oscillate about that level without end.
         """
         if self.relaxation == 1:
             return None
@@ -77,7 +77,7 @@ class NMFArchitecture:
         return NMFIteration(self.beta, self.scaled_sparsity, start, self.exponents)
 
     def layers(self, thetas, n_samples):
-        """Return the layers of these thetas, ready for inference of so many samples."""
+        """Return the layers of these thetas, prepared for inference of `n_samples` samples."""
         return prepared_layers(self.iteration, thetas, n_samples)
 
     def _start(self, n_components, dtype, factors, work=NEW_ARRAYS):
@@ -91,7 +91,7 @@ class NMFArchitecture:
         return np.multiply(factors, constant, out=work.array("start", factors.shape, dtype))
 
     def before_a_sequence(self, n_components):
-        """Return what is known of earlier samples before the first: nothing."""
+        """Return the EarlierActivations before the first sample, which hold none."""
         return EarlierActivations(self.recurrence, self.recurrence_length, n_components)
 
     @property
@@ -102,8 +102,8 @@ class NMFArchitecture:
     def activations(self, X, layers, out=None, factors=None):
         """Return the activations (n, R) after the given layers, in the units of the data.
 
-        They are written to `out` where it is given. `factors` (n, R) are those of the first
-        activations, which are constant without.
+        They are written to `out` if it is given. `factors` (n, R) multiply the first
+        activations, which are otherwise constant.
         """
         n_components = len(layers[0].W)
 
@@ -176,10 +176,10 @@ class NMFArchitecture:
         )
 
     def samples(self, X, y, weight, thetas, y_scale):
-        """Return the samples for training, with what the frozen layers make of them.
+        """Return the samples for training, with the outputs of the frozen layers.
 
-        X and y are not copied; they may be larger than memory. Of a recurrent network, what
-        the samples begin with is left to a `RecurrentStart`.
+        X and y are not copied; they may be larger than memory. In a recurrent network, a
+        `RecurrentStart` infers the first activations of the samples.
         """
         units = (1 / self.scale, 1 / y_scale)
         if self.n_frozen == 0 and not self.recurrence:
@@ -209,7 +209,7 @@ class NMFArchitecture:
     def trained(self, parameters, y_scale):
         """Return (theta of the trained layers, output bases), shared arrays being the same."""
         U = parameters[-1]
-        with np.errstate(over="ignore"):  # targets of any size, predicted from next to nothing
+        with np.errstate(over="ignore"):  # large targets of tiny data may overflow
             U = np.minimum(U / U.dtype.type(self.output_unit(y_scale)), np.finfo(U.dtype).max)
         return thetas_of(parameters, self.sets), U
 
@@ -230,6 +230,6 @@ def _given(factors):
 
 
 def _lifted(W):
-    """Return W without zeros, which no multiplicative update could leave."""
+    """Return W without zeros, which no multiplicative update could change."""
     floor = np.finfo(W.dtype).eps * max(W.mean(), np.finfo(W.dtype).tiny)
     return np.maximum(W, W.dtype.type(floor), order="C")

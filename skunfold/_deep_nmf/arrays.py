@@ -1,4 +1,4 @@
-"""Arrays that a network is made of without a fit: they are checked and copied."""
+"""Checks and copies of the arrays from which a network is made without a fit."""
 
 from numbers import Real
 
@@ -8,7 +8,7 @@ from skunfold._estimator.given_arrays import array_given
 
 
 def layers_given(name, arrays):
-    """Return a list of arrays, copied; those that are one and the same object stay so.
+    """Return a list of copied arrays; arrays that are the same object have the same copy.
 
     One array (n_components, n_features) makes a list of one.
     """
@@ -36,7 +36,7 @@ def bases_given(name, array):
 
 
 def of_all_layers(name, arrays, n_layers):
-    """Return a list with the array of each layer, where one may be given for all."""
+    """Return a list with the array of each layer; a single array is repeated for all."""
     if len(arrays) not in (1, n_layers):
         raise ValueError(
             f"{name} holds the arrays of {len(arrays)} layers, but n_layers={n_layers}; give "

@@ -1,4 +1,4 @@
-"""What one calls of a deep NMF regressor, and what its training is made of."""
+"""The methods of a deep NMF regressor, and the parts of its training."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -125,16 +125,17 @@ class DeepNMFBase(SequenceMethods, NumberTargets, UnfoldedEstimator):
             the columns of the last features of X.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples, 0 or more, not all 0, in the training loss and in the
-            initialisation. An integer weight is the same as so many copies of the sample,
-            where all samples are one batch.
+            initialisation. Where all samples are one batch, an integer weight is the same as
+            that many copies of the sample.
         sources : list of array-like of shape (n_samples_i, n_features), default=None
             For mask output: features of each source group alone, targets first, the residual
             last, to initialise the bases from. They need not be samples of X. By default the
-            targets, and what they leave of X.
+            targets, and for the residual X minus the targets.
         groups : array-like of shape (n_samples,), default=None
-            What belongs together, such as the recording that each frame is from. With
-            `early_stopping`, whole groups are held out if there is more than one; samples
-            like those trained on would show no overfitting. Ignored where `X_val` is given.
+            The group of each sample, such as the recording that a frame is from. With
+            `early_stopping`, whole groups are held out if there is more than one, since
+            held-out samples similar to training samples would not show overfitting. Ignored if
+            `X_val` is given.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
             With `early_stopping`, data to monitor instead of a part of X, all of which is then
             trained on.
@@ -144,8 +145,8 @@ class DeepNMFBase(SequenceMethods, NumberTargets, UnfoldedEstimator):
             Its weights in the monitored loss, 0 or more, not all 0; only with `X_val`.
         lengths : array-like of int of shape (n_sequences,), default=None
             With `recurrence`, the numbers of samples of the sequences that X consists of, one
-            after the other; they add up to n_samples. Samples without weight do not count as
-            earlier ones. None: X is one sequence. scikit-learn's cross-validation cannot split
+            after the other; they add up to n_samples. Zero-weight samples are skipped.
+            None: X is one sequence. scikit-learn's cross-validation cannot split
             lengths; leave them out there.
         lengths_val : array-like of int of shape (n_val_sequences,), default=None
             Those of `X_val`.
@@ -180,8 +181,8 @@ class DeepNMFBase(SequenceMethods, NumberTargets, UnfoldedEstimator):
     ) -> Self:
         """Train on one batch of a stream: one pass in updates of `batch_size` samples.
 
-        The first call initialises the bases from its batch. Nothing is held out, and an
-        update that makes the loss worse is not undone.
+        The first call initialises the bases from its batch. No samples are held out, and no
+        parameters are restored.
 
         Parameters
         ----------
@@ -251,9 +252,9 @@ class DeepNMFBase(SequenceMethods, NumberTargets, UnfoldedEstimator):
         return X, check_lengths(lengths, X.shape[0])
 
     def _inference(self, X):
-        """Return what infers samples like X, prepared once.
+        """Return the Inference of samples like X, prepared once.
 
-        That of the Frobenius norm is for a number of samples.
+        For the Frobenius norm it depends on the number of samples.
         """
         key = (X.dtype, X.shape[0] if beta_of(self.beta_loss) == 2 else None)
         return self._kept(key, lambda: self._new_inference(X))
@@ -294,7 +295,7 @@ class DeepNMFBase(SequenceMethods, NumberTargets, UnfoldedEstimator):
         if sources is not None:
             sources = [architecture.scaled(source) for source in sources]
         targets = y * y.dtype.type(1 / y_scale)
-        # From a cache, a generator would not be left as it is after computing.
+        # A result from the cache would not advance a random generator as computing it does.
         memory = self.memory if isinstance(self.random_state, Integral) else None
         initialise = check_memory(memory).cache(initial_bases)
         W, U = initialise(warm_start, architecture.scaled(X), targets, sources, weight)
@@ -324,7 +325,7 @@ class DeepNMFBase(SequenceMethods, NumberTargets, UnfoldedEstimator):
         return [(W,) for W in self.bases_]
 
     def _take_over(self, X, y):
-        """Begin with the layers of another fitted network."""
+        """Start from the layers of another fitted network."""
         network = check_given(self.init, "init", DeepNMFBase, wanted="DeepNMFRegressor")
         wanted = (self.n_layers, self._group_sizes(), X.shape[1], y.shape[1])
         arrays = layers_of_network(network, wanted, self.fit_projections, X.dtype)
@@ -337,7 +338,7 @@ class DeepNMFBase(SequenceMethods, NumberTargets, UnfoldedEstimator):
         self._training_state = None
 
     def _begin(self, bases, projections, U, start):
-        """Set all fitted attributes for given arrays (or None), of which nothing is trained."""
+        """Set all fitted attributes for given arrays (or None), without training."""
         self._validate_params()
         self._check_settings()
         bases = of_all_layers("bases", bases, self.n_layers)
@@ -349,7 +350,7 @@ class DeepNMFBase(SequenceMethods, NumberTargets, UnfoldedEstimator):
         self.n_features_in_ = W.shape[1]
         self.n_outputs_ = U.shape[1] * max(len(sizes) - 1, 1)
         self.group_sizes_, self.initial_activation_ = sizes, float(start)
-        # The mean of data for which inference would begin there, and what is predicted of it.
+        # The mean of data for which inference would begin there, and the prediction for it.
         mean = len(W) * self.initial_activation_**2
         self.data_scale_ = self.target_scale_ = nearest_power_of_two(mean)
         if self.output == "linear" and U.any() and W.any():
@@ -360,7 +361,7 @@ class DeepNMFBase(SequenceMethods, NumberTargets, UnfoldedEstimator):
         self._training_state = None
 
     def _architecture(self, scale=None, start=None):
-        """Return the network but for its bases; scale and start are the fitted ones if None."""
+        """Return the network without its bases; scale and start are the fitted ones if None."""
         output: LinearOutput | MaskOutput = LinearOutput()
         if self.output == "mask":
             sizes = self._group_sizes()

@@ -1,4 +1,4 @@
-"""A fitted network at work: predictions, activations and the loss of samples in order."""
+"""Inference by a fitted network: predictions, activations and the loss of samples in order."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from skunfold._deep_nmf.architecture import NMFArchitecture
 from skunfold._deep_nmf.recurrence import in_order
 from skunfold._kernels.divergences import divergence
 
-BATCH = 8192  # samples whose predictions are held at once, where only their loss is wanted
+BATCH = 8192  # samples whose predictions are held at once, where only their loss is needed
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Inference:
     def predictions(self, X, lengths, earlier=None):
         """Return the outputs of sequences of these lengths, flat if there is one for a sample.
 
-        `earlier` is what came before, if they continue a sequence.
+        `earlier` are the EarlierActivations, if the samples continue a sequence.
         """
         y = np.empty((X.shape[0], self.n_outputs), X.dtype)
         for rows, factors in in_order(self.architecture, X, self.layers, lengths, earlier):

@@ -1,4 +1,4 @@
-"""Warm starts: the bases that a deep NMF network begins with.
+"""Warm starts: the initial bases of a deep NMF network.
 
 The result is always one dictionary for all layers, W (n_components, n_features), and output
 bases U (n_components, n_outputs), in the units of the data that comes in here.
@@ -28,7 +28,7 @@ N_ITERATIONS = 100  # of a factorisation, and of bases alone where activations a
 
 @dataclass(frozen=True)
 class WarmStart:
-    """What decides the first bases of a network, besides the data.
+    """The settings of the initial bases of a network.
 
     `init` is described in `DeepNMFRegressor`; `group_sizes` are the components of each source
     group (one group for linear output).
@@ -71,7 +71,7 @@ class WarmStart:
         return self._joint(X, y, weight)
 
     def _joint(self, X, y, weight):
-        """Factorise [X | y], the two counting the same."""
+        """Factorise [X | y], with equal weight for X and y."""
         mean = weighted_mean(X, weight) or 1.0  # X may be all zeros
         unit = X.dtype.type(mean / max(weighted_mean(y, weight), np.finfo(y.dtype).tiny))
         _, components = self._factorise(beside(X, unit * y), self.n_components, weight)
@@ -79,9 +79,9 @@ class WarmStart:
         return np.ascontiguousarray(W), U / unit
 
     def _by_source(self, X, y, sources, width, weight):
-        """Factorise each source by itself; the residual is what the targets leave of X."""
+        """Factorise each source by itself; the residual is X minus the targets."""
         if sources is not None:
-            weight = None  # they are other samples
+            weight = None  # the weights are not for the samples of given sources
         else:
             targets = np.split(y, self.output.n_targets, axis=1)
             residual = np.maximum(dense(X[:, -width:]) - sum(targets), 0)
@@ -99,7 +99,7 @@ class WarmStart:
 
     def _factorise(self, data, n_components, weight):
         """Return (activations, components) of one source."""
-        if data.max() == 0:  # a residual of nothing; any bases will do
+        if data.max() == 0:  # the residual is zero; any bases are equally good
             bases = self._random(np.ones((1, data.shape[1]), data.dtype), n_components, None)
             return np.zeros((data.shape[0], n_components), data.dtype), bases
         mean = weighted_mean(data, weight)
@@ -118,8 +118,8 @@ class WarmStart:
         start = np.tile(levels.astype(data.dtype), n_components)
         if weight is not None:
             return weighted_nmf.fit(data, start, bases, weight, self.beta, **settings)
-        # The function, since tools that record every `fit` of scikit-learn would take one
-        # inside another for the user's. Where the start is exact, it divides 0 by 0.
+        # A function instead of NMF.fit, since tools that record every `fit` of scikit-learn
+        # would record this one as the user's. Where the start is exact, it divides 0 by 0.
         with warnings.catch_warnings(), np.errstate(invalid="ignore"):
             warnings.simplefilter("ignore", ConvergenceWarning)
             activations, components, _ = non_negative_factorization(
@@ -150,7 +150,7 @@ class WarmStart:
         except (ValueError, AttributeError) as error:
             raise ValueError(
                 f"init, a {type(self.init).__name__}, holds no usable bases: {error} Give "
-                "arrays of shape (n_components, n_features), or fitted NMFs; cloning forgets "
+                "arrays of shape (n_components, n_features), or fitted NMFs; cloning drops "
                 "what they learned, so within a search or a SpeechEnhancer give their "
                 "components_, or wrap them in sklearn.frozen.FrozenEstimator."
             ) from None
@@ -207,7 +207,7 @@ def layers_of_network(network, wanted, fit_projections, dtype):
     projections = getattr(network, "projections_", None)
     if projections is not None and not fit_projections:
         raise ValueError(
-            "init, a DeepNMFRegressor, has projections of its own, which would be lost; "
+            "init, a DeepNMFRegressor, has projections, which would be lost; "
             "set fit_projections=True here as well."
         )
     copied = {id(W): W.astype(dtype) for W in [*network.bases_, *(projections or ())]}
@@ -256,7 +256,7 @@ def solve_bases(X, H, beta, weight):
 
 
 def _is_row(item):
-    """Return whether an item of a list is one row of bases, not bases of its own."""
+    """Return whether an item of a list is a single row, not an array of bases."""
     return not hasattr(item, "fit") and np.ndim(item) == 1
 
 

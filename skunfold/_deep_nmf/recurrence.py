@@ -1,11 +1,11 @@
-"""Recurrence: inference of a sample begins with what was active in earlier ones.
+"""Recurrence: inference of a sample begins with the average activations of earlier ones.
 
 The samples of a sequence are inferred twice. First all begin with the same constant activation.
-The relative activations that come of it, h / mean(h), are averaged over the earlier samples of
-the sequence, the older the less they count; in the second inference each activation begins with
-the constant times its average, to a power. The first samples have few before them: a number of
-samples with all activations alike is counted with these. Both inferences use the same bases, so
-both are trained: every third sample of an epoch begins with the constant.
+The resulting relative activations, h / mean(h), are averaged over the earlier samples of the
+sequence, with weights that decay with age; in the second inference each activation begins with
+the constant times its average, to a power. The first samples have few before them, so a number
+of samples with equal activations is added to the average. Both inferences use the same bases,
+so both are trained: every third sample of an epoch begins with the constant.
 """
 
 from itertools import pairwise
@@ -15,7 +15,7 @@ import numpy as np
 from skunfold._running import RunningSums
 from skunfold._training.objective import Objective
 
-N_ALIKE = 10  # samples with all activations alike, before the first
+N_ALIKE = 10  # samples with equal activations, before the first
 BLOCK = 8192  # samples whose activations are held at once
 
 
@@ -27,7 +27,7 @@ class EarlierActivations:
     power : float
         The exponent of their averages.
     length : float
-        After so many samples one counts 1 / e.
+        Time constant of that average, in samples.
     n_components : int
         Number of activations.
     """
@@ -38,10 +38,10 @@ class EarlierActivations:
         self._n_samples = 0
 
     def factors(self, relative, first_inference_too=False):
-        """Return by what to multiply the first activations (n, R) of the next samples.
+        """Return the factors (n, R) of the first activations of the next samples.
 
-        Their relative activations come from the first inference. If that is to be trained too,
-        every third sample of the sequence begins as it does.
+        Their relative activations come from the first inference. If that is also trained, every
+        third sample of the sequence has a factor of one, as in the first inference.
         """
         sums, weight = self._sums.sums, self._sums.weight
         new_sums, new_weights = self._sums.update(relative)
@@ -69,7 +69,7 @@ def in_order(architecture, X, layers, lengths, earlier=None, **options):
     lengths : ndarray of int
         Numbers of samples of the sequences that X consists of.
     earlier : EarlierActivations, optional
-        What came before, if X goes on with a sequence.
+        The earlier samples, if X continues a sequence.
     **options
         Those of `EarlierActivations.factors`.
 
@@ -124,7 +124,7 @@ class SequencePredictor:
 
 
 class RecurrentStart:
-    """Where the trained layers of a recurrent network begin, for any of its parameters.
+    """The first activations of the trained layers of a recurrent network, for any parameters.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ class RecurrentStart:
     thetas : list of tuple
         Those of the layers that are not trained.
     target_scale : float
-        What targets are divided by.
+        The divisor of the targets.
     """
 
     def __init__(self, architecture, thetas, target_scale):
@@ -160,7 +160,7 @@ class RecurrentStart:
 class RecurrentObjective(Objective):
     """An `Objective` over samples whose first activations depend on the parameters.
 
-    They follow the parameters from epoch to epoch, and have no gradient.
+    They are inferred again in each epoch, and have no gradient.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ class RecurrentObjective(Objective):
         self._start = start
 
     def begin_epoch(self, parameters, samples):
-        """Infer where the samples begin."""
+        """Infer the first activations of the samples."""
         self._start.renew(parameters, samples, first_inference_too=True)
 
     def evaluate(self, parameters, samples):

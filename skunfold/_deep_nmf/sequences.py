@@ -1,4 +1,4 @@
-"""What one calls of a regressor whose samples may come in sequences, once it is fitted."""
+"""Methods of a fitted regressor whose samples may be sequences."""
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from skunfold._deep_nmf.recurrence import SequencePredictor
 
 
 class SequenceMethods(TransformerMixin, metaclass=ABCMeta):
-    """Methods that take `lengths`, beside an `UnfoldedEstimator`."""
+    """Mixin of an `UnfoldedEstimator`: methods that take `lengths`."""
 
     @abstractmethod
     def fit(self, X, y, *args, **fit_params):
@@ -53,8 +53,9 @@ class SequenceMethods(TransformerMixin, metaclass=ABCMeta):
         Returns
         -------
         SequencePredictor
-            Its ``predict(X)`` takes the next samples, one or more, and returns what `predict`
-            would for all of them at once. Without `recurrence` they are independent.
+            Its ``predict(X)`` takes the next samples, one or more, and returns the same
+            predictions as `predict` of the whole sequence. Without `recurrence` samples are
+            independent.
         """
         return SequencePredictor(self, self._before_a_sequence())
 

@@ -1,4 +1,4 @@
-"""Lists of arrays that layers share, for formats that do not keep who is whose."""
+"""Lists of arrays that layers share, for formats that do not keep object identity."""
 
 
 def distinct_arrays(lists):

@@ -1,4 +1,4 @@
-"""What a factorisation starts from, and the checks of what is given for it."""
+"""Start values of a factorisation, and checks of given ones."""
 
 import warnings
 
@@ -10,9 +10,9 @@ from skunfold._kernels.sparse_nmf import unit_rows, without_zeros
 
 
 def bases_given(init, W, H):
-    """Return (the bases that are given to start from, or None; whether they are H).
+    """Return (the given start bases, or None; whether they are H).
 
-    They are `init`, or H where that is "custom"; else W and H are ignored with a warning.
+    They are `init`, or H if `init` is "custom"; otherwise W and H are ignored with a warning.
     """
     custom = isinstance(init, str) and init == "custom"
     if custom and (W is None or H is None):
@@ -34,8 +34,8 @@ def bases_given(init, W, H):
 def start(X, bases, activations, fixed, n_components, random_state):
     """Return (activations, bases) to start from, for scaled data X.
 
-    Bases and activations are those that are given, or None; the latter for the former as they
-    are, not yet of unit norm. The first bases are the fixed ones.
+    `activations` belong to the given bases before these are normalised. Both may be None. The
+    fixed bases come first.
     """
     H, W = random_start(X, n_components, random_state)
     if bases is not None:

@@ -120,7 +120,7 @@ def check_recurrence(recurrence, n_trained, n_jobs):
 
 
 def check_same_structure(model, group_sizes):
-    """Check that what shapes the network of a fitted model is as it was in the fit."""
+    """Check that parameters that shape the network are unchanged since the fit."""
     n_layers = len(model.bases_)
     otherwise = "set it back, or fit again with warm_start=False."
     if model.n_layers != n_layers:

@@ -1,1 +1,1 @@
-"""The estimator above the training loop, and how estimators check what they are given."""
+"""The estimator above the training loop, and the checks of its arguments."""

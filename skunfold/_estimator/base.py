@@ -51,14 +51,14 @@ class UnfoldedEstimator(
 ):
     """An unfolded model above the training loop.
 
-    A subclass says what its network and its parameters are, and what its targets mean. It
-    names, as `_made`, the fitted attribute that a network has from the start, and, as
-    `_learned`, those that inference uses. `n_outputs_` is set by `_learn_targets`.
+    A subclass defines its network, its parameters and the meaning of its targets. `_made` names
+    a fitted attribute that a network has from the start, and `_learned` the attributes that
+    inference uses. `n_outputs_` is set by `_learn_targets`.
     """
 
     _parameter_constraints: dict = CONSTRAINTS
-    _auto_batch_size = 200  # what batch_size="auto" is, where there are as many samples
-    _training_state: tuple | None = None  # what was trained, and the state that is left
+    _auto_batch_size = 200  # batch_size="auto", where there are as many samples
+    _training_state: tuple | None = None  # what was trained, and the state of training
     _made: str
     _learned: frozenset[str]
     n_outputs_: int
@@ -114,7 +114,7 @@ class UnfoldedEstimator(
     def _initialise(self, X, y, weight):
         """Set the attributes of an untrained network, for encoded targets.
 
-        A subclass may take more; `_fit` and `_partial_fit` hand it on.
+        A subclass may take more arguments, which `_fit` and `_partial_fit` pass on.
         """
 
     @abstractmethod
@@ -138,7 +138,7 @@ class UnfoldedEstimator(
 
     @abstractmethod
     def transform(self, X):
-        """Return what the last layer has inferred."""
+        """Return the outputs of the last layer."""
 
     @property
     def _is_trained(self):
@@ -147,7 +147,7 @@ class UnfoldedEstimator(
 
     @property
     def _loss_unit(self):
-        """What the losses of the computation are multiplied by."""
+        """The factor from losses of the computation to losses in the units of the data."""
         return 1.0
 
     def _penalty(self):
@@ -162,10 +162,10 @@ class UnfoldedEstimator(
         """Check nothing, unless a subclass does."""
 
     def _check_units(self, data, suffix=""):
-        """Check that samples are in the range of what a fitted network computes with."""
+        """Check that samples are in the range that a fitted network can compute with."""
 
     def _rows_to_initialise_from(self, rows, X):
-        """Return those of the training rows that `_initialise` is given."""
+        """Return the training rows that `_initialise` gets."""
         return rows
 
     @with_callbacks
@@ -188,13 +188,13 @@ class UnfoldedEstimator(
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training data; sparse for unfolded fields only, here and in the other methods.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets. Of a classifier: classes, or a label indicator matrix of 0 and 1. A class
-            whose samples all weigh 0 is known to the model, but nothing is learned of it.
+            Targets. For a classifier: classes, or a label indicator matrix of 0 and 1. A class
+            whose samples all have weight 0 is in `classes_`, but is not learned.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples in the training loss, 0 or more, not all 0.
         groups : array-like of shape (n_samples,), default=None
             With `early_stopping`, whole groups are held out if there is more than one. Ignored
-            where `X_val` is given.
+            if `X_val` is given.
         X_val, y_val : array-like, default=None
             With `early_stopping`, samples to monitor instead of a part of X; given together.
         sample_weight_val : array-like of shape (n_val,), default=None
@@ -207,9 +207,9 @@ class UnfoldedEstimator(
         Raises
         ------
         ValueError
-            If data is not finite, or negative where the model does not take that; if a label
-            indicator matrix holds something else than 0 and 1; if shapes or parameters do not
-            fit each other or the data.
+            If data is not finite, or negative where the model needs non-negative data; if a
+            label indicator matrix holds values other than 0 and 1; if shapes or parameters do
+            not fit each other or the data.
         """
         validation = Given(X_val, y_val, sample_weight_val)
         return self._fit(Given(X, y, sample_weight), groups, validation)
@@ -264,7 +264,7 @@ class UnfoldedEstimator(
         return self
 
     def _used(self, data, groups):
-        """Return the Data and the groups of what is trained on: of rows that have a weight."""
+        """Return the Data and the groups of the rows to train on: those with a weight."""
         return data.with_weight(groups)
 
     def _split(self, data, groups, valid):
@@ -287,7 +287,7 @@ class UnfoldedEstimator(
         return ShardedObjective(self._network(), samples, n_jobs, self._penalty())
 
     def _train(self, samples, valid, callbacks):
-        """Train from where the parameters stand, and set the results."""
+        """Train from the current parameters, and set the results."""
         state, settings = self._state(), self._loop_settings(samples)
         callbacks.watch(lambda: self._results(state))
         with self._objective(samples, self.n_jobs) as objective:
@@ -301,7 +301,7 @@ class UnfoldedEstimator(
         warn_if_still_improving(state, self.max_iter, self.tol)
 
     def _measure(self, data):
-        """Set what training would have set, for a network of which nothing is trained."""
+        """Set the attributes that training would set, for a network without trained layers."""
         state = TrainingState([], None, np.random.RandomState())
         state.best_loss = self._mean_loss(data)
         self._set_results(state)
@@ -327,9 +327,9 @@ class UnfoldedEstimator(
         )
 
     def _state(self):
-        """Return the state of training: the last fit's, unless something else was trained.
+        """Return the state of training: that of the last fit, unless other parts were trained.
 
-        It is a copy: should this fit fail, the last one stays as it was.
+        It is a copy, so that the last fit is unchanged if this one fails.
         """
         known, state = self._training_state or (None, None)
         if known == self._trained_settings():
@@ -360,15 +360,15 @@ class UnfoldedEstimator(
 
     @property
     def _n_trained(self):
-        """How many layers are trained, the last one among them."""
+        """How many layers are trained, the last one included."""
         return self.n_layers + 1
 
     def _kept(self, key, prepare):
-        """Return prepare(), or what it returned last time if it would be the same."""
+        """Return prepare(), or its last result if that is still valid."""
         return prepared_once(self, self._learned, key, prepare)
 
     def __getstate__(self):
-        """Return the state with that of training as plain data."""
+        """Return the attributes, with the state of training as plain data."""
         return resuming.pickled(super().__getstate__())
 
     def __setstate__(self, state):

@@ -1,4 +1,4 @@
-"""What comes into an estimator: samples are checked before any work."""
+"""Checks of an estimator's samples, before any work."""
 
 from abc import ABCMeta, abstractmethod
 
@@ -20,11 +20,11 @@ class CheckedInput(metaclass=ABCMeta):
 
     @abstractmethod
     def _check_structure(self):
-        """Check that what shapes the network is as it was in the fit."""
+        """Check that parameters that shape the network are unchanged since the fit."""
 
     @abstractmethod
     def _learn_targets(self, y, classes=None, first=True, stream=False):
-        """Set what is known of checked targets, or check that it is what was known."""
+        """Set attributes from checked targets, or check that these attributes are unchanged."""
 
     @abstractmethod
     def _encoded(self, y, dtype, suffix=""):

@@ -1,4 +1,4 @@
-"""What classifiers of all kinds share: targets, probabilities, weights of classes."""
+"""Common to all classifiers: targets, probabilities, weights of classes."""
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator
@@ -29,16 +29,16 @@ def partial_fit(
 ) -> Any:
     """Train on one batch of a stream: one pass in updates of `batch_size` samples.
 
-    The first call initialises the network. Nothing is held out, and an update
-    that makes the loss worse is not undone.
+    The first call initialises the network. No samples are held out, and no parameters are
+    restored.
 
     Parameters
     ----------
     X, y, sample_weight
         As in `fit`.
     classes : array-like of shape (n_classes,), default=None
-        All classes that will ever come; needed in the first call, unless y is a label
-        indicator matrix. Later they may be left out, but not change.
+        All classes that any call can have; needed in the first call, unless y is a label
+        indicator matrix. Later calls may omit them, but not change them.
 
     Returns
     -------
@@ -47,14 +47,14 @@ def partial_fit(
     return self._partial_fit(Given(X, y, sample_weight), classes)
 
 
-partial_fit_to_classes = partial_fit  # whose own name scikit-learn shows and asks for
+partial_fit_to_classes = partial_fit  # scikit-learn needs the function's name, partial_fit
 
 
 class ClassTargets(ClassifierMixin, metaclass=ABCMeta):
-    """What the outputs of an `UnfoldedEstimator` mean if they are logits.
+    """Mixin of an `UnfoldedEstimator` whose outputs are logits.
 
-    It stands beside that class. An estimator has the parameter `class_weight`; `classes_`,
-    `n_outputs_` and `out_activation_` are set here.
+    The estimator has the parameter `class_weight`; `classes_`, `n_outputs_` and
+    `out_activation_` are set here.
     """
 
     class_weight: dict | str | None

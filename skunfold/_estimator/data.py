@@ -1,4 +1,4 @@
-"""What estimators do with samples and results around the training loop."""
+"""Samples before, and results after the training loop."""
 
 import warnings
 from contextlib import contextmanager
@@ -92,7 +92,7 @@ def check_lengths(lengths, n_samples, name="lengths"):
 
 
 def results_of(state, loss_unit, early_stopping):
-    """Return the fitted attributes that tell of training; losses are in the given unit."""
+    """Return the fitted attributes that describe training; losses are in the given unit."""
     history = [dict(epoch) for epoch in state.history]
     scored = [epoch for epoch in history if "validation_loss" in epoch]
     held_out = early_stopping and bool(scored)
@@ -131,7 +131,7 @@ def was_interrupted(estimator):
 
 @contextmanager
 def restored_on_failure(estimator):
-    """Give an estimator its fitted attributes back if its fit fails or is interrupted."""
+    """Restore the fitted attributes of an estimator if its fit fails or is interrupted."""
 
     def is_fitted_attribute(name):
         return name.endswith("_") or name == "_training_state"
@@ -165,8 +165,8 @@ def split_rows(estimator, splitter, n_samples, y=None, groups=None, unit="sample
 def checked_weights(sample_weight, X, suffix=""):
     """Return the weights of samples in the dtype of X, or None if there are none.
 
-    Numbers at the ends of the range are divided by a power of two: the unit does not matter,
-    but their sums would not be finite, or have no digits. The suffix is that of the name.
+    Very large and very small weights are divided by a power of two, since their sums would
+    overflow or lose precision; the unit does not matter. The suffix is that of the name.
     """
     if sample_weight is None:
         return None

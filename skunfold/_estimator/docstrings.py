@@ -1,4 +1,4 @@
-"""What the docstrings of several estimators say, once.
+"""Text that the docstrings of several estimators share.
 
 A docstring has slots, such as a line ``%(tol, shuffle)s``, which `documented` fills at import
 with the entries of these names. So `help`, Sphinx and IDEs that ask a running Python show it
@@ -50,7 +50,8 @@ def entries(text: str) -> dict[str, str]:
 LOOP = entries(
     """
 learning_rate_decay : float, default=1.0
-    Factor of the step size after every epoch, above 0 and at most 1. Ignored by `partial_fit`.
+    Factor applied to the step size after every epoch, above 0 and at most 1. Ignored by
+    `partial_fit`.
 
 averaging : float, default=0.0
     Decay of a running average of the parameters, in [0, 1): about the last
@@ -61,7 +62,7 @@ batch_size : int or "auto", default="auto"
     Samples of one update, at least 1; "auto" is ``min(200, n_samples)``.
 
 max_iter : int, default=200
-    Number of epochs at most, at least 1; ignored if nothing is trained.
+    Maximum number of epochs, at least 1; ignored if nothing is trained.
 
 tol : float, default=1e-4
     Training stops when the monitored loss has not fallen by this fraction of itself for
@@ -82,8 +83,8 @@ n_iter_no_change : int or np.inf, default=10
     See `tol`; at least 1. With infinity training does not stop early.
 
 class_weight : dict, "balanced" or None, default=None
-    Weights of the classes, by which those of their samples are multiplied; "balanced":
-    inversely to how often each class occurs. Not for label indicator matrices.
+    Weights of the classes, multiplied by those of their samples; "balanced": inversely
+    proportional to the frequency of each class. Not for label indicator matrices.
 
 warm_start : bool, default=False
     Whether `fit` continues from the last fit (parameters, step size, averages). A model from a
@@ -100,16 +101,16 @@ n_jobs : int or None, default=None
     Number of joblib workers sharing each update in `fit`; -1 for all processors. They are
     threads, or what ``joblib.parallel_config`` says: processes, or a Dask cluster, all workers
     of which are then used. Samples are sent to them once. Each computes with one thread, those
-    of Dask with the number that they were given. The result is the same for any number of
-    workers, up to rounding. None, or a single one: this process, with as many threads as its
+    of Dask with their configured number of threads. The result is the same for any number of
+    workers, up to rounding. None, or a single worker: this process, with as many threads as its
     BLAS would use.
 
 n_parameters_ : int
     Number of distinct parameters.
 
 n_iter_ : int
-    Number of epochs of the last fit (1 if nothing is trained); those of fits that were
-    continued are in `history_`.
+    Number of epochs of the last fit (1 if nothing is trained); earlier fits that it continued
+    are in `history_`.
 
 loss_ : float
     Monitored loss of the fitted model, per sample (with the penalty, if there is one, unless
@@ -131,7 +132,7 @@ best_validation_score_ : float or None
     The highest of these scores; None without `early_stopping`.
 
 history_ : list of dict
-    Numbers of each epoch: "epoch"; "loss"; "final_loss", that of all samples at its end, or
+    A dict for each epoch: "epoch"; "loss"; "final_loss", the loss of all samples at its end, or
     with held-out samples "validation_loss" and "validation_score"; "learning_rate" (not by
     "lbfgs"); "seconds".
 
@@ -163,7 +164,7 @@ FIELDS = LOOP | entries(
     """
 tied : bool, default=False
     Whether all sweeps share one parameter set: inference in one field, trained through its
-    iterations. Otherwise each sweep has another. Tied sweeps overfit with depth unless they
+    iterations. Otherwise each sweep has its own set. Tied sweeps overfit with depth unless they
     are damped.
 
 lateral : bool, default=False
@@ -175,9 +176,9 @@ label_graph : "full", array-like or sparse matrix of shape (n_labels, n_labels),
 default=None
     Which labels are coupled to each other, for a label indicator matrix y: "full" for all
     pairs; an adjacency matrix, symmetric, whose nonzero elements are edges (for pixels:
-    :func:`sklearn.feature_extraction.image.grid_to_graph`, or, farther than the next ones,
+    :func:`sklearn.feature_extraction.image.grid_to_graph`, or, beyond the nearest neighbours,
     :func:`sklearn.neighbors.radius_neighbors_graph` of their coordinates); None for none.
-    Messages live on the edges only. Labels hear of each other from the second sweep on.
+    Messages are sent along edges only. Labels influence each other from the second sweep on.
 
 coupling : {"edge", "local", "shared"}, default="edge"
     What labels share. "edge": nothing; each edge of `label_graph` has a weight, and each
@@ -195,7 +196,7 @@ damping : float, default=0.0
     without.
 
 init : {"random", "rbm"} or estimator, default="random"
-    The potentials that training starts from, the same for all sweeps. "random": as in
+    The initial potentials, the same for all sweeps. "random": as in
     :class:`sklearn.neural_network.MLPClassifier`; lateral couplings start at 0. "rbm": the
     first hidden layer is that of a :class:`sklearn.neural_network.BernoulliRBM` trained on X,
     which must be between 0 and 1; weighted samples are drawn by their weights. Or a fitted
@@ -239,16 +240,16 @@ n_outputs_ : int
 ITERATIONS = LOOP | entries(
     """
 iteration : Iteration
-    One iteration of the algorithm, and its adjoint. Its own parameters can be set and
-    searched over as ``iteration__NAME``.
+    One iteration of the algorithm, and its adjoint. Its parameters can be set and searched over
+    as ``iteration__NAME``.
 
 n_layers : int, default=8
     Unfolding depth: number of iterations, at least 1.
 
 n_trained_layers : int or "all", default="all"
-    How many layers are trained, counted from the output, of which the readout is the first:
-    0 is the algorithm as it is, with an untrained readout, 1 trains the readout, 2 also the
-    last iteration, and so on, up to ``n_layers + 1`` or "all".
+    How many layers are trained, counted from the output; the readout is the first. 0 is the
+    unmodified algorithm with an untrained readout, 1 trains the readout, 2 also the last
+    iteration, and so on, up to ``n_layers + 1`` or "all".
 
 tied : bool, default=False
     Whether the trained iterations share one parameter set.

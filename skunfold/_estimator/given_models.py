@@ -1,4 +1,4 @@
-"""Fitted models that another model is made of: what they must be, said in one sentence."""
+"""Checks of fitted models from which another model is made."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from sklearn.utils.validation import check_is_fitted
 
 
 def check_given(model: Any, name: str, *classes: type, wanted: str | None = None) -> Any:
-    """Return a fitted model of one of the classes, out of a FrozenEstimator if it is in one.
+    """Return a fitted model of one of the classes, taken out of a FrozenEstimator if needed.
 
-    The name of the argument, and what is wanted if that is not the names of the classes, are
-    for the message of a TypeError or NotFittedError.
+    The name of the argument and `wanted` (default: the names of the classes) are for the
+    message of a TypeError or NotFittedError.
     """
     if isinstance(model, FrozenEstimator):
         model = model.estimator
@@ -32,7 +32,7 @@ def check_given(model: Any, name: str, *classes: type, wanted: str | None = None
 
 
 def _advice(model):
-    """Return where in the model the wanted one may be."""
+    """Return a hint where in the model the wanted one may be."""
     if isinstance(model, Pipeline):
         return ", such as the last step of the pipeline, pipeline[-1]"
     if hasattr(model, "best_estimator_"):

@@ -32,7 +32,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     ],
 }
 
-# Of models that can be trained with a penalty, and by solvers that are not for positive arrays.
+# For models with a penalty, and solvers that do not keep arrays positive.
 FREE_CONSTRAINTS: dict[str, list[Any]] = {
     "alpha": [Interval(Real, 0, None, closed="left")],
     "solver": [StrOptions({"adam", "sgd", "lbfgs"})],

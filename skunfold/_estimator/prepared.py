@@ -1,20 +1,20 @@
-"""What estimators have prepared for inference, kept until something it depends on changes."""
+"""A cache of prepared networks, valid until something that they depend on changes."""
 
 import operator
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-# By estimator; no attribute, which predictions must not set.
+# By estimator; not an attribute, since predictions must not set attributes.
 _prepared: WeakKeyDictionary = WeakKeyDictionary()
 
 
 def prepared_once(estimator, learned, key, prepare):
-    """Return prepare(), or what it returned last time if it would be the same.
+    """Return prepare(), or its last result if that is still valid.
 
     It depends on the key, the parameters and the attributes whose names are in `learned`.
-    Arrays of the latter become read-only, since a change inside them would not be noticed;
-    assign others instead.
+    Arrays of the latter become read-only, since changes inside them would not be noticed;
+    assign new arrays instead.
     """
     attributes = vars(estimator).items()
     values = [v for name, value in attributes if name in learned for v in _leaves(value)]
@@ -29,7 +29,7 @@ def prepared_once(estimator, learned, key, prepare):
 
 
 def _leaves(value):
-    """Yield what lists, tuples and dicts hold, however deep."""
+    """Yield the items of nested lists, tuples and dicts."""
     if isinstance(value, list | tuple):
         for item in value:
             yield from _leaves(item)

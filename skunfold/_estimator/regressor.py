@@ -1,4 +1,4 @@
-"""What regressors of all kinds share: targets, and how well they are met."""
+"""Common to all regressors: targets and scores."""
 
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.model_selection import ShuffleSplit
@@ -7,10 +7,7 @@ from skunfold._estimator.data import r2_of_samples
 
 
 class NumberTargets(MultiOutputMixin, RegressorMixin):
-    """What the outputs of an `UnfoldedEstimator` mean if they are numbers.
-
-    It stands beside that class.
-    """
+    """Mixin of an `UnfoldedEstimator` whose outputs are numbers."""
 
     def _learn_targets(self, y, classes=None, first=True, stream=False):
         if first:

@@ -12,11 +12,11 @@ def weighted_mean(X, weight=None):
 
 
 def power_of_two_scale(X, weight=None, name="X"):
-    """Return the power of two next to the mean of X, a float; 1 for data of zeros.
+    """Return the power of two nearest to the mean of X, a float; 1 for data of zeros.
 
     Data divided by it has a mean of about one, whatever its unit, so that floors and
-    gradients stay within the range of the dtype; and the division is exact. Means whose powers,
-    in which losses are, would leave the range are refused.
+    gradients stay within the range of the dtype; and the division is exact. Means are refused
+    if their powers, the units of losses, would leave the range.
     """
     with np.errstate(over="ignore"):
         mean = weighted_mean(X, weight)
@@ -40,7 +40,8 @@ def nearest_power_of_two(x):
 def check_range(X, scale, name):
     """Check that no element is so much larger than the scale that its powers leave the range.
 
-    A fourth root is left to the models: losses hold squares, and gradients products of these.
+    The bound leaves room for fourth powers: losses hold squares, and gradients products of
+    these.
     """
     largest, bound = float(X.max()), float(np.finfo(X.dtype).max) ** 0.25
     if largest / scale > bound:

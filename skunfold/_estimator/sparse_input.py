@@ -1,10 +1,10 @@
-"""Which sparse data the non-negative models take."""
+"""Which sparse data the non-negative models accept."""
 
 from scipy.sparse import issparse
 
 from skunfold._kernels.divergences import BETA
 
-SPARSE_BETAS = (1.0, 2.0)  # whose updates leave the zeros of the data alone
+SPARSE_BETAS = (1.0, 2.0)  # their updates need only the nonzero elements of the data
 
 
 def takes_sparse(beta_loss):

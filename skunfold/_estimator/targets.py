@@ -48,7 +48,7 @@ def _check_indicators(y):
 
 @dataclass(frozen=True)
 class Targets:
-    """What the outputs mean: states of a class node, or labels that are on or off.
+    """The meaning of the outputs: states of a class node, or labels that are on or off.
 
     Two classes are one label, which is on for the second.
     """

@@ -1,4 +1,4 @@
-r"""Belief propagation: every unit sends on each link its belief without what came back on it.
+r"""Belief propagation: on each link a unit sends its belief without the message received there.
 
 Along a link with coupling w, from a binary unit with total field t, where the message `back`
 came from the other end (both are log-odds), for a power a::
@@ -10,26 +10,25 @@ node, nu is a vector over its states c with w = V_jc. A class node with totals u
 
     nu_j = (1/a) log(sum_c exp(u_c - a m_jc + a V_jc) / sum_c exp(u_c - a m_jc))
 
-where m_jc came from unit j. With damping d in log-odds, (1 - d) nu + d (the one before).
+where m_jc came from unit j. With damping d, the log-odds sent are (1 - d) nu + d nu_before.
 
-Messages are held as ratios r = exp(a nu), so that what is left for each link and sample is
-arithmetic. With E = exp(a w), taken once per coupling, rho = r_back exp(-t) and
-P_c = exp(u_c)::
+Messages are held as ratios r = exp(a nu), so that each link and sample needs only arithmetic.
+With E = exp(a w), computed once per coupling, rho = r_back exp(-t) and P_c = exp(u_c)::
 
     r = (E + rho) / (1 + rho)          r_jc = (E_jc + rho_j) / (1 + rho_j)
     r_j = sum_c n_jc E_jc / sum_c n_jc          n_jc = P_c / r_jc
 
-Only fields need logarithms, of products of as many ratios as stay in range, and gradients
-nothing transcendental at all. Every sum is of positive terms: there is no cancellation. The
-derivatives, with s = 1 / (1 + rho) the sender's probability and p = E s / r the same if the
-receiver were on::
+Only fields need logarithms, of products of as many ratios as stay in range. Gradients need no
+transcendental function. Every sum is of positive terms: there is no cancellation. The
+derivatives, with s = 1 / (1 + rho) the sender's probability and p = E s / r the same
+probability if the receiver were on::
 
     dlog r / d(a w) = p        dlog r / dlog rho = s - p       dlog rho = dlog r_back - dt
     alpha = n E / sum n E,  beta = n / sum n:
     dlog r_j / d(a V_jc) = alpha_jc       dlog r_j / du_c = alpha_jc - beta_jc
 
-Gradients by a state are by log r; from one, G, come Gs and then Gp = Gs E / r. Fields, and a
-times couplings, beyond +-`limit` count as at the limit: 319 in double, 39 in single precision.
+Gradients by a state are by log r; from one, G, follow Gs and then Gp = Gs E / r. Fields, and
+couplings times a, are clipped at +-`limit`: 319 in double, 39 in single precision.
 
 Couplings of binary units are (m, k), ratios (n, m, k) in both directions, or (n, k, m) where m
 is larger: loops over a long last axis are faster. Couplings of C classes are (m, C), ratios to
@@ -49,7 +48,7 @@ from skunfold._kernels.graphs import Graph
 from skunfold._kernels.layered_mrf import Message
 from skunfold._kernels.numerics import add
 
-WORTH_A_PRODUCT = 4096  # ratios: of fewer, logarithms cost less than calls of NumPy
+WORTH_A_PRODUCT = 4096  # with fewer ratios, logarithms cost less than calls of NumPy
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ class Couplings(NamedTuple):
     E: np.ndarray
     inside: np.ndarray | None
     turned: bool  # whether E is that of the transposed weights
-    n_factors: int  # so many ratios surely have a product in range
+    n_factors: int  # number of ratios whose product is certainly in range
 
 
 @cache
@@ -136,7 +135,7 @@ def _sum_of_logs(r, axis, n_factors):
 
 @dataclass(frozen=True)
 class _Ratios:
-    """What all links share: couplings, odds, damping."""
+    """Base class of links: couplings, odds, damping."""
 
     power: float
     damping: float
@@ -151,8 +150,8 @@ class _Ratios:
         if largest > limit:
             inside = np.abs(w) <= limit
             w = np.clip(w, -limit, limit)
-        # log r lies between 0 and log E = a w; with damping, former couplings are in it.
-        # Beyond 1024 factors nothing is left to gain.
+        # log r lies between 0 and log E = a w; damping mixes in ratios of former couplings.
+        # More than 1024 factors gain nothing.
         bound = limit if self.damping else np.fmax(np.fmin(largest, limit), limit / 512)
         n_factors = int(2 * limit / bound)
         return Couplings(np.exp(w), inside, turned, n_factors)
@@ -310,8 +309,8 @@ class FromClassLink(_Ratios):
         g_back *= G
         g_back -= g_alpha
         g_u = -_sum(g_back, 2).T
-        # The largest u is taken from all: what is limited gives its share to nobody, and the
-        # shares of the others add up to zero with it.
+        # The largest u is subtracted from all, so its gradient is minus the sum of the others';
+        # clipped ones have none.
         g_u *= u >= -limit_of(u.dtype)
         top = u == 0
         g_u -= top * (g_u.sum(axis=1) / top.sum(axis=1))[:, None]
@@ -352,7 +351,7 @@ class LateralLink(_Ratios):
         Gp = Gs * couplings.E
         Gp /= r
         g_weight = self._weight_gradient(Gp.sum(axis=1, keepdims=True), couplings)
-        # by the source's own log-odds, where the message back ended
+        # by the source's log-odds, which hold the message back
         g_rho = np.subtract(Gs, Gp, out=Gs)[opposite]
         g_t = self._within(-self.graph.at_ends(g_rho).T, t)
         return g_t, g_rho if has_back else None, g_old, self.graph.gather(g_weight[:, 0])

@@ -1,8 +1,8 @@
 """Threads over blocks of samples, each with one BLAS thread.
 
-BLAS threads wait for each other after every product, and spin while they wait; blocks need
-not. The limit of one BLAS thread holds for the process, so it is counted: it is set when the
-first user comes and lifted when the last one leaves.
+BLAS threads wait for each other after every product, and spin while they wait; blocks do not
+wait. The limit of one BLAS thread holds for the process, so its users are counted: it is set
+for the first one and lifted after the last one.
 """
 
 import os
@@ -17,7 +17,7 @@ from threadpoolctl import ThreadpoolController
 
 from skunfold._kernels.numerics import Workspace
 
-WORTH_THREADS = 1 << 24  # multiplications: in a product of fewer, threads gain nothing
+WORTH_THREADS = 1 << 24  # in a product of fewer multiplications, threads gain nothing
 
 _lock = threading.Lock()
 _users = 0
@@ -114,8 +114,8 @@ class BlockThreads:
             work()
         finally:
             for helper in helpers:
-                # One that has not begun (the pool may be busy with another caller's tasks, or
-                # be where this runs) is not waited for: nothing is left to do.
+                # Do not wait for a helper that has not begun (the pool may be busy with another
+                # caller's tasks, or this may run in the pool): all tasks are done.
                 if not helper.cancel():
                     helper.result()
         return results
@@ -158,8 +158,8 @@ def map_samples(function, out, n_weights, *inputs, block_size=None):
 def product(A, B):
     """Return A @ B, computed by threads that share the rows of A if there is enough to do.
 
-    Threads of the BLAS go on spinning for a tenth of a second after a product, on processors
-    that blocks of samples are to have next.
+    Threads of the BLAS keep spinning for a tenth of a second after a product, on processors
+    that the next blocks of samples need.
     """
     out = np.empty((len(A), B.shape[1]), np.result_type(A, B))
     with BlockThreads() as threads:
@@ -191,7 +191,7 @@ def gram_matrix(A, B):
 
 
 def block_slices(n_samples, block_size):
-    """Return slices of at most `block_size` samples, as even as can be."""
+    """Return slices of at most `block_size` samples, as equal as possible."""
     n_blocks = max(1, -(-n_samples // block_size))
     bounds = [i * n_samples // n_blocks for i in range(n_blocks + 1)]
     return [slice(a, b) for a, b in pairwise(bounds)]
@@ -200,15 +200,15 @@ def block_slices(n_samples, block_size):
 def block_size_for(n_samples, n_weights, usual=256, n_threads=2):
     """Return how many samples to carry through all layers at a time.
 
-    Few enough to stay in the caches, as a rule the `usual` number; many enough to pay for
-    packing weights of `n_weights` elements in every product; and as `for_threads` says.
+    Few enough to stay in the caches, as a rule the `usual` number; enough to be worth packing
+    weights of `n_weights` elements in every product; then reduced by `for_threads`.
     """
     size = usual if n_weights <= 500_000 else 1024
     return for_threads(size, n_samples, 64 if n_weights >= 50_000 else 128, n_threads)
 
 
 def for_threads(block_size, n_samples, smallest=32, n_threads=2):
-    """Return the block size, or a smaller one of which all threads get as many blocks.
+    """Return the block size, or a smaller one that gives all threads equally many blocks.
 
     Blocks of fewer than `smallest` samples cost more than a thread that waits. Sums over
     blocks, which must not depend on the number of threads, are always made for two.

@@ -119,8 +119,8 @@ class Likelihood(NamedTuple):
     """The negative log-likelihood of chains, and what its gradient needs."""
 
     losses: np.ndarray  # (n_rows,), of which the sum over a chain is -log p(y | x)
-    ahead: np.ndarray  # exp of what rows know but for the next one, (n_rows - 1, K)
-    behind: np.ndarray  # the same of the rows that follow, but for the one before
+    ahead: np.ndarray  # exp of each row's total without the next row's message, (n_rows - 1, K)
+    behind: np.ndarray  # the same for the next row, without this row's message
     sums: np.ndarray  # (n_rows - 1, 1)
 
 
@@ -161,7 +161,7 @@ def likelihood(field, raw, totals, tape, graph, y):
 
 
 def likelihood_gradients(found, totals, tables, graph, y, weight):
-    """Return dE by the field and by the tables' A: marginals minus what is.
+    """Return dE by the field and by the tables' A: marginals minus indicators of y.
 
     `weight` (n_rows,), which is the same for all rows of a chain, multiplies the losses.
     """

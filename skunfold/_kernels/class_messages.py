@@ -13,12 +13,12 @@ a power a, with m' the message that came the other way::
 a = 1 is belief propagation, which is exact on trees once messages have travelled the longest
 path; a -> 0 is mean field, m[c] = sum_b softmax(T_s)[b] A[b, c]; a > 1 is tree-reweighted
 propagation, where 1 / a is the probability of the edge in a spanning tree. From t to s it is
-the same with A^T. With damping d, (1 - d) m and d of the message before is sent.
+the same with A^T. With damping d, (1 - d) m + d m_before is sent.
 
-Constants that are the same for all classes are dropped. Of the states of a sender, the cavity
-T - a m' is at most 0 and A at most 0 (their largest elements are taken from them), so that
-nothing overflows. A sum that vanishes counts as `smallest_of` its dtype, of which inverses, and
-sums of these, are still finite.
+Constants that are the same for all classes are dropped. The largest elements are subtracted
+from the cavity T - a m' and from A, so that both are at most 0 and nothing overflows. A sum
+that vanishes is replaced by `smallest_of` its dtype, whose inverses, and sums of these, are
+finite.
 
 Hershey, Le Roux and Weninger (arXiv 1409.2574), section 3.2, for nodes of many states.
 """
@@ -164,7 +164,7 @@ def largest_messages(totals, messages, tables, graph):
 def row_max(x):
     """Return the largest element of each row, (n, 1).
 
-    Of a transposed copy: of rows that are short it takes a fraction of the time.
+    It uses a transposed copy, which is several times faster for short rows.
     """
     return np.ascontiguousarray(x.T).max(axis=0)[:, np.newaxis]
 
@@ -220,7 +220,7 @@ def times(values, table, forward, out=None):
 
 
 def outer_products(senders, g, table, forward):
-    """Return sums, or each, of the products of what is sent and the gradient of what arrives.
+    """Return the outer products of sent values and received gradients, summed or per edge.
 
     Shaped like the table: (K, K), or (e, K, K).
     """

@@ -90,8 +90,8 @@ class DeepNMF(Unfolding):
     def _through_cancelled(self, parts, layer, tape, i):
         """Return the Parts of dE/dh and those by theta, for x = pos - neg, where one is zero.
 
-        As p + n = |x|, what |x| does and what x does to the bases are the sum and the
-        difference of their parts; the activations need the difference only.
+        As p + n = |x|, the adjoints of |x| and of x give the sum and the difference of the
+        parts by the bases; the activations need the difference only.
         """
         x, work = parts.net(), self.iteration.work
         of_x, of_size, scratch = (work.scope(n) for n in (("net", i), ("sum", i), "adjoint"))
@@ -105,16 +105,16 @@ class DeepNMF(Unfolding):
 
 
 def _split(total, difference):
-    """Return the Parts of which the sum and the difference are known."""
+    """Return the Parts with the given sum and difference."""
     pos, neg = total + difference, total - difference
     for part in (pos, neg):
         part *= part.dtype.type(0.5)
-        np.maximum(part, 0, out=part)  # where rounding has taken it below
+        np.maximum(part, 0, out=part)  # rounding may make it negative
     return Parts(pos, neg)
 
 
 def _both_parts(parts, adjoint, work):
-    """Return what an adjoint makes of Parts: those of dE/dh, and a list of other ones.
+    """Return the adjoint of Parts: the Parts of dE/dh, and the list of those by theta.
 
     pos = rise(pos) + fall(neg), neg = rise(neg) + fall(pos).
     """

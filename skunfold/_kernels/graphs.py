@@ -15,9 +15,9 @@ import numpy as np
 class Arrangement(NamedTuple):
     """An order of the directed edges in which sums over those that end in a node are fast.
 
-    First comes one edge of each node, then a second one of all nodes that have two, and so on,
-    with the nodes in the order of their degrees, so that a sum is one of few rounds. Where
-    fewer nodes are left than rounds, the other edges of each of them follow.
+    Round 1 holds one edge of each node, round 2 a second edge of all nodes that have two, and
+    so on, with the nodes in the order of their degrees. A sum then adds a few slices, one a
+    round. Once fewer nodes are left than rounds, the remaining edges of each of them follow.
     """
 
     order: np.ndarray  # (n_directed,)

@@ -6,22 +6,22 @@ are one class node of C states, or binary labels::
     log p(h, y | x) = sum_l h_{l-1} W_l h_l + b_l h_l + ... + h_L V y + c y + const     h_0 = x
     optional, on the edges of a graph inside a layer:  + sum_ij J_ij h_li h_lj
 
-One sweep renews h_1, ..., h_L, then y. The field ("total") of a layer is its bias and what all
-its neighbours send, each with its newest state::
+One sweep updates h_1, ..., h_L, then y. The field ("total") of a layer is its bias plus the
+messages of all its neighbours, each with its newest state::
 
     total_l = b_l + up_l + down_l + lateral_l
     up_l       from total_{l-1} of this sweep (x W_1 + b_1 for the first layer)
     down_l     from total_{l+1} of the sweep before
     lateral_l  from total_l of the sweep before
 
-In the first sweep nothing comes from above or from the side, so it is a conventional network.
+The first sweep has no messages from above or from the side, so it is a conventional network.
 theta of a sweep is (W_1, b_1, W_2, b_2, ..., V, c); b_l is followed by J_l where layer l has a
-graph, but not in a first sweep with a theta of its own.
+graph, except in an untied first sweep.
 
-What is sent is the matter of a rule (`mean_field`, `belief_propagation`). A message leaves out
-what came back on its own link, and that is the message which the sender's total holds: so on
-trees the totals are exact once every message has travelled the longest path, and on a star
-(one hidden layer) the outputs are exact after one sweep.
+A rule (`mean_field`, `belief_propagation`) computes the messages. A message leaves out the
+message received on the same link, which is part of the sender's total. So on trees the totals
+are exact once every message has travelled the longest path, and on a star (one hidden layer)
+the outputs are exact after one sweep.
 
 Hershey, Le Roux and Weninger (arXiv 1409.2574), section 3.
 """
@@ -39,7 +39,7 @@ from skunfold._kernels.unfolding import BaseIteration, BaseReadout, sets_of
 
 
 class Message(NamedTuple):
-    """What one link sends: its part of the field, and what later messages need of it."""
+    """A message on one link: its part of the field, and the state for later messages."""
 
     field: np.ndarray  # (n, units of the receiving layer)
     state: np.ndarray  # opaque; gradients by it are in the rule's own coordinate
@@ -47,14 +47,14 @@ class Message(NamedTuple):
 
 
 class FieldState(NamedTuple):
-    """What a sweep leaves to the next one; gradients by it have the same form."""
+    """The state between sweeps; gradients by it have the same form."""
 
     totals: list  # of each layer, (n, units)
     sent: list  # for each layer a dict: the state of the message that came on each kind of link
 
 
 class Input(NamedTuple):
-    """What arrives at a layer in a sweep."""
+    """A link into a layer in a sweep."""
 
     kind: str  # "up", "down" or "lateral"
     link: Any
@@ -98,7 +98,7 @@ class FieldIteration(BaseIteration):
         ]
 
     def prepare(self, theta, n_samples, sweeps):
-        """Return the PreparedSweep of theta, which serves any number of samples."""
+        """Return the PreparedSweep of theta, for any number of samples."""
         places = self.by_layer(range(len(theta)))
         weights = [
             {i.kind: i.link.prepare(theta[places[i.owner][i.which]]) for i in inputs}
@@ -116,7 +116,7 @@ class FieldIteration(BaseIteration):
         return int(np.clip(self.rule.block_elements // max(widest, 1), 4, 256))
 
     def drive(self, sweep, X):
-        """Return for each layer the part of its field that no message changes."""
+        """Return for each layer the part of its field that does not depend on messages."""
         W, *biases = (sweep.theta[i] for i in (0, *(b for _, b, _ in sweep.places)))
         return [input_field(X, W, biases[0], self.local), *biases[1:]]
 
@@ -154,7 +154,7 @@ class FieldIteration(BaseIteration):
     def adjoint(self, sweep, tape, g, k):
         """Return the gradients by the state, by the first layer's constant field, by theta.
 
-        The gradient by the state after the sweep is written over.
+        The gradient by the state after the sweep is overwritten.
         """
         (g_totals, g_sent), g_drive = g, None
         of_theta: list = [None] * len(sweep.theta)
@@ -181,7 +181,7 @@ class FieldIteration(BaseIteration):
         return g, g_drive, tuple(of_theta)
 
     def _inputs(self, sweep):
-        """Return for each layer what arrives in a sweep; from the third on it is the same."""
+        """Return for each layer its inputs in a sweep, which are the same from the third on."""
         return self._inputs_of_sweeps[min(sweep, 2)]
 
     @cached_property

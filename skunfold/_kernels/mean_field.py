@@ -1,15 +1,15 @@
 """Mean field: every unit sends its belief.
 
 A unit with total field t believes q = sigmoid(t); a class node q = softmax(t) over its states.
-What arrives is the sum of the beliefs of all neighbours, weighted by the couplings::
+A unit receives the sum of the beliefs of all neighbours, weighted by the couplings::
 
     up       q_{l-1} W_l          (n, m) (m, k) -> (n, k)
     down     q_{l+1} W_{l+1}^T
     lateral  q_l J_l              J symmetric with zero diagonal, or on edges
 
-With damping d, what arrives is (1 - d) of it and d of what arrived in the sweep before. As it
-is linear in the messages w q of the links, this is the damping of belief propagation; where
-sweeps are tied, it is also that of the beliefs.
+With damping d, a unit receives (1 - d) times this sum plus d times that of the previous sweep.
+As the sum is linear in the messages w q of the links, this is the damping of belief
+propagation; where sweeps are tied, it also damps the beliefs.
 
 Hershey, Le Roux and Weninger (arXiv 1409.2574), section 3.1. The state of a message is the
 damped field.
@@ -51,7 +51,7 @@ class MeanField:
 
 @dataclass(frozen=True)
 class _Beliefs:
-    """From totals to what is sent, and back; links say what becomes of it."""
+    """Base class of links: from totals to beliefs, and back; subclasses apply the weights."""
 
     damping: float
 
@@ -65,7 +65,7 @@ class _Beliefs:
         return g
 
     def _field(self, q, W):
-        """Return what arrives of beliefs q."""
+        """Return the field from beliefs q."""
         raise NotImplementedError
 
     def _field_adjoint(self, g, q, W):
@@ -73,7 +73,7 @@ class _Beliefs:
         raise NotImplementedError
 
     def send(self, t, back, old, W):
-        """Return the Message of beliefs from totals t; `back` plays no part in mean field."""
+        """Return the Message of beliefs from totals t; mean field ignores `back`."""
         q = self._beliefs(t)
         field = self._field(q, W)
         damped = old is not None and self.damping > 0

@@ -1,4 +1,4 @@
-"""What a rule of messages offers to a field (`skunfold._kernels.layered_mrf`).
+"""The protocols of message rules and links (for `skunfold._kernels.layered_mrf`).
 
 A rule makes the links between layers; a link computes one message and its adjoint. Messages are
 of n samples at a time, from a sender of m units, or a class node of m states, to a receiver of
@@ -44,8 +44,8 @@ class Link(Protocol):
         Returns
         -------
         message : Message
-            `field` (n, k) is added to the total of the receiver; `state` is what other messages
-            are given as `back` and `old`, of any kind; `tape` is for `adjoint`.
+            `field` (n, k) is added to the total of the receiver; `state`, of any type, is
+            passed to other messages as `back` and `old`; `tape` is for `adjoint`.
         """
 
     def adjoint(

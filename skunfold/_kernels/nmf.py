@@ -39,7 +39,7 @@ class NMFIteration(BaseIteration):
         return layer_of(theta, self.beta, self.sparsity, n_samples, len(layers))
 
     def drive(self, layer, X):
-        """Return the layer as X needs it, and what it needs of X."""
+        """Return the layer in the form for X, and its `data` of X."""
         layer = layer.suited_to(X)
         return layer, layer.data(X, self.work)
 
@@ -61,7 +61,7 @@ class NMFIteration(BaseIteration):
         return h, (layer, tape)
 
     def adjoint(self, layer, tape, g, k):
-        """Return the gradients by h, by the drive and by theta; g may be written over."""
+        """Return the gradients by h, by the drive and by theta; g may be overwritten."""
         return self._adjoint(tape, g, k, need_h=True)
 
     def adjoint_of_parameters(self, layer, tape, g, k):

@@ -25,7 +25,7 @@ are non-negative for non-negative x: what *rises* and what *falls* with the outp
     net gradient     rise(g) - fall(g)
     parts            pos = rise(p) + fall(n),  neg = rise(n) + fall(p)        g = p - n
 
-(arXiv 1409.2574, section 4.2, where only the parts are carried). With D = exponent x h' / den
+(arXiv 1409.2574, section 4.2, which propagates only the parts). With D = exponent x h' / den
 and N = D den / num, the terms are::
 
     through h        rises                                   dE/dh: x (num / den)^exponent
@@ -66,13 +66,13 @@ from skunfold._kernels.sparse_rows import (
 
 
 class LayerTape(NamedTuple):
-    """What one layer keeps for its adjoint."""
+    """The values of one layer that its adjoint needs."""
 
     data: Any  # what `data` made of the samples
     h: np.ndarray  # (n, R) or (1, R), the activations that came in
     ratio: np.ndarray  # (n, R), num / den
     exponent: float
-    terms: Any  # what else the kind of layer needs
+    terms: Any  # further values that the kind of layer needs
 
 
 class Reconstruction(NamedTuple):
@@ -105,10 +105,10 @@ def grown(h, factor, out):
 
 @dataclass(frozen=True)
 class _Layer:
-    """What all kinds of layer share; subclasses say how activations grow."""
+    """Base class of layers; subclasses compute num / den."""
 
     W: np.ndarray  # (R, F)
-    V: np.ndarray  # (R, F); W itself, unless projections have values of their own
+    V: np.ndarray  # (R, F); W itself, unless there are separate projections
     sparsity: float
 
     def suited_to(self, X):
@@ -163,7 +163,7 @@ class _Layer:
         return dh, of_theta
 
     def deferred_adjoint(self, x, tape, work=NEW_ARRAYS, kept=NEW_ARRAYS, need_h=True):
-        """Return what `adjoint` does but for what goes through `data`, and dE/ddata.
+        """Return the result of `adjoint` without the part through `data`, and dE/ddata.
 
         They are (Parts of dE/dh, dE/ddata or None, list of Parts by theta). dE/ddata and the
         gradients by theta are in arrays of `kept`.
@@ -197,8 +197,8 @@ class _Layer:
     def _by_theta(self, of_W, of_V):
         """Return the list of Parts by theta; those by W and V are added up if they are one.
 
-        What is positive in them has to be in arrays that are kept, and what is negative where
-        nothing is positive.
+        Positive parts must be in arrays that are kept, and so must negative parts without a
+        positive one.
         """
         return [of_W, of_V] if self._has_projections else [of_W.plus(of_V)]
 
@@ -269,7 +269,7 @@ class FrobeniusLayer(_Layer):
     def drive_adjoint(self, X, g, kept=NEW_ARRAYS):
         """Return the Parts by theta, from the gradients by the numerator and the Gram matrix.
 
-        The latter, C, is what falls with it, or None.
+        The latter is C, which falls with the outputs, or None.
         """
         N, C = g
         rise_V = transposed_times(N, X, out=self._array("through X", kept, N.dtype))

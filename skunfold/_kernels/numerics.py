@@ -1,4 +1,4 @@
-"""Floors, powers, parts of gradients, and arrays that are used again."""
+"""Floors, powers, parts of gradients, and workspaces of reusable arrays."""
 
 from functools import cache
 from math import prod
@@ -28,7 +28,7 @@ def smallest_of(dtype):
 
 
 def power(x, exponent, out=None):
-    """Return x ** exponent, by multiplication, division or square root where these do.
+    """Return x ** exponent, by multiplication, division or square root where possible.
 
     It is x itself for an exponent of 1, else `out`, or a new array.
     """
@@ -66,7 +66,7 @@ class Parts(NamedTuple):
 
 
 def add(a, b):
-    """Return a + b, in the array of a, where None stands for zero."""
+    """Return a + b, in the array of a; None means zero."""
     if a is None or b is None:
         return b if a is None else a
     return np.add(a, b, out=a)
@@ -103,4 +103,4 @@ class Workspace:
         return view
 
 
-NEW_ARRAYS = Workspace(reuse=False)  # for callers who keep what they get
+NEW_ARRAYS = Workspace(reuse=False)  # for callers that keep the arrays

@@ -11,8 +11,8 @@ columns of the data::
 so the masks of all groups add up to one: sources are additive. Le Roux, Hershey and Weninger,
 "Deep NMF for speech separation" (ICASSP 2015), section 2; arXiv 1409.2574, section 4.1.
 
-Adjoints are split into what rises and what falls, as in `skunfold._kernels.nmf_layers`; where
-only their difference is wanted, `net_adjoint` takes fewer passes.
+Adjoints are split into rising and falling parts, as in `skunfold._kernels.nmf_layers`; where
+only their difference is needed, `net_adjoint` takes fewer passes.
 """
 
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class LinearOutput:
 
 @dataclass(frozen=True)
 class MaskTape:
-    """What the mask layer keeps for its adjoint."""
+    """The values of the mask layer that its adjoint needs."""
 
     h: np.ndarray  # (n, R)
     n: list  # of (n, F_out), one a group
@@ -138,7 +138,7 @@ class MaskOutput:
         return Parts(*dh), Parts(*dU)
 
     def _by_bases(self, signed, U, h, work):
-        """Return dU (R, F_out), from what comes through n of each group."""
+        """Return dU (R, F_out), from the gradients by n of each group."""
         dU = work.array("dU", U.shape, h.dtype)
         for g, dn in zip(self.groups, signed):
             if dn is None:
@@ -148,7 +148,7 @@ class MaskOutput:
         return dU
 
     def _by_activations(self, signed, U, h, work):
-        """Return dh (n, R), from what comes through n of each group."""
+        """Return dh (n, R), from the gradients by n of each group."""
         dh = work.array("dh", h.shape, h.dtype)
         for g, dn in zip(self.groups, signed):
             if dn is None:
@@ -158,7 +158,7 @@ class MaskOutput:
         return dh
 
     def _rising(self, scaled, tape, work):
-        """Return what rises with n of each group, (n, F_out) or None: the own mask."""
+        """Return the rising part by n of each group, (n, F_out) or None: from its own mask."""
         rising = []
         for i, (s, n_g) in enumerate(zip(scaled, tape.n)):
             others = np.subtract(tape.d, n_g, out=work.array(("rising", i), s.shape, s.dtype))
@@ -166,7 +166,7 @@ class MaskOutput:
         return rising + [None] * (len(tape.n) - len(rising))
 
     def _falling(self, through_masks, n_groups):
-        """Return what falls with n of each group, (n, F_out) or None: all other masks."""
+        """Return the falling part by n of each group, (n, F_out) or None: from other masks."""
         others = [
             [through for j, through in enumerate(through_masks) if j != i]
             for i in range(n_groups)

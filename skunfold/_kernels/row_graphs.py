@@ -4,8 +4,8 @@ An edge runs from a source row to a target row and has a kind. It carries two me
 each way, so everything per message is an array (2 n_edges, n_classes): first the messages from
 source to target, edge by edge, then those from target to source.
 
-Connected components are what batches are made of. Rows are sorted such that each component is
-consecutive; several of them side by side are again a graph, without edges in between.
+Batches consist of connected components. Rows are sorted so that each component is consecutive;
+several components side by side are again a graph, without edges in between.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Rows(NamedTuple):
 
     @property
     def shape(self):
-        """Those of the features."""
+        """The shape of the features."""
         return self.features.shape
 
 
@@ -37,7 +37,7 @@ class ChainGraph:
 
     @property
     def n_edges(self):
-        """One between each row and the next; those that are not linked carry nothing."""
+        """One edge between each row and the next; those of unlinked rows carry no messages."""
         return max(len(self.linked) - 1, 0)
 
     @property
@@ -241,7 +241,7 @@ class Components:
 
 
 def members(starts, components):
-    """Return the places of what belongs to some components, a slice if they are one."""
+    """Return the places of the items of some components, as a slice if consecutive."""
     if isinstance(components, slice):
         first, last, _ = components.indices(len(starts) - 1)
         return slice(int(starts[first]), int(starts[max(first, last)]))
@@ -250,7 +250,7 @@ def members(starts, components):
 
 
 def _bounds(starts, components):
-    """Return where what belongs to each of some components begins, and how much it is."""
+    """Return for each of some components where its items begin, and their number."""
     first = starts[:-1][components]
     return first, starts[1:][components] - first
 

@@ -10,9 +10,9 @@ the weights of their samples::
 
     W <- W (N + W rowsum(W P)) / (P + W rowsum(W N)),   then rows to unit norm
 
-In a stream, each batch adds its numerator W (N + ...) and its denominator to a sum in which
-earlier batches count less and less, and W is the quotient of the two sums: the minimum of the
-sum of what bounds the objective of each batch from above (Lefèvre, Bach and Févotte, "Online
+In a stream, each batch adds its numerator W (N + ...) and its denominator to sums in which
+earlier batches count less and less. W is the quotient of the two sums, which minimises the sum
+of upper bounds of the objectives of the batches (Lefèvre, Bach and Févotte, "Online
 algorithms for nonnegative matrix factorization with the Itakura-Saito divergence", WASPAA
 2011).
 
@@ -39,7 +39,7 @@ from skunfold._kernels.sparse_rows import (
     transposed_times,
 )
 
-CHECK_EVERY = 10  # iterations between two looks at the loss
+CHECK_EVERY = 10  # iterations between two computations of the loss
 MAX_SHARDS = 8  # each adds up its own sums; their number does not depend on that of the threads
 
 
@@ -55,9 +55,9 @@ def unit_rows(W):
 
 
 def without_zeros(W):
-    """Return W with a hundredth of its mean for zeros, which no update could leave.
+    """Return W with zeros, which no update could change, replaced by a hundredth of its mean.
 
-    From much less, multiplicative updates take hundreds to grow.
+    Multiplicative updates need hundreds of iterations to grow from much smaller values.
     """
     return np.where(W > 0, W, W.dtype.type(0.01) * W.mean())
 

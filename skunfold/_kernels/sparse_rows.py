@@ -2,12 +2,12 @@
 
 Samples X (n, F) are an ndarray, or a csr_array in canonical format; then "the values of X" are
 its stored elements, (n_stored,), and a matrix "like X" has the same pattern. For a dense X they
-are all elements, (n, F). Of a reconstruction v = h W, an update with beta = 1 needs only what
-is divided into X, so v where X has values; with beta = 2 it needs none of it, but X W^T and
-Gram matrices. So nothing here is as large as a dense X, unless X is.
+are all elements, (n, F). An update with beta = 1 needs the reconstruction v = h W only where X
+has values; with beta = 2 it needs X W^T and Gram matrices, but not v. So no array here is as
+large as a dense X, unless X is dense.
 
-Bases W are (R, F). Sparse data picks their columns, so they are best in Fortran order then; in
-any other, each call makes such a copy first.
+Bases W are (R, F). Products with sparse data select their columns, so W is best in Fortran
+order; otherwise each call makes such a copy first.
 """
 
 import numpy as np
@@ -44,7 +44,7 @@ def dense(X):
 
 
 def values_of(X):
-    """Return the values of X: (n, F), or (n_stored,) if it is sparse. It is no copy."""
+    """Return the values of X, not copied: (n, F), or (n_stored,) if it is sparse."""
     return X.data if issparse(X) else X
 
 
@@ -123,9 +123,9 @@ def transposed_times(A, B, out):
 def divergence_of_product(X, h, W, beta):
     """Return D(X | h W) summed over features: (n,), in float64.
 
-    Where X is sparse, beta is 1 or 2, and what v = h W has outside of the pattern of X is the
-    difference of all of it and what it has inside: for beta = 2 the squares, which in all are
-    h (W W^T) h^T, and for beta = 1 the values, in all h rowsum(W).
+    Where X is sparse, beta is 1 or 2. The terms outside the pattern of X are the sum over all
+    elements of v = h W minus the sum inside the pattern: for beta = 2 of the squares, whose sum
+    over all is h (W W^T) h^T, for beta = 1 of the values, whose sum over all is h rowsum(W).
     """
     if not issparse(X):
         return divergence(X, h @ W, beta)

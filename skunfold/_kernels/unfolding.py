@@ -8,8 +8,8 @@ For samples X and layers k = 1, ..., K, each with parameters theta_k::
 
 Parameters are a flat list of arrays: those of the layers, each distinct one once, and last
 those of the readout. `sets` holds for each layer the places of its theta in that list; layers
-of the same places are tied. The walk knows nothing of the states h, the drives and the tapes
-but that iterations and readouts take them.
+of the same places are tied. The walk only passes the states h, the drives and the tapes between
+iterations and readouts.
 
 Hershey, Le Roux and Weninger (arXiv 1409.2574), section 2.
 """
@@ -24,13 +24,13 @@ from skunfold._kernels.numerics import Workspace
 
 
 class BaseIteration(metaclass=ABCMeta):
-    """An iteration, and what it may leave out; see `skunfold.unfolding.Iteration`."""
+    """An iteration, with defaults of its methods; see `skunfold.unfolding.Iteration`."""
 
-    work: Workspace | None = None  # arrays that are used again; gradients are added up in them
+    work: Workspace | None = None  # reusable arrays, in which gradients are added up
 
     @abstractmethod
     def initial(self, theta, drive, n_samples):
-        """Return where inference begins."""
+        """Return the first state."""
 
     @abstractmethod
     def step(self, theta, drive, h, k):
@@ -41,7 +41,7 @@ class BaseIteration(metaclass=ABCMeta):
         """Return the gradients by h, by the drive and by theta of layer k."""
 
     def drive(self, theta, X):
-        """Return what layers of the same theta share: the samples."""
+        """Return the part that layers of the same theta share; by default the samples."""
         return X
 
     def drive_adjoint(self, theta, X, g):
@@ -56,7 +56,7 @@ class BaseIteration(metaclass=ABCMeta):
         return self
 
     def prepare(self, theta, n_samples, layers):
-        """Return what the other methods are to take in place of theta.
+        """Return the object that the other methods get in place of theta.
 
         It is computed once for `n_samples` (None: any number) and for the layers that share
         theta, a list of their numbers.
@@ -76,7 +76,7 @@ class BaseIteration(metaclass=ABCMeta):
 
 
 class BaseReadout(metaclass=ABCMeta):
-    """A readout, and what it may leave out; see `skunfold.unfolding.Readout`."""
+    """A readout, with defaults of its methods; see `skunfold.unfolding.Readout`."""
 
     @abstractmethod
     def read(self, parameters, X, h):
@@ -173,8 +173,8 @@ def _theta_of(parameters, places):
 class Unfolding:
     """The trained layers of an unfolded algorithm (`skunfold._training.protocol`).
 
-    Layers before the first trained one never change during a fit: the state that they end
-    with comes in as data. The passes take parameters, or what `prepare` made of them.
+    Layers before the first trained one never change during a fit, so the state after them is an
+    input. The passes take parameters, or the result of `prepare`.
     """
 
     iteration: Any
@@ -198,7 +198,7 @@ class Unfolding:
         return 1 + max((place for places in self.sets for place in places), default=-1)
 
     def prepare(self, parameters, n_samples):
-        """Return the Prepared parameters, for passes over about so many samples."""
+        """Return the Prepared parameters, for passes over about `n_samples` samples."""
         if isinstance(parameters, Prepared):
             return parameters
         thetas = thetas_of(parameters, self.sets)

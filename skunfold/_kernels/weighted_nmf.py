@@ -23,16 +23,16 @@ from skunfold._kernels.sparse_rows import (
     with_values,
 )
 
-CHECK_EVERY = 10  # updates between two looks at the error
+CHECK_EVERY = 10  # updates between two computations of the error
 FLOOR = np.finfo(np.float32).eps  # of reconstructions and denominators
-ZERO = np.finfo(np.float64).eps  # what is smaller is zero, for small beta
+ZERO = np.finfo(np.float64).eps  # smaller values are zero, for small beta
 
 
 def fit(X, H, W, weight, beta, *, max_iter, tol):
     """Return (H, W) after updates of both; X may be sparse for beta 1 and 2.
 
     The weights are (n,), 0 or more. Updates end when the square root of the objective falls by
-    less than tol times its first value between two looks.
+    less than tol times its first value between two checks.
     """
     first = last = _error(X, H, W, weight, beta)
     for n_updates in range(1, max_iter + 1):
@@ -52,7 +52,7 @@ def fit(X, H, W, weight, beta, *, max_iter, tol):
 
 def _error(X, H, W, weight, beta):
     divergence = divergence_of_product(X, H, W, beta) @ weight
-    return np.sqrt(max(2 * divergence, 0))  # which rounding may bring below zero
+    return np.sqrt(max(2 * divergence, 0))  # rounding may make it negative
 
 
 def _growth(terms, beta):

@@ -1,6 +1,6 @@
-"""What model files of former versions say otherwise than this version does.
+"""Parameters of classes that differ in model files of former versions.
 
-The format of a file has a version of its own; here are the parameters of classes.
+The format of the file has its own version number.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """Estimators as a tree of plain JSON values, and back.
 
-Plain values stand for themselves: null, true, 1, 0.5, "text", a list.  Everything else is an
+Plain values are stored as they are: null, true, 1, 0.5, "text", a list.  Everything else is an
 object with one key that says its kind: ``{"array": 3}`` and ``{"strings": 0}`` (numbers of
 arrays kept beside the tree; one number, one array object), ``{"scalar": ["float32", 0.5]}``,
 ``{"float": "nan"}``, ``{"tuple": [...]}``, ``{"dict": {...}}`` or, where keys are not strings,
@@ -69,7 +69,7 @@ class TreeWriter:
     Parameters
     ----------
     training_state : bool
-        Whether the tree holds the state of training, too.
+        Whether the tree also holds the state of training.
 
     Attributes
     ----------
@@ -438,5 +438,5 @@ def _advice(estimator: Any) -> str:
 def _checked(value: Any, kind: type | tuple[type, ...]) -> Any:
     """Return the value if it is of the kind that the format demands here."""
     if not isinstance(value, kind):
-        raise ValueError(f"it holds {shown(value)} where that cannot stand")
+        raise ValueError(f"it holds {shown(value)} where that is not allowed")
     return value

@@ -1,6 +1,6 @@
-"""What values in a model file must be: each check returns the value or raises a ValueError.
+"""Checks of the values in a model file: each returns the value or raises a ValueError.
 
-The messages go on a sentence that names the file.
+The messages complete a sentence that names the file.
 """
 
 from collections.abc import Sequence

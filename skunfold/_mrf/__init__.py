@@ -1,1 +1,1 @@
-"""What stands between `skunfold.mrf` and the kernels: shapes, potentials, targets."""
+"""The parts of the estimators of `skunfold.mrf`: shapes, potentials, targets."""

@@ -1,4 +1,4 @@
-"""The potentials that training starts from, and checks of what was given for them."""
+"""The initial potentials, and checks of given ones."""
 
 from numbers import Integral
 
@@ -21,7 +21,7 @@ def initial_potentials(init, architecture, X, weight, random_state):
 
 
 def _pretrained(architecture, X, weight, random_state):
-    """Return random potentials but for the first layer, which models X."""
+    """Return random potentials, except that the first layer models X."""
     if not architecture.hidden_sizes:
         raise ValueError("init='rbm' needs a hidden layer; hidden_layer_sizes is empty.")
     # MinMaxScaler returns 1.0000000000000002, or more where an offset is much larger than the
@@ -44,8 +44,8 @@ def _pretrained(architecture, X, weight, random_state):
 def _fitted_rbm(n_hidden, X, weight, random_state):
     """Return a BernoulliRBM trained on samples drawn by their weights.
 
-    Batch by batch, since tools that record every `fit` of scikit-learn would take one inside
-    another for the user's.
+    It is trained by `partial_fit`, since tools that record every `fit` of scikit-learn would
+    record this one as the user's.
     """
     rbm = BernoulliRBM(n_hidden, batch_size=RBM_BATCH, random_state=random_state)
     chances = None if weight is None else weight / weight.sum(dtype=np.float64)
@@ -62,7 +62,7 @@ def _fitted_rbm(n_hidden, X, weight, random_state):
 def potentials_from(model, architecture, dtype):
     """Return potentials of a fitted MLPClassifier or unfolded classifier.
 
-    Deeper networks repeat the last sweep of a model, and so do tied ones use its last sweep.
+    Deeper networks repeat the last sweep of a model, and tied ones use it for all sweeps.
     """
     if hasattr(model, "potentials_"):
         given = model.potentials_
@@ -132,7 +132,7 @@ def layer_sizes(hidden_layer_sizes):
 
 def check_same_network(fitted, architecture):
     """Check that the parameters of an estimator still describe its fitted potentials."""
-    otherwise = "set it back, or fit anew (with warm_start=False; init may be the old model)."
+    otherwise = "set it back, or fit again (with warm_start=False; init may be the old model)."
     sizes = tuple(W.shape[0] for W in fitted[0]["coefs"][1:])
     if sizes != architecture.hidden_sizes:
         raise ValueError(

@@ -1,4 +1,4 @@
 """Training of unfolded models: the protocol they offer, the loop, updates and stopping.
 
-Nothing here knows a model or an estimator.
+Nothing here depends on a particular model or estimator.
 """

@@ -1,7 +1,7 @@
-"""A running average of the parameters: what a fit may monitor and end with.
+"""A running average of the parameters, which a fit can monitor and return.
 
-Steps that are large enough to learn fast leave the parameters jumping about the optimum;
-their average lies nearer to it. Polyak and Juditsky, "Acceleration of stochastic approximation
+Steps that are large enough to learn fast make the parameters jump around the optimum; their
+average is nearer to it. Polyak and Juditsky, "Acceleration of stochastic approximation
 by averaging" (1992).
 """
 
@@ -9,7 +9,7 @@ by averaging" (1992).
 class RunningAverage:
     """a <- d a + (1 - d) W after each update, d = min(decay, n / (n + 10)) after n updates.
 
-    So it forgets the beginning: while n is small, about the last tenth of the updates counts.
+    While n is small, only about the last tenth of the updates counts.
 
     Parameters
     ----------

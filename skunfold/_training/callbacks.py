@@ -1,7 +1,7 @@
 """scikit-learn's callbacks (1.9, experimental) behind one interface; no-ops before.
 
 An estimator inherits from `CallbackSupportMixin`, decorates `fit` with `with_callbacks`, and
-hands `EpochCallbacks` to the training loop.
+passes `EpochCallbacks` to the training loop.
 """
 
 try:
@@ -9,7 +9,7 @@ try:
 except ImportError:  # pragma: no cover - scikit-learn < 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Stands in where scikit-learn has no callbacks."""
+        """Replacement where scikit-learn has no callbacks."""
 
     def with_callbacks(method):
         """Return the method unchanged."""
@@ -45,7 +45,7 @@ class EpochCallbacks:
             self._task.call_on_fit_task_begin(estimator=estimator, **self._data)
 
     def watch(self, attributes):
-        """Take a callable that returns the attributes, a dict, of the model as it stands."""
+        """Take a callable that returns the current attributes of the model, a dict."""
         self._attributes = attributes
 
     def begin_epoch(self):
@@ -74,7 +74,7 @@ class EpochCallbacks:
 
 
 class NoCallbacks:
-    """For fits that nobody watches."""
+    """For fits without callbacks."""
 
     def begin_epoch(self):
         """Do nothing."""

@@ -2,14 +2,14 @@
 
 One rule governs every fit. After an epoch the monitored loss (of the validation samples if
 there are any, else of the training samples) is computed. If it is the lowest so far, these are
-the best parameters. If it has not been for `PATIENCE` epochs, the step is halved and the best
-parameters come back; a loss of the training samples fluctuates less, and is given
+the best parameters. If there was no new minimum for `PATIENCE` epochs, the step is halved and
+the best parameters are restored; a loss of the training samples fluctuates less, so there it is
 `LoopSettings.patience` epochs. Training ends with the best parameters, so never worse than it
-began. Where there is an average of the parameters, it stands for them in all of this.
+began. Where there is an average of the parameters, all of this applies to the average.
 
-Training resumes where it stopped, with the step size and the running averages that were left,
-if the monitored loss is still the one that it stopped with. Otherwise the data are others, for
-which a step that was halved many times is too small: both are reset.
+Training resumes with the step size and the running averages of the last fit if the monitored
+loss is still the one at which that fit stopped. Otherwise the data have changed, and a step
+that was halved many times would be too small: both are reset.
 """
 
 import math
@@ -44,7 +44,7 @@ class LoopSettings:
 
 @dataclass
 class TrainingState:
-    """What training is made of between two epochs: all that is needed to go on later."""
+    """The state of training between two epochs: all that is needed to continue later."""
 
     parameters: list
     update: Any
@@ -79,7 +79,7 @@ def fit_loop(objective, state, train, settings, valid=None, score=None, callback
     objective : Objective
         The loss and its gradient.
     state : TrainingState
-        Where training stands.
+        The parameters and the progress so far; changed in place.
     train, valid : Samples
         Training samples, and validation samples or None.
     settings : LoopSettings
@@ -87,7 +87,7 @@ def fit_loop(objective, state, train, settings, valid=None, score=None, callback
     score : callable, optional
         From the validation samples and their outputs to a score for the history.
     callbacks : EpochCallbacks, optional
-        Told of every epoch; may stop the loop.
+        Called for every epoch; may stop the loop.
 
     Notes
     -----
@@ -109,7 +109,7 @@ def fit_loop(objective, state, train, settings, valid=None, score=None, callback
 
 
 def note_interruption(state):
-    """Say that Ctrl-C ended training."""
+    """Warn that Ctrl-C ended training."""
     state.status = "interrupted"
     warnings.warn(
         f"Training was interrupted after {len(state.history)} epochs; "
@@ -118,7 +118,7 @@ def note_interruption(state):
 
 
 def _start(objective, state, train, valid):
-    """Measure where training begins; reset the step if it continues on other data."""
+    """Compute the initial monitored loss; reset the step if the data have changed."""
     status, state.status, state.n_iter = state.status, "running", 0
     state.best_parameters = state.best_parameters or copies(state.parameters)
     if valid is None:
@@ -136,9 +136,10 @@ def _start(objective, state, train, valid):
 
 
 def train_once(objective, state, train, settings):
-    """Train for one epoch that nothing judges: its parameters are the best, come what may.
+    """Train for one epoch without monitoring: its parameters count as the best.
 
-    A step size that a fit has reduced is reset: nothing here would say that it is too small.
+    A step size that a fit has reduced is reset, since nothing here would notice that it is too
+    small.
     """
     began = time.perf_counter()
     if state.update.learning_rate < state.update.initial_rate:
@@ -164,7 +165,7 @@ def _run_epoch(objective, state, train, settings, valid, score):
         monitored, output = objective.evaluate_with_output(state.current_parameters, valid)
         entry["validation_loss"] = monitored
         if score is not None:
-            is_valid = np.isfinite(monitored)  # a step too large may have led out of all bounds
+            is_valid = np.isfinite(monitored)  # too large a step may have diverged
             entry["validation_score"] = score(valid, output) if is_valid else float("nan")
     patience = settings.patience if valid is None else max(settings.patience, PATIENCE)
     _judge(state, monitored, settings, patience)
@@ -173,7 +174,7 @@ def _run_epoch(objective, state, train, settings, valid, score):
 
 
 def write_history(state, settings, entry, seconds):
-    """Add an epoch to the history, its losses in the units of the data; maybe print it."""
+    """Add an epoch to the history, losses in the units of the data; print it if verbose."""
     entry = {
         name: value * settings.loss_unit if name.endswith("loss") else value
         for name, value in entry.items()
@@ -210,7 +211,7 @@ def _batches(n_samples, settings, random_state):
 
 
 def _judge(state, monitored, settings, patience):
-    """Keep an epoch's parameters if they are the best, go back if it is time; maybe stop."""
+    """Keep an epoch's parameters if they are the best, or restore those; stop if it is time."""
     enough = state.best_loss - monitored > settings.tol * abs(state.best_loss)
     state.n_no_change = 0 if enough else state.n_no_change + 1
     if monitored < state.best_loss:

@@ -70,7 +70,7 @@ class Objective:
             )
 
     def begin_epoch(self, parameters, samples):
-        """Do what is to be done before an epoch over the samples: nothing."""
+        """Do nothing; subclasses prepare an epoch over the samples here."""
 
     def gradient(self, parameters, samples, form="net"):
         """Return (mean loss with penalty, its gradient), a list like the parameters."""
@@ -84,7 +84,7 @@ class Objective:
     def gradient_sums(self, parameters, samples, form, scale):
         """Return the sum of all losses and the arrays of `scale` times its gradient.
 
-        There is no penalty in them. The arrays are used again by the next call; in the form of
+        The penalty is not included. The arrays are reused by the next call; in the form of
         parts, there are two for each parameter.
         """
         shards = self._shards(parameters, samples)
@@ -138,7 +138,7 @@ class Objective:
         return self._threads.map(run, shards)
 
     def _prepared(self, parameters, samples):
-        """Return what the model's passes take: the parameters, or what it makes of them."""
+        """Return the parameters, prepared if the model prepares them."""
         prepare = getattr(self.model, "prepare", lambda parameters, n_samples: parameters)
         return prepare(parameters, len(samples))
 
@@ -187,10 +187,10 @@ def _as_parts(arrays):
 
 
 def _added(total, arrays, sums=None):
-    """Add arrays to the total, in place; where there is none yet, they are it.
+    """Add arrays to the total, in place; without a total yet, return them as the total.
 
-    Or, if there is a workspace `sums`, a copy of them there: then they are the model's, which
-    uses them again for the next block.
+    With a workspace `sums`, the total is a copy there, since the model reuses the arrays for
+    the next block.
     """
     if total is None:
         if sums is None:

@@ -1,4 +1,4 @@
-"""What the training loop needs to know of a model, and of its data."""
+"""The protocols of models that the training loop can train, and their samples."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -16,10 +16,9 @@ class UnfoldedModel(Protocol):
     Samples are the first axis of every input, output and target, and are independent.
     A model may also offer ``with_workspace()``, a copy that may reuse its arrays, for one
     thread; ``block_size(parameters)``, how many samples to take at a time, or None, and
-    ``smallest_block``, how many are not worth to be shared among threads;
-    ``prepare(parameters, n_samples)``, what depends on the parameters alone, made once for
-    all blocks of a batch of `n_samples` and then given to the passes in place of the
-    parameters; and for multiplicative updates ``loss_gradient_parts`` and
+    ``smallest_block``, below which threads gain nothing; ``prepare(parameters, n_samples)``,
+    which is called once for all blocks of a batch of `n_samples`, and whose result the passes
+    get in place of the parameters; and for multiplicative updates ``loss_gradient_parts`` and
     ``backward_parts``, which carry gradients as two non-negative parts.
     """
 
@@ -38,7 +37,7 @@ class UnfoldedModel(Protocol):
     def backward(self, parameters: Parameters, tape: Any, g: np.ndarray) -> Parameters:
         """Return the gradient, like the parameters, for g like the output; sum over samples.
 
-        The arrays are new ones, if they are not those of a copy made by `with_workspace`.
+        The arrays are new, unless the model is a copy made by `with_workspace`.
         """
         ...
 
@@ -86,7 +85,7 @@ class Samples:
         return replace(self, rows=rows + chosen.start)
 
     def loaded(self):
-        """Return the samples in arrays of their own; views where nothing is to be done."""
+        """Return the samples copied into memory; views where no copy is needed."""
         arrays = [a[self.rows] for a in (*self.inputs, self.y)]
         if self.units is not None:
             arrays = [

@@ -1,7 +1,7 @@
 """The state of training as plain data, and back, so that a model file can hold it.
 
-The data is a dict of numbers, strings, lists, tuples and arrays. What comes back was read from
-a file: a state is made of it only if its parts are of the types and shapes that training needs.
+The data is a dict of numbers, strings, lists, tuples and arrays. It may have been read from a
+file, so a state is made only if all parts are of the types and shapes that training needs.
 """
 
 import math
@@ -31,7 +31,7 @@ _MT19937_WORDS = 624
 def pickled(attributes):
     """Return the attributes of an estimator with the state of training as plain data.
 
-    So formats that ask for the name of every class, like that of skops, meet public ones.
+    Formats that ask for the name of every class, such as skops, then find public classes only.
     """
     training = attributes.get("_training_state")
     return (
@@ -66,7 +66,7 @@ def to_data(settings, state):
 
 
 def from_data(data):
-    """Return (settings, state), or raise an exception where the data is not sound."""
+    """Return (settings, state), or raise an exception where the data is invalid."""
     parameters = _arrays(data["parameters"])
     state = TrainingState(
         parameters,
@@ -97,12 +97,12 @@ def check_parameters(estimator):
 
 
 def _update(values, parameters):
-    """Return an update rule that goes on with its step size and running averages."""
+    """Return an update rule that continues with its step size and running averages."""
     update = RULES[values["rule"]](1.0)
     found = {"initial_rate": values["learning_rate"]} | values  # first files lack it
     del found["rule"]
     if found.keys() != vars(update).keys():
-        raise ValueError("the update rule of its training holds something else than it should")
+        raise ValueError("the update rule of its training has wrong attributes")
     rates = _number(found["learning_rate"]), _number(found["initial_rate"])
     if not all(0 < rate < math.inf for rate in rates):
         raise ValueError("the step size of its training is not a positive number")
@@ -174,5 +174,5 @@ def _of_kind(value, kind):
     kinds = kind if isinstance(kind, tuple) else (kind,)
     # A bool is an int to Python.
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        raise ValueError(f"its training holds a {type(value).__name__} where that cannot stand")
+        raise ValueError(f"its training holds a {type(value).__name__} where it is not allowed")
     return value

@@ -66,8 +66,8 @@ class ShardedObjective(Objective):
 class _DaskShards:
     """A shard on each worker of a Dask cluster, as an actor that lasts as long as the context.
 
-    An actor is called without a task for the scheduler, which would cost as much as a batch.
-    What a worker that is lost had to do is done here.
+    Calling an actor needs no task of the scheduler, which would cost as much as a batch. The
+    work of a lost worker is done in this process.
     """
 
     def __init__(self, model, samples, backend):
@@ -99,7 +99,7 @@ class _DaskShards:
         return self
 
     def __exit__(self, *exception):
-        # Calls leave cycles of references behind, which would keep the samples there for long.
+        # Calls leave reference cycles behind, which would keep the samples alive for long.
         self._backend.client.cancel(self._futures)
         del self._futures, self._actors, self._here
 
@@ -169,7 +169,8 @@ class _JoblibShards:
 
     def call(self, method, samples, *arguments):
         """Return the results of a method of the workers' objectives, each for its rows."""
-        # As bytes, since joblib would keep arrays in files that outdate with every update.
+        # As bytes, since joblib would write arrays to files that are outdated after each
+        # update.
         task = pickle.dumps((method, arguments, samples.units))
         return self._parallel(
             delayed(_on_shard)(self._model, task, rows, part.weight, part.y, *part.inputs)
@@ -182,7 +183,7 @@ _worker = threading.local()
 
 
 def _on_shard(model, task, rows, weight, y, *inputs):
-    """Call a method of this worker's objective; it lasts, with its work space, for a model."""
+    """Call a method of this worker's objective, which is kept for each model."""
     if getattr(_worker, "model", None) != model:
         _worker.model = model
         _worker.objective = Objective(pickle.loads(model), n_threads=1)
@@ -192,7 +193,7 @@ def _on_shard(model, task, rows, weight, y, *inputs):
         result = getattr(objective, method)(parameters, samples, *arguments)
     if method == "gradient_sums":
         loss, arrays = result
-        return loss, [a.copy() for a in arrays]  # the objective's own are used again
+        return loss, [a.copy() for a in arrays]  # the objective reuses its arrays
     return result
 
 
@@ -204,7 +205,7 @@ def _part(samples, rows):
 
 
 def _rows_by_shard(samples, slices):
-    """Yield which of its rows each shard is to use: a slice, indices, or None for none."""
+    """Yield the rows that each shard must use: a slice, indices, or None for none."""
     if isinstance(samples.rows, slice):
         chosen = range(*samples.rows.indices(len(samples.y)))
         for shard in slices:

@@ -1,9 +1,9 @@
 """Update rules: they move parameters, in place, by their gradients.
 
 Each rule is made for the parameters it is going to move, keeps its running averages, and says
-by ``form`` what it needs of a gradient ("net" or "parts"). ``step`` overwrites the gradients
-too; ``restart`` sets the step size, `learning_rate`, and forgets the averages; `initial_rate`
-is the first step size. Arrays are worked on in chunks that stay in the caches.
+by ``form`` which gradient it needs ("net" or "parts"). ``step`` also overwrites the gradients;
+``restart`` sets the step size, `learning_rate`, and resets the averages; `initial_rate` is the
+first step size. Arrays are processed in chunks that fit into the caches.
 """
 
 import numpy as np
@@ -23,8 +23,8 @@ def _chunks(*arrays):
 class MultiplicativeUpdate:
     """W <- W (neg / pos)^eta: multiplicative back-propagation.
 
-    Parameters stay positive for ever, without projection and without a unit for the step.
-    None grows beyond the inverse of the floor of models, or the largest that there was.
+    Parameters always stay positive, without projection and without a unit for the step.
+    None grows beyond the inverse of the floor of models, or the largest initial parameter.
     Hershey, Le Roux and Weninger (arXiv 1409.2574), section 4.2, where eta = 1.
 
     Parameters
@@ -45,8 +45,8 @@ class MultiplicativeUpdate:
     def step(self, parameters, gradients):
         """Move the parameters by a list of Parts."""
         for W, (pos, neg) in zip(parameters, gradients):
-            # Where both parts vanish the parameter stays where it is. Data may be of a dtype
-            # of a smaller range than the parameters.
+            # Where both parts vanish the parameter does not change. The dtype of the data may
+            # have a smaller range than that of the parameters.
             floor = np.finfo(W.dtype).eps * (pos.mean() + neg.mean())
             floor += max(smallest_of(W.dtype), smallest_of(pos.dtype))
             eta, smallest = W.dtype.type(self.learning_rate), smallest_of(W.dtype)
@@ -97,8 +97,8 @@ class _Adam:
             dtype, positive = W.dtype.type, self._is_positive(i)
             if positive:
                 g *= W  # the gradient by log W
-            # Gradients that are rounding errors beside the others, or so small that their
-            # squares vanish, must not move anything.
+            # Gradients that are only rounding errors compared with the others, or so small that
+            # their squares vanish, must not move the parameters.
             info, rms = np.finfo(W.dtype), np.sqrt(np.vdot(g, g) / max(g.size, 1))
             if rms < noise:
                 g[...] = 0
@@ -116,14 +116,14 @@ class _Adam:
                 np.divide(m_part, d, out=d)
                 d *= dtype(-rate)
                 if positive:
-                    np.clip(d, -10, 10, out=d)  # only what rounding has blown up is larger
+                    np.clip(d, -10, 10, out=d)  # only rounding errors make it larger
                     w *= np.exp(d, out=d)
                     w += smallest_of(w.dtype)
                 else:
                     w += d
 
     def _noise(self, gradients):
-        """Return below what a gradient is but rounding beside those of other parameters."""
+        """Return the size below which a gradient is only a rounding error beside the others."""
         return 0.0
 
     def _is_positive(self, i):
@@ -155,7 +155,7 @@ class SGD:
     Parameters
     ----------
     learning_rate : float
-        What multiplies the gradient.
+        Factor of the gradient.
     """
 
     form = "net"
@@ -186,7 +186,7 @@ class SGD:
 class ExponentiatedGradient(_Adam):
     """W <- W exp(-learning_rate adam(W dE/dW)): a gradient step on log W, with Adam's scaling.
 
-    Parameters stay positive for ever. Kivinen and Warmuth, "Exponentiated gradient versus
+    Parameters always stay positive. Kivinen and Warmuth, "Exponentiated gradient versus
     gradient descent for linear predictors" (1997), with the scaling of Kingma and Ba (2015).
     A gradient is read as dE/dlog W = W dE/dW.
 
@@ -216,7 +216,7 @@ class MixedAdam(_Adam):
         super().__init__(learning_rate)
 
     def _noise(self, gradients):
-        # A readout that starts at its optimum has a gradient of rounding errors alone.
+        # The gradient of a readout that starts at its optimum holds only rounding errors.
         largest = max(np.sqrt(np.vdot(g, g) / max(g.size, 1)) for g in gradients)
         return np.finfo(gradients[0].dtype).eps ** (2 / 3) * largest
 

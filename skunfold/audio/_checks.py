@@ -92,7 +92,7 @@ def check_goes_on(regressor: Any, n_draws: int, validated: bool) -> None:
     """Say so if a regressor cannot be fitted to several draws, one after the other."""
     if "warm_start" not in regressor.get_params():
         raise ValueError(
-            f"n_draws={n_draws} needs a regressor that can go on from a fit, with a parameter "
+            f"n_draws={n_draws} needs a regressor that can continue a fit, with a parameter "
             f"warm_start; {type(regressor).__name__} has none, so use n_draws=1"
         )
     if getattr(regressor, "early_stopping", False) and not validated:

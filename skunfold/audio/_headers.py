@@ -32,7 +32,7 @@ class Sound:
     first : int
         Place of the first sample.
     header : bytes or None
-        What should stand in front of the first sample where the header is wrong.
+        The correct header, where that of the file is wrong.
     """
 
     announced: int | None

@@ -70,7 +70,7 @@ def fit_to_draws(
     Parameters
     ----------
     regressor : estimator
-        Goes on from draw to draw, if there are several.
+        Continues from draw to draw, if there are several.
     draws : iterable of tuples
         Features, targets, and what else `fit` is given, as far as it takes it: "sources",
         features of each source, for mask output only; "groups", the group of each frame;
@@ -101,7 +101,7 @@ def fit_to_draws(
 
 
 def _fit_on(regressor: Any, X: NDArray, y: NDArray, fit_params: dict) -> None:
-    """Let a regressor go on from its last fit, if there is one, with other data."""
+    """Let a regressor continue its last fit, if there is one, with other data."""
     warm_start = regressor.warm_start
     regressor.set_params(warm_start=True)
     try:

@@ -74,7 +74,7 @@ def open_sink(
 def staged(file: str | os.PathLike[str] | BinaryIO) -> Iterator[BinaryIO]:
     """Yield a binary file that can seek, whose content goes to a file once the block ends.
 
-    If the block fails, what stood there stays as it was.
+    If the block fails, an existing file is left unchanged.
     """
     if isinstance(file, str | os.PathLike):
         path = Path(file)

@@ -39,21 +39,21 @@ _BLOCK_SECONDS = 5
 
 
 class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
-    """Take the noise out of recordings of speech.
+    """Remove noise from recordings of speech.
 
-    Each recording is turned into a spectrogram; a regressor is shown the magnitudes of each
-    frame and of those before it, and estimates the magnitudes of the speech in it; with the
-    phase of the mixture they make the enhanced waveform.
+    Each recording is turned into a spectrogram. A regressor estimates the magnitudes of the
+    speech in each frame from those of the frame and of the frames before it. The phase of the
+    mixture completes them to the enhanced waveform.
 
     Parameters
     ----------
     regressor : estimator, default=None
         Learns speech magnitudes of shape (n_frames, n_bins) from features of the mixture of
         shape (n_frames, n_features), the current frame last. None: a
-        `skunfold.DeepNMFRegressor` with ``output="mask"``, 16 tied layers with projections of
-        their own and recurrence, 100 components a source and the settings of
-        ``benchmarks/speech_enhancement.py``. Any other multi-output regressor will do; what it
-        predicts below zero counts as zero. To search over its parameters give it here, and
+        `skunfold.DeepNMFRegressor` with ``output="mask"``, 16 tied layers with separate
+        projections and recurrence, 100 components a source and the settings of
+        ``benchmarks/speech_enhancement.py``. Any other multi-output regressor can be used;
+        negative predictions count as zero. To search over its parameters give it here, and
         name them ``regressor__n_layers``.
     sample_rate : int, default=16000
         Rate of all waveforms in Hz, from 1000 to 192000.
@@ -63,21 +63,20 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         Time between frames in seconds, at least 0.0005 and a sixteenth of the window, at most
         half of it.
     n_context : int, default=9
-        Frames that the regressor is shown, the current one included; at least 1.
+        Number of frames that the regressor sees, the current one included; at least 1.
     context_bands : int, "auto" or None, default="auto"
-        Number of mel bands, at least 2, that the frames before the current one are gathered
-        into (`skunfold.audio.mel_bands`), which leaves the regressor fewer parameters and less
-        to compute. None: they are shown bin by bin. "auto": 40 bands, or None where there are
-        too few bins for so many.
+        Number of mel bands, at least 2, into which the frames before the current one are
+        gathered (`skunfold.audio.mel_bands`), so that the regressor has fewer parameters and
+        is faster. None: all their bins are features. "auto": 40 bands, or None where there are
+        too few bins for 40.
     context_averages : sequence of float, default=(3.0,)
-        Time constants in seconds, each above 0, of running averages of all that was heard so
-        far (of its bands, if there are any), which the regressor is shown too: they tell it
-        what the noise is like. An average counts what was heard that many seconds ago
-        ``1 / e`` times as much as the present. (): none.
+        Time constants in seconds, each above 0, of running averages of all frames so far (of
+        their bands, if there are any). They are further features, which describe the noise. A
+        frame that many seconds ago counts ``1 / e`` times as much as the current one. (): none.
     warm_start : bool, default=False
-        Whether a fit goes on with `regressor_`, if there is one, as far as its own
-        ``warm_start`` says, instead of fitting a clone of `regressor`. With an int as
-        `random_state` it meets the same mixtures and frames again.
+        Whether a fit continues with `regressor_`, if there is one, instead of fitting a clone
+        of `regressor`. The ``warm_start`` of `regressor_` says whether it is trained further.
+        With an int as `random_state` it gets the same mixtures and frames again.
     random_state : int, RandomState instance or None, default=None
         Draws the mixtures of `fit_sources`, the frames that initialise the bases, and the
         ``random_state`` of the default regressor. Pass an int for the same result every time.
@@ -102,9 +101,9 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
     stopping holds out whole utterances; and `lengths`, the numbers of frames of the recordings.
 
     In training each mixture, with its speech, is divided by its level over the whole recording;
-    in enhancement each frame is divided by the level of all that was heard up to it, since a
-    stream does not know its future. `enhance` takes the same path, so that a file and a stream
-    give the same samples. A `DeepNMFRegressor` with ``beta_loss="kullback-leibler"`` gives the
+    in enhancement each frame is divided by the level of all frames up to it, since a stream
+    does not know its future. `enhance` does the same, so that a file and a stream give the same
+    samples. A `DeepNMFRegressor` with ``beta_loss="kullback-leibler"`` gives the
     same result whatever the level; other regressors depend on it.
 
     A constant offset is removed from all waveforms, in training as in enhancement: from each
@@ -273,7 +272,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
             ``sample_rate`` above 16000, ``speech`` or ``noise`` is no list or is empty,
             or a waveform is empty, constant, not 1-D, not floating point or not finite;
             for ``X_val`` and ``y_val`` as in `fit`. If ``n_draws`` is above 1 and the regressor
-            cannot go on from a fit, or would hold out a part of each draw.
+            cannot continue from a previous fit, or would hold out a part of each draw.
             If a recurrent regressor is inside another estimator, as in `fit`.
         TypeError
             If the regressor is a classifier.

@@ -33,9 +33,9 @@ def read_audio(
     ----------
     file : path or file-like object
         WAV, FLAC, OGG, MP3, AIFF, ...: whatever libsndfile reads, with at most 64 channels. A
-        file-like object is binary, can seek, and is left open. A header that says 0 bytes, or
-        that it does not know, as those of streams and of interrupted recordings, stands for
-        all that follows.
+        file-like object is binary, can seek, and is left open. Where the header gives a length
+        of 0 bytes or an unknown one, as in streams and interrupted recordings, everything up
+        to the end of the file is read.
     sample_rate : int or None, default=None
         Rate in Hz, above 0, that the recording is resampled to. None keeps the file's.
     mono : bool, default=False

@@ -172,8 +172,8 @@ def _design(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Choose utterance and SNR of every mixture: two arrays of shape (n_mixtures,).
 
-    Both indices go round at once. Together they come back after lcm(n_speech, n_snrs) steps,
-    and one index then moves on by one, so that n_speech * n_snrs steps meet every pair once.
+    Both indices cycle at once. They repeat after lcm(n_speech, n_snrs) steps, when one index is
+    shifted by one, so that n_speech * n_snrs steps meet every pair once.
     """
     if n_mixtures is None:
         pairs = np.divmod(np.arange(n_speech * n_snrs), n_snrs)

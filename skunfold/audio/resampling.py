@@ -44,7 +44,7 @@ class StreamResampler:
         self._rates = source_rate, target_rate
         self._up, self._down = check_resampling(source_rate, target_rate)
         reach = _FILTER * max(self._up, self._down) / self._up
-        # A multiple, so that a sample of the output stands where each segment begins
+        # A multiple, so that each segment begins at a sample of the output
         self._margin = self._down * math.ceil(reach / self._down)
         self._buffer = np.zeros(0, dtype=np.float32)
         self._n_done = 0  # samples at the buffer's start that only the filter needs
@@ -149,7 +149,7 @@ class _UpperBand:
     def update(
         self, samples: FloatArray, low: FloatArray, gains: FloatArray, last: bool
     ) -> None:
-        """Take the next samples, at the lower rate, too, and gains of frames."""
+        """Take the next samples, the same at the lower rate, and gains of frames."""
         lower = self._back.process(low, last)
         waveform = np.concatenate([self._waveform, samples])
         band = waveform[: len(lower)] - lower[: len(waveform)]

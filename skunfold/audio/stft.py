@@ -238,7 +238,7 @@ class AnalysisStream:
         return rfft(frames * self.stft.windows[0].astype(samples.dtype), axis=1)
 
     def flush(self) -> ComplexArray:
-        """Return the frames that reach past the end, and start anew.
+        """Return the frames that reach past the end, and reset the stream.
 
         Returns
         -------

@@ -156,7 +156,7 @@ class EnhancementStream:
         return np.stack(outputs, axis=1)
 
     def flush(self) -> FloatArray:
-        """Return the samples held back, and start anew.
+        """Return the samples held back, and reset the stream.
 
         Returns
         -------

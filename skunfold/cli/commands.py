@@ -1,4 +1,4 @@
-"""The commands of ``skunfold``: each checks everything first, and raises if it cannot go on."""
+"""The commands of ``skunfold``: each checks all its input before it does any work."""
 
 import argparse
 from collections.abc import Callable

@@ -76,7 +76,7 @@ def run_demo(folder: Path, seed: int, progress: Progress) -> tuple[list[dict[str
     seed : int
         Seed of mixtures and training.
     progress : Progress
-        Is told of `N_STAGES` stages.
+        Is called for each of `N_STAGES` stages.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def run_demo(folder: Path, seed: int, progress: Progress) -> tuple[list[dict[str
     train, test = load_bundled_recordings("train"), load_bundled_recordings("test")
     mixtures = make_mixtures(test.speech, test.noise, snrs=SNRS, random_state=seed)
 
-    plain = {"n_trained_layers": 0, "relaxation": 1.0}  # sparse NMF as it is known
+    plain = {"n_trained_layers": 0, "relaxation": 1.0}  # standard sparse NMF
     sparse = _make_enhancer(seed, n_layers=SPARSE_N_LAYERS[0], **plain)
     progress.stage("fit sparse NMF")
     sparse_seconds = _fit(sparse, train, progress)
@@ -135,7 +135,7 @@ def _make_enhancer(seed: int, **regressor_params: Any) -> SpeechEnhancer:
     return make_enhancer(
         seed,
         n_context=N_CONTEXT,
-        context_averages=(),  # of three noises, training would learn them by heart
+        context_averages=(),  # with only three noises, training would overfit to them
         n_components=N_COMPONENTS,
         batch_size=BATCH_SIZE,
         **regressor_params,

@@ -108,12 +108,12 @@ def enhance(options: argparse.Namespace) -> int:
 
 
 def _name(path: Path, stream: str) -> str:
-    """Return what to call an input or output; the stream is what - stands for."""
+    """Return the name of an input or output for messages; `stream` is that of -."""
     return stream if path == STREAM else str(path)
 
 
 def _check_streams(from_stdin: bool, to_stdout: bool) -> None:
-    """Raise if what stands for a recording is closed, or a terminal."""
+    """Raise if a standard stream that is used for a recording is closed or a terminal."""
     for name, used, advice in (
         ("stdin", from_stdin, "pipe a recording into it, or name a file."),
         ("stdout", to_stdout, "pipe it into a program, or name a file."),
@@ -143,7 +143,7 @@ def _enhance_task(
     options: argparse.Namespace,
     ear: _Ear,
 ) -> None:
-    """Denoise one recording, and note what became of it; a failure is noted, too."""
+    """Denoise one recording, and note the result or the failure."""
     source: Path | BinaryIO = task.source
     target: Path | BinaryIO = task.target
     try:

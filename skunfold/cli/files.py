@@ -58,7 +58,7 @@ def plan_tasks(
     Returns
     -------
     tasks : list of Task
-        At least one, each with a target of its own.
+        At least one; no two have the same target.
     left_out : list of str
         Sentences about what could not be searched for recordings.
     """
@@ -70,9 +70,7 @@ def plan_tasks(
             if len(paths) > 1
             else f"{printable(paths[0])} is a folder"
         )
-        raise ValueError(
-            f"{printable(output)} stands for one recording, but {many}; name a folder."
-        )
+        raise ValueError(f"{printable(output)} names one recording, but {many}; name a folder.")
     if several or output.endswith(("/", os.sep)) or folder.is_dir():
         left_out: list[str] = []
         found = [pair for path in paths for pair in _find(path, folder, left_out.append)]

@@ -68,7 +68,7 @@ def sentence_of(error: Exception) -> str:
 
 
 def tell(sentence: str) -> None:
-    """Print a line on stderr; if that is closed or full, go on without."""
+    """Print a line on stderr; do nothing if that is closed or full."""
     try:
         if sys.stderr is not None:  # print would take None for stdout
             print(sentence, file=sys.stderr, flush=True)

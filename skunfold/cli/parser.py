@@ -1,4 +1,4 @@
-"""What can be typed after ``skunfold``, and what ``--help`` says about it."""
+"""The arguments of ``skunfold`` and their ``--help`` texts."""
 
 import argparse
 import sys
@@ -19,7 +19,7 @@ _NETWORK = {  # settings of the network that `train` makes
 }
 
 _DESCRIPTION = """\
-Take noise out of recordings of speech with deep NMF: a network whose layers are the iterations
+Remove noise from recordings of speech with deep NMF: a network whose layers are the iterations
 of a non-negative matrix factorization.
 """
 
@@ -30,15 +30,15 @@ examples:
   skunfold train --speech DIR --noise DIR -o MODEL         learn from your own recordings
   skunfold enhance MODEL noisy.wav -o clean.wav            denoise a recording
   skunfold evaluate MODEL --speech DIR --noise DIR         measure how well it does
-  skunfold app                                             hear it on a web page
+  skunfold app                                             open the web app
 
 `skunfold COMMAND --help` explains a command.
 
 exit codes:
   0    done
   1    something failed, which stderr explains; of several recordings, at least one
-  2    the command line makes no sense
-  130  interrupted with Ctrl-C; what had been written is whole
+  2    invalid arguments
+  130  interrupted with Ctrl-C; every file written so far is complete
 """
 
 _DEMO = """\
@@ -54,16 +54,16 @@ examples:
   skunfold demo --out here --json > table.json
   skunfold enhance skunfold-demo/model noisy.wav -o clean.wav
 
-An earlier demo in the folder is replaced.  A folder that holds anything else is left alone,
-unless --overwrite says otherwise; then, too, only the four names above are written.
+An earlier demo in the folder is replaced.  A folder that holds anything else is not used unless
+--overwrite is given; only the four names above are written in any case.
 """
 
 _TRAIN = """\
 Train a model on recordings of noise and of clean speech.  Utterances and noise are mixed at -6
-to 9 dB.  Half a minute of the noise that you want to remove will do, recorded where and as you
-record speech; without --speech, the voices that come with the package are used.  Training ends
-early when held-out utterances gain no more.  A model hears up to half its sample rate: 8 kHz,
-unless --sample-rate is given.
+to 9 dB.  Half a minute of the noise that you want to remove is enough, recorded where and as
+you record speech; without --speech, the voices that come with the package are used.  Training
+ends early when the loss on held-out utterances stops falling.  A model processes frequencies up
+to half its sample rate: 8 kHz, unless --sample-rate is given.
 """
 
 _TRAIN_EPILOGUE = """\
@@ -74,7 +74,7 @@ examples:
   skunfold train --speech voices --noise street -o small.model --components 25
   skunfold train --speech voices --noise street -o nmf.model --trained-layers 0
 
-Nothing is written before training has ended.
+The model is written only after training has ended.
 """
 
 _ENHANCE = """\
@@ -91,21 +91,23 @@ examples:
   cat noisy.wav | skunfold enhance street.model - -o - > clean.wav
   arecord -f S16_LE -r 16000 | skunfold enhance street.model - -o - | aplay
 
-A folder is searched with its subfolders, which OUT gets too; names that begin with a dot, and
-what lies in OUT, are left out.  A recording that cannot be denoised, a subfolder that cannot be
-read and a link to a folder are reported at the end, and the others are done all the same.
+Folders are searched with their subfolders, and OUT gets the same subfolders.  Names that begin
+with a dot and files inside OUT are left out.  Recordings that cannot be denoised, subfolders
+that cannot be read and links to folders are reported at the end; all other recordings are
+denoised.
 
-An input is never overwritten.  Nor is anything else that exists, unless --overwrite is given:
-without it, nothing is done if one output exists.  Every file is written whole or not at all.
+An input is never overwritten.  Other existing files are kept unless --overwrite is given:
+without it, nothing is done if one output exists.  Every file is written completely or not at
+all.
 
 The output keeps the sample rate, the channels and, unless --subtype is given, the sample format
 of the input.  WAV of more than 4 GiB becomes RF64.
 
-Of a recording at a higher sample rate than the model's, what is above half the model's rate
-(8 kHz by default) is kept, and made as quiet as the top of what the model hears.
+In recordings at a higher sample rate than the model's, frequencies above half the model's rate
+(8 kHz by default) are kept, with the gain of the highest frequencies that the model processes.
 
-From - to - goes WAV of any length, as it arrives.  Where only one of IN and OUT is -, nothing
-comes out before the end.  Memory does not grow with the length.
+From - to -, WAV of any length is denoised while it arrives.  Where only one of IN and OUT is -,
+output is written at the end.  Memory does not grow with the length.
 """
 
 _EVALUATE = """\
@@ -132,15 +134,14 @@ examples:
   skunfold app street.model office.model --port 8000 --no-browser
 
 Without a model, one is trained on the recordings that come with the package at the first
-start, in about a minute, and kept in ~/.cache/skunfold (or below $XDG_CACHE_HOME).  The page
-needs no network.  Ctrl-C ends it, with exit code 0, and so do SIGTERM and SIGHUP; all that was
-uploaded is then deleted.
+start, in about a minute, and kept in ~/.cache/skunfold (or below $XDG_CACHE_HOME).  The app
+needs no network.  Ctrl-C, SIGTERM or SIGHUP ends it, with exit code 0, and deletes all uploads.
 
-Other web sites that you visit cannot use the page: requests are refused if they come from
+Other web sites that you visit cannot use the app: requests are refused if they come from
 another page, or ask for another host than localhost, --host, the address that they reach and
 the names given by --allow-host.  Where --host lets other computers in, anybody who reaches this
-one can use the page unless there is a password, which $SKUNFOLD_PASSWORD alone asks for, too;
-recordings and password are sent without encryption.
+one can use the app unless there is a password.  Setting $SKUNFOLD_PASSWORD is enough to require
+one, without --password.  Recordings and password are sent without encryption.
 """
 
 
@@ -178,7 +179,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Return the options, or exit with code 2 if they make no sense."""
+    """Return the options, or exit with code 2 if they are invalid."""
     options = build_parser().parse_args(argv)
     parser = options.parser
     if options.command == "train":
@@ -191,9 +192,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
             )
     if options.command == "enhance":
         if "-" in options.inputs and len(options.inputs) > 1:
-            parser.error("argument IN: - stands for stdin, and cannot be one of several")
+            parser.error("argument IN: - means stdin, and cannot be one of several")
         if options.output == "-" and len(options.inputs) > 1:
-            parser.error("argument -o/--output: - stands for stdout, which takes one recording")
+            parser.error("argument -o/--output: - means stdout, which takes one recording")
         if options.output == "-" and options.json:
             parser.error("argument --json: stdout is the recording; leave out --json or -o -")
     return options
@@ -255,7 +256,7 @@ def _add_enhance(commands: Any) -> None:
     )
     existing.add_argument(
         "--skip-existing", action="store_true",
-        help="leave out recordings whose output exists: to go on after an interruption",
+        help="leave out recordings whose output exists: to continue after an interruption",
     )  # fmt: skip
     enhance.add_argument(
         "--subtype", type=str.upper, metavar="NAME",
@@ -276,7 +277,7 @@ def _add_evaluate(commands: Any) -> None:
 
 
 def _add_app(commands: Any) -> None:
-    app = _add_command(commands, "app", "hear it on a web page", _APP, _APP_EPILOGUE)
+    app = _add_command(commands, "app", "open the web app", _APP, _APP_EPILOGUE)
     app.add_argument(
         "models", type=Path, nargs="*", metavar="MODEL", help="model files to choose from"
     )
@@ -295,8 +296,7 @@ def _add_app(commands: Any) -> None:
     )  # fmt: skip
     app.add_argument(
         "--password", action="store_true",
-        help="let in only who knows a password: that of $SKUNFOLD_PASSWORD, otherwise one that "
-        "you type",
+        help="require a password: that of $SKUNFOLD_PASSWORD, otherwise one that you type",
     )  # fmt: skip
     app.add_argument(
         "--max-upload", type=_integer(1, 100_000), default=200, metavar="MB",
@@ -354,9 +354,9 @@ def _add_model_options(command: argparse.ArgumentParser) -> None:
         ("components", _integer(1, 10_000), "R", "bases for speech, and as many for noise"),
         ("trained-layers", _layers, "C",
          "layers trained, counted from the output: 0 (sparse NMF) to K + 1, or all"),
-        ("context", _integer(1, 1000), "T", "frames the model looks at, the current one last"),
+        ("context", _integer(1, 1000), "T", "frames that the model sees, the current one last"),
         ("sample-rate", _integer(4000, 192_000), "HZ",
-         "rate that the model hears at, up to half of it"),
+         "sample rate of the model, which processes frequencies up to half of it"),
     ):  # fmt: skip
         default = _NETWORK[name.replace("-", "_")]
         command.add_argument(

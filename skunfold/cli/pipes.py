@@ -25,7 +25,7 @@ _SUBTYPES = {  # by the format tag and the bits of a sample
 _LAYOUTS = {  # format tag and bits of a sample, of what is written
     name: layout for layout, name in _SUBTYPES.items() if name not in ("ALAW", "ULAW")
 }
-_EXTENSIBLE = 0xFFFE  # the tag stands further on
+_EXTENSIBLE = 0xFFFE  # the tag follows later in the header
 _LARGEST = 0xFFFFFFFF  # what is written here
 _LONGEST_HEAD = 8 << 20  # bytes that may precede the first sample
 _BLOCK = 1 << 16  # bytes read at once, at most

@@ -23,7 +23,7 @@ class Progress(Protocol):
 def open_progress(n_stages: int) -> Progress:
     """Return a bar if rich is installed and stderr is a terminal, otherwise plain lines.
 
-    rich takes a stream for a terminal, too, where the environment variable FORCE_COLOR is set.
+    rich also treats a stream as a terminal if the environment variable FORCE_COLOR is set.
     """
     try:
         from rich.console import Console

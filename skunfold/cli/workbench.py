@@ -50,7 +50,7 @@ def make_enhancer(
 
 
 def adaptable(enhancer: SpeechEnhancer, seed: int, *, max_iter: int) -> SpeechEnhancer:
-    """Return a fitted enhancer that goes on from what it has learned when it is fitted."""
+    """Return a fitted enhancer whose next fit continues from what it has learned."""
     regressor = enhancer.regressor_
     if not isinstance(regressor, DeepNMFRegressor):
         raise ValueError(f"its regressor is a {type(regressor).__name__}, not a deep NMF.")
@@ -74,8 +74,8 @@ def fit_enhancer(
     """Fit an enhancer to mixtures of recordings; return the seconds it took.
 
     Where scikit-learn has callbacks (1.9 or newer), each epoch advances the progress.
-    A fit that Ctrl-C ended is an enhancer, too, if less trained: it is kept if that is asked
-    for; otherwise KeyboardInterrupt is raised, as by anything else.
+    A fit that Ctrl-C ended leaves a usable enhancer, only less trained. It is kept if that is
+    asked for; otherwise KeyboardInterrupt is raised.
     """
     regressor = enhancer.regressor_ if enhancer.warm_start else enhancer.regressor
     watched = hasattr(regressor, "set_callbacks")

@@ -178,7 +178,7 @@ def rbm_to_mean_field(
         Fitted.
     classes : array-like of shape (n_classes,)
         The classes to tell apart. Nothing couples them to the hidden units yet, so that all
-        are equally probable until `fit` goes on.
+        are equally probable until `fit` trains the model further.
     **params
         Further parameters of the estimator.
 
@@ -206,7 +206,7 @@ def rbm_to_bp(rbm: BernoulliRBM, classes: ArrayLike, **params: Any) -> UnfoldedB
         Fitted.
     classes : array-like of shape (n_classes,)
         The classes to tell apart. Nothing couples them to the hidden units yet, so that all
-        are equally probable until `fit` goes on.
+        are equally probable until `fit` trains the model further.
     **params
         Further parameters of the estimator.
 

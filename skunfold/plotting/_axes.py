@@ -36,7 +36,7 @@ def grid_of_axes(ax: Any, n_rows: int, n_columns: int, panel_size: tuple[float, 
     if hasattr(ax, "get_subplotspec"):
         place = ax.get_subplotspec()
         if place is None:
-            raise ValueError("ax must stand in a grid; make it with figure.subplots().")
+            raise ValueError("ax must be part of a grid; make it with figure.subplots().")
         ax.set_axis_off()
         return place.subgridspec(n_rows, n_columns).subplots(squeeze=False)
     given = np.asarray(ax, dtype=object)

@@ -13,9 +13,9 @@ from skunfold.plotting._axes import as_image, grid_of_axes
 class BasesDisplay:
     """Bases of a layer, what they were before training, and the change.
 
-    Without an image shape these are heat maps with a row for each basis; with one, each basis
-    is an image on a colour scale of its own: above what it was, then what it is, below the
-    change, red where it grew and blue where it shrank.
+    Without an image shape these are heat maps with a row for each basis. With one, each basis
+    is an image with its own colour scale: above the initial basis, then the trained one, below
+    the change, red where it grew and blue where it shrank.
 
     Use `from_estimator` to make one.
 

@@ -137,7 +137,7 @@ class LossCurveDisplay:
         ax : matplotlib.axes.Axes, default=None
             Where to draw; None makes a figure.
         name : str, default=None
-            Stands in for `estimator_name`.
+            Replaces `estimator_name`.
         line_kw : dict, default=None
             Arguments of ``ax.plot``, for all lines.
 

@@ -10,7 +10,7 @@ from skunfold.plotting._axes import grid_of_axes
 
 
 class SpectrogramDisplay:
-    """Spectrograms of a noisy recording and of what an enhancer makes of it, with the mask.
+    """Spectrograms of a noisy recording and of the enhanced one, with the mask.
 
     The mask is the part of the noisy magnitude that is kept at each time and frequency, between
     0 and 1; where more comes out than went in, it is 1.

@@ -1,4 +1,4 @@
-"""Unfold an iterative algorithm of your own into a network, and train it.
+"""Unfold your own iterative algorithm into a network, and train it.
 
 Write one iteration of the algorithm and its adjoint, an `Iteration`, for an estimator::
 

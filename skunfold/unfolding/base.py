@@ -1,4 +1,4 @@
-"""What the estimators of unfolded iterations share: fitting, streams, inference."""
+"""The common base of the estimators of unfolded iterations: fitting, streams, inference."""
 
 from abc import ABCMeta, abstractmethod
 from dataclasses import replace
@@ -35,7 +35,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
 
 
 class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
-    """An unfolded iteration with a readout; a subclass says what its targets are."""
+    """An unfolded iteration with a readout; subclasses define the targets."""
 
     _parameter_constraints: dict = CONSTRAINTS
     _made = "theta_"
@@ -58,7 +58,7 @@ class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
 
     @abstractmethod
     def _default_readout(self):
-        """Return the readout where none is given."""
+        """Return the default readout."""
 
     @abstractmethod
     def _criterion(self):
@@ -78,7 +78,7 @@ class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
 
     @property
     def _n_trained(self):
-        """How many layers are trained, the readout among them."""
+        """How many layers are trained, the readout included."""
         return self.n_layers + 1 if self.n_trained_layers == "all" else self.n_trained_layers
 
     @property
@@ -117,7 +117,7 @@ class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
         self._training_state = None
 
     def _check_structure(self):
-        """Check that what shapes the network is as it was in the fit."""
+        """Check that parameters that shape the network are unchanged since the fit."""
         otherwise = "set it back, or fit again with warm_start=False."
         if self.n_layers != len(self.theta_):
             raise ValueError(
@@ -129,7 +129,7 @@ class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
             raise ValueError("tied=True, but the layers of the fit were untied; " + otherwise)
 
     def _samples(self, data):
-        """Return the samples, with the state that the layers that are not trained end with."""
+        """Return the samples, with the state after the layers that are not trained."""
         samples = super()._samples(data)
         if self._n_frozen == 0:
             return samples

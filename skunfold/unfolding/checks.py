@@ -10,8 +10,8 @@ from skunfold.unfolding.iteration import Iteration, flags_of
 from skunfold.unfolding.losses import SquaredError
 from skunfold.unfolding.readouts import IdentityReadout
 
-# Of the finite differences, relative to the parameters. A step across a kink, as thresholds
-# have them, needs a smaller one.
+# Steps of the finite differences, relative to the parameters. Near a kink, as thresholds have,
+# only smaller steps are right.
 STEPS = (1e-5, 1e-6, 1e-7)
 
 
@@ -26,15 +26,15 @@ def check_adjoint(
 ) -> None:
     """Compare the adjoint of an iteration with finite differences, in double precision.
 
-    A network of `n_layers` layers is made of the iteration, tied and untied, and the gradient
-    of half its squared states is compared with central differences along a random direction of
-    each array of theta; if a slope differs, others are tried with smaller steps, since finite
-    differences across a kink are wrong.
+    A network of `n_layers` layers is made from the iteration, tied and untied. The gradient of
+    half its squared states is compared with central differences along a random direction of
+    each array of theta. If a slope differs, smaller steps are tried, since finite differences
+    across a kink are wrong.
 
     Parameters
     ----------
     iteration : Iteration
-        What to check.
+        The iteration to check.
     X : array-like of shape (n_samples, n_features)
         Some samples; a few are enough.
     y : array-like of shape (n_samples, n_outputs), default=None
@@ -62,7 +62,7 @@ def check_adjoint(
     for tied in (True, False):
         sets = sets_of([len(theta)] * n_layers, tied)
         network = Unfolding(iteration, IdentityReadout(), SquaredError(), sets)
-        # Layers of equal parameters would hide a gradient that comes to the wrong one.
+        # With equal parameters, the gradient of one layer could pass for that of another.
         parameters = [
             p * np.exp(0.05 * rng.standard_normal(p.shape)) for p in theta * len({*sets})
         ]
@@ -71,7 +71,7 @@ def check_adjoint(
 
 
 def _check_unchanged(network, parameters, X):
-    """Check that neither pass changes what it is given."""
+    """Check that neither pass changes its arguments."""
     given = [X, *parameters]
     before = [a.copy() for a in given]
     h, tape = network.forward(parameters, X)

@@ -38,8 +38,8 @@ class UnfoldedRegressor(NumberTargets, UnfoldedIteration):
     %(n_layers, n_trained_layers, tied)s
 
     loss : "squared_error" or object, default="squared_error"
-        What training minimises: `SquaredError`, `BetaDivergence`, or an object with their two
-        methods.
+        The loss to minimise: "squared_error", a `BetaDivergence`, or any object with the
+        methods ``loss`` and ``gradient`` of these classes.
 
     %(alpha, solver, learning_rate_init, learning_rate_decay, averaging, batch_size,
     max_iter, tol, shuffle, early_stopping, validation_fraction, n_iter_no_change,
@@ -150,8 +150,8 @@ class UnfoldedRegressor(NumberTargets, UnfoldedIteration):
     ) -> Self:
         """Train on one batch of a stream: one pass in updates of `batch_size` samples.
 
-        The first call takes the parameters of the algorithm. Nothing is held out, and an update
-        that makes the loss worse is not undone.
+        The first call starts from the parameters of the algorithm. No samples are held out, and
+        no parameters are restored.
 
         Parameters
         ----------

@@ -13,7 +13,7 @@ Theta = tuple[NDArray, ...]
 
 
 class Iteration(BaseIteration, BaseEstimator, metaclass=ABCMeta):
-    """One iteration of an algorithm and its adjoint: the base class of your own.
+    """One iteration of an algorithm and its adjoint: the base class to derive from.
 
     A subclass has a constructor that only assigns its parameters, as any scikit-learn object;
     they can be searched over as ``iteration__NAME``. Samples are rows and independent of each
@@ -25,7 +25,7 @@ class Iteration(BaseIteration, BaseEstimator, metaclass=ABCMeta):
     ----------
     positive : tuple of bool or bool
         Which arrays of theta stay positive (exponentiated-gradient steps) and which are free
-        (Adam); one bool stands for all. Default False.
+        (Adam); one bool is for all arrays. Default False.
     non_negative_input : bool
         Whether X must not be negative. Default False.
 
@@ -88,7 +88,7 @@ class Iteration(BaseIteration, BaseEstimator, metaclass=ABCMeta):
 
     @abstractmethod
     def parameters(self, X: NDArray, y: NDArray, random_state: np.random.RandomState) -> Theta:
-        """Return theta of one layer as the algorithm has it before training.
+        """Return theta of one layer before training: the parameters of the algorithm.
 
         Parameters
         ----------
@@ -106,7 +106,7 @@ class Iteration(BaseIteration, BaseEstimator, metaclass=ABCMeta):
         """
 
     def drive(self, theta: Theta, X: NDArray) -> Any:
-        """Return what all layers of the same theta need of the samples, computed once.
+        """Return the part of `step` that all layers of the same theta share, computed once.
 
         The default is X itself.
         """
@@ -120,7 +120,7 @@ class Iteration(BaseIteration, BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         theta : tuple of ndarray
-            What the layers of this drive share.
+            Theta of the layers that share this drive.
         X : ndarray of shape (n_samples, n_features)
             The samples.
         g : like the drive
@@ -135,7 +135,7 @@ class Iteration(BaseIteration, BaseEstimator, metaclass=ABCMeta):
 
     @abstractmethod
     def initial(self, theta: Theta, drive: Any, n_samples: int) -> NDArray:
-        """Return where inference begins, (n_samples, n_states); it has no gradient."""
+        """Return the first state, (n_samples, n_states); it has no gradient."""
 
     @abstractmethod
     def step(self, theta: Theta, drive: Any, h: NDArray, k: int) -> tuple[NDArray, Any]:

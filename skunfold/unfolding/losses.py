@@ -1,4 +1,4 @@
-"""What training minimises: losses of outputs, and their derivatives."""
+"""Losses of outputs that training can minimise, and their derivatives."""
 
 import numpy as np
 from sklearn.base import BaseEstimator

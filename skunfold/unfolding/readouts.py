@@ -1,4 +1,4 @@
-"""The last layer: from the state that inference ends with to the outputs."""
+"""The last layer: from the last state of inference to the outputs."""
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ FACTORISATION_UPDATES = 100  # of the bases of a mask, for given activations
 
 @runtime_checkable
 class SupportsReadout(Protocol):
-    """What a readout offers. `Readout` is the base class of readouts, and does so."""
+    """The protocol of readouts, which the base class `Readout` implements."""
 
     positive: tuple[bool, ...] | bool
 
@@ -34,7 +34,7 @@ class SupportsReadout(Protocol):
         y : ndarray of shape (n_samples, n_outputs)
             Their targets; indicators for a classifier.
         h : ndarray of shape (n_samples, n_states)
-            The states that the untrained inference ends with.
+            The last states of untrained inference.
         sample_weight : ndarray of shape (n_samples,) or None
             Their weights, above 0; None: all are 1.
 
@@ -56,7 +56,7 @@ class SupportsReadout(Protocol):
         X : ndarray of shape (n_samples, n_features)
             The samples.
         h : ndarray of shape (n_samples, n_states)
-            The states that inference ends with.
+            The last states of inference.
 
         Returns
         -------
@@ -90,7 +90,7 @@ class SupportsReadout(Protocol):
 
 
 class Readout(BaseReadout, BaseEstimator, metaclass=ABCMeta):
-    """From the last state h (n_samples, n_states) to outputs: the base class of your own.
+    """From the last state h (n_samples, n_states) to outputs: the base class to derive from.
 
     Attributes
     ----------
@@ -120,7 +120,7 @@ class Readout(BaseReadout, BaseEstimator, metaclass=ABCMeta):
 
 
 class IdentityReadout(Readout):
-    """The outputs are the state itself; nothing is to be learned."""
+    """The outputs are the state itself; there are no parameters."""
 
     def parameters(self, X, y, h, sample_weight):
         """Return no parameters, if the targets are shaped like the state."""
@@ -144,8 +144,8 @@ class IdentityReadout(Readout):
 class LinearReadout(Readout):
     """Outputs h U + c, with U (n_states, n_outputs) and c (n_outputs,).
 
-    Before training they are the least-squares solution (of minimum norm) for the states that
-    the algorithm ends with.
+    Before training they are the least-squares solution (of minimum norm) for the last states of
+    the algorithm.
     """
 
     def parameters(self, X, y, h, sample_weight):

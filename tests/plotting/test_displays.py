@@ -295,7 +295,7 @@ def test_grids_draw_on_an_array_of_axes(deep, field, spectra, iris, name):
     assert all(ax.get_images() for ax in axes)
     with pytest.raises(ValueError, match=r"ax holds 2 axes; give 3 \(1 rows of 3\)"):
         display.plot(axes[:2])
-    with pytest.raises(ValueError, match=r"ax must stand in a grid"):
+    with pytest.raises(ValueError, match=r"ax must be part of a grid"):
         display.plot(figure.add_axes((0, 0, 1, 1)))
 
 
