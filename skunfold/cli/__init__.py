@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises
     ------
     SystemExit
-        With code 2 if the arguments make no sense, with code 0 after --help and --version.
+        With code 2 if the arguments are invalid, with code 0 after --help and --version.
     """
     traceback = False
     with warnings.catch_warnings():

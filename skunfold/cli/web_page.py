@@ -86,7 +86,7 @@ def serve(
     policy: Policy,
     browser: bool,
 ) -> None:
-    """Show the page until Ctrl-C is pressed, or the process is told to end.
+    """Show the page until Ctrl-C is pressed, or the process is asked to end.
 
     Parameters
     ----------

@@ -24,8 +24,8 @@ def mlp_to_mean_field(
     mlp : MLPClassifier
         Fitted, with ``activation="logistic"``.
     n_layers : int, default=1
-        Number of sweeps, all with the potentials of the network. With more than one, what
-        lies above looks back down, so predictions differ.
+        Number of sweeps, all with the potentials of the network. From the second sweep on,
+        each layer is also updated from the layer above, so predictions differ.
     **params
         Further parameters of the estimator.
 
