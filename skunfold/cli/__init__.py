@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             tell("skunfold: interrupted")
             return INTERRUPTED
-        except BrokenPipeError:  # who read stdout has left, as `head` does: no more to say
+        except BrokenPipeError:  # the reader of stdout has ended, as `head` does
             discard(sys.stdout)
         except Exception as error:
             if traceback:
