@@ -53,7 +53,7 @@ def enhance_file(
         needed = format_for_length(format_, subtype, recording.n_read * recording.n_channels)
         if gain == 1.0 and needed == format_:
             return
-        # The format depends on the whole result, so enhance the recording again.
+        # Format and gain depend on the whole result, so enhance the recording again.
         if not isinstance(source, str | os.PathLike):
             source.seek(place)
         target.seek(0)

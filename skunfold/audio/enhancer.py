@@ -42,8 +42,8 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
     """Remove noise from recordings of speech.
 
     Each recording is turned into a spectrogram. A regressor estimates the magnitudes of the
-    speech in each frame from those of the frame and of the frames before it. The phase of the
-    mixture completes them to the enhanced waveform.
+    speech in each frame from those of the frame and of the frames before it. With the phase of
+    the mixture they give the enhanced waveform.
 
     Parameters
     ----------
