@@ -50,8 +50,8 @@ class SparseNMF(
     Parameters
     ----------
     n_components : int or "auto", default=10
-        Number of bases, those in `fixed_components` included. "auto": as many as given start
-        values have, without these as many as there are features.
+        Number of bases, those in `fixed_components` included. "auto": the number in the given
+        start values, or without these the number of features.
 
     sparsity : float, default=0.0
         Weight of the L1 penalty on the activations, 0 or more, in units of
@@ -65,24 +65,24 @@ default="kullback-leibler"
 
     init : {"random", "custom"} or array-like of shape (n_components, n_features), \
 default="random"
-        The bases that the fit starts from. An array is brought to unit norm. "custom": `fit`
-        is given bases and activations. Zeros in a given start, which no update could change,
-        are replaced by a hundredth of the mean.
+        The bases that the fit starts from. The rows of an array are scaled to unit norm.
+        "custom": `fit` is given bases and activations. Zeros in a given start, which no update
+        could change, are replaced by a hundredth of the mean.
 
     fixed_components : array-like of shape (n_fixed, n_features), default=None
         Bases that the fit keeps exactly as given, the first rows of `components_`. For the
         penalty to weigh all bases alike, give them unit norm.
 
     max_iter : int, default=200
-        Number of updates in `fit`, at most, and in `transform`, exactly; at least 1.
+        Maximum number of updates in `fit`, and exact number in `transform`; at least 1.
 
     tol : float, default=1e-4
         `fit` stops when the objective falls by less than ``tol`` times its first value within
         ten updates. 0 or more.
 
     forget_factor : float, default=0.7
-        Weight of earlier batches in `partial_fit`, from 0 to 1: with every batch, all those
-        before it count that many times what they did. Ignored by `fit`.
+        Weight of earlier batches in `partial_fit`, from 0 to 1: each new batch multiplies the
+        weights of all batches before it by this factor. Ignored by `fit`.
 
     random_state : int, RandomState instance or None, default=None
         Seed of the start.
@@ -106,7 +106,7 @@ default="random"
         The objective per sample at every tenth update; in a stream, that of each batch before
         its update.
     components_numerator_, components_denominator_ : ndarray of shape (n_components, n_features)
-        What `partial_fit` keeps of the batches so far; not there after `fit`.
+        Sums over the batches so far, only after `partial_fit`.
     data_scale_ : float
         The power of two by which data is divided for the computation.
     n_features_in_ : int
@@ -195,12 +195,12 @@ default="random"
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples in the objective, 0 or more, not all 0; a whole number is
-            the same as so many copies of the sample.
+            the same as that many copies of the sample.
         W : array-like of shape (n_samples, n_components), default=None
             The activations to start from, with ``init="custom"``.
         H : array-like of shape (n_components, n_features), default=None
-            The bases to start from, with ``init="custom"``. They are brought to unit norm, and
-            the activations are scaled so that the product stays what it is.
+            The bases to start from, with ``init="custom"``. They are scaled to unit norm, and
+            the activations are scaled so that the product does not change.
 
         Returns
         -------
@@ -256,8 +256,8 @@ default="random"
         """Learn from one batch of a stream.
 
         Its activations are inferred by 30 updates, and the bases are then updated once, for
-        this batch and, less and less, those before it (see `forget_factor`). The first call
-        sets the start and the scale; after `fit`, the start is what this has learned.
+        this batch and, with decreasing weights, those before it (see `forget_factor`). The
+        first call sets the start and the scale; after `fit`, it starts from the fitted bases.
 
         Parameters
         ----------

@@ -77,10 +77,10 @@ def fit(
 ):
     """Update H, in place, and W by turns; return (W, losses, converged).
 
-    The first `n_fixed` rows of W stay as they are; the others must be of unit norm. X (n, F)
-    may be sparse for beta = 1 and 2. Weights of the samples are (n,), not all zero. `losses`
-    holds the objective per sample at every check, and report(number of updates, objective) is
-    told of it; the fit has converged when it fell by less than tol times its first value
+    The first `n_fixed` rows of W are not changed; the others must be of unit norm. X (n, F) may
+    be sparse for beta = 1 and 2. Weights of the samples are (n,), not all zero. `losses` holds
+    the objective per sample at every check, and report(number of updates, objective) is called
+    then; the fit has converged when the objective fell by less than tol times its first value
     between two checks.
     """
     losses: list[float] = []

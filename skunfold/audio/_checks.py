@@ -17,7 +17,7 @@ _MAX_OVERLAP = 16  # windows over each sample
 
 
 def check_settings(stft: STFT) -> None:
-    """Say so if a transform asks for a rate or for frames beyond all use, which cost memory."""
+    """Raise if a transform has a rate or a hop out of range, which would cost much memory."""
     lowest, highest = _RATES
     if not lowest <= stft.sample_rate <= highest:
         raise ValueError(
@@ -32,7 +32,7 @@ def check_settings(stft: STFT) -> None:
 
 
 def check_recordings(name: str, recordings: Sequence[ArrayLike]) -> list[FloatArray]:
-    """Return a list of waveforms of shape (n_samples_i,), or say what is wrong with it."""
+    """Return a list of checked waveforms of shape (n_samples_i,)."""
     if not isinstance(recordings, list | tuple):
         raise ValueError(
             f"{name} must be a list of waveforms, one array of shape (n_samples,) a recording, "
@@ -74,7 +74,7 @@ def check_pairs(
 
 
 def check_separable(noisy: list[FloatArray], clean: list[FloatArray]) -> None:
-    """Say so if there is no speech or no noise to learn from."""
+    """Raise if there is no speech or no noise to learn from."""
     for name, waveforms in (("X", noisy), ("y", clean)):
         if not any(waveform.any() for waveform in waveforms):
             raise ValueError(f"{name} must not be silent, but all its recordings are zeros")
@@ -83,13 +83,13 @@ def check_separable(noisy: list[FloatArray], clean: list[FloatArray]) -> None:
 
 
 def check_draws(n_draws: int) -> None:
-    """Say so if the number of draws is not one or more."""
+    """Raise if the number of draws is below one."""
     if isinstance(n_draws, bool) or not isinstance(n_draws, Integral) or n_draws < 1:
         raise ValueError(f"n_draws must be a positive integer, got {n_draws!r}; 1 mixes once")
 
 
 def check_goes_on(regressor: Any, n_draws: int, validated: bool) -> None:
-    """Say so if a regressor cannot be fitted to several draws, one after the other."""
+    """Raise if a regressor cannot be fitted to several draws, one after the other."""
     if "warm_start" not in regressor.get_params():
         raise ValueError(
             f"n_draws={n_draws} needs a regressor that can continue a fit, with a parameter "
@@ -103,7 +103,7 @@ def check_goes_on(regressor: Any, n_draws: int, validated: bool) -> None:
 
 
 def check_knows_sequences(regressor: Any) -> None:
-    """Say so if a recurrent regressor is inside an estimator that knows no sequences."""
+    """Raise if a recurrent regressor is inside an estimator that takes no sequences."""
     if hasattr(regressor, "sequence"):
         return
     for name, value in regressor.get_params().items():

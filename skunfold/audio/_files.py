@@ -28,7 +28,7 @@ def enhance_file(
     subtype: str | None,
     on_block: Listener | None,
 ) -> None:
-    """Enhance a recording, and write it whole or not at all.
+    """Enhance a recording, and write it completely or not at all.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def enhance_file(
         needed = format_for_length(format_, subtype, recording.n_read * recording.n_channels)
         if gain == 1.0 and needed == format_:
             return
-        # Only the end of it shows how it is to be written: so again.
+        # Format and gain depend on the whole result, so enhance the recording again.
         if not isinstance(source, str | os.PathLike):
             source.seek(place)
         target.seek(0)
@@ -66,7 +66,7 @@ def enhance_file(
 def _enhanced(
     recording: Recording, open_stream: OpenStream, on_block: Listener | None
 ) -> Iterator[FloatArray]:
-    """Yield what is made of a recording, of shape (n_samples, n_channels)."""
+    """Yield the blocks of the enhanced recording, of shape (n_samples, n_channels)."""
     rate, n_channels = recording.sample_rate, recording.n_channels
     try:
         stream = open_stream(n_channels, rate)
@@ -92,7 +92,7 @@ def _write(
     subtype: str,
     gain: float = 1.0,
 ) -> float:
-    """Write what is made of a recording; return its peak."""
+    """Write the enhanced recording; return its peak."""
     peak = 0.0
     rate, n_channels = recording.sample_rate, recording.n_channels
     with open_sink(target, rate, n_channels, format_, subtype) as write:

@@ -1,8 +1,8 @@
 """Where the sound is in a file, and how much of it the header announces.
 
-libsndfile believes a header that says 0 bytes, as recorders leave it that lost their power, and
-reads sound that breaks off without a word. Here is found how much sound there is, and how such
-a header should read.
+libsndfile trusts a header that says 0 bytes, as recorders leave when they lose power, and reads
+truncated sound without a warning. This module finds how much sound there is, and the correct
+header.
 """
 
 import os
@@ -85,9 +85,9 @@ _AU = {b".snd": ">", b"dns.": "<"}
 
 
 def find_sound(stream: BinaryIO) -> Sound | None:
-    """Find the sound of a WAV, RF64, W64, AIFF, SVX, CAF or AU file; None: it is no such file.
+    """Find the sound of a WAV, RF64, W64, AIFF, SVX, CAF or AU file; None for other files.
 
-    The stream is left where it was.
+    The position of the stream is kept.
     """
     begin = stream.tell()
     stream.seek(0, os.SEEK_END)
@@ -112,7 +112,7 @@ def find_sound(stream: BinaryIO) -> Sound | None:
 def lacks_end(stream: BinaryIO) -> bool:
     """Return whether a file is OGG, and its last page is incomplete or not marked as the last.
 
-    The stream is left where it was.
+    The position of the stream is kept.
     """
     begin = stream.tell()
     stream.seek(0, os.SEEK_END)

@@ -156,7 +156,7 @@ def name_of(file: object) -> str:
 
 
 def check_readable(file: str | os.PathLike[str]) -> None:
-    """Raise what says best why a path cannot be read."""
+    """Raise the clearest error for a path that cannot be read."""
     name = name_of(file)
     if not os.path.exists(file):
         raise FileNotFoundError(f"there is no audio file {name}; check the path")
@@ -169,10 +169,10 @@ def check_readable(file: str | os.PathLike[str]) -> None:
 
 
 class _Forward(soundfile.SoundFile):
-    """A sound file that is not sought in.
+    """A sound file that is read without seeking.
 
-    soundfile seeks after each block that it reads, which some codecs cannot, and after which
-    MP3 and damaged FLAC decode differently.
+    soundfile seeks after each block that it reads. Some codecs cannot seek, and MP3 and damaged
+    FLAC decode differently after it.
     """
 
     def seekable(self) -> bool:

@@ -16,7 +16,7 @@ _MAX_MAGNITUDE = 1e18  # of frames at a level of 1; sums of larger ones leave si
 
 
 class RegressorError(ValueError):
-    """The regressor of an enhancer does not do its part; the recording is not to blame."""
+    """The regressor of an enhancer failed; the recording is not the cause."""
 
 
 def estimated(predictor: Any, features: NDArray, n_bins: int) -> NDArray:
@@ -39,7 +39,7 @@ def estimated(predictor: Any, features: NDArray, n_bins: int) -> NDArray:
 
 
 def default_regressor(rng: np.random.RandomState) -> Any:
-    """Return the regressor of an enhancer that was given none."""
+    """Return the default regressor of an enhancer."""
     return DeepNMFRegressor(
         n_components=100,
         n_layers=16,

@@ -1,4 +1,4 @@
-"""Where sound is written to: block by block, and a whole recording or nothing."""
+"""Writing sound: block by block, and a complete recording or nothing."""
 
 import math
 import os

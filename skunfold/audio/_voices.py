@@ -1,4 +1,4 @@
-"""The voices that an enhancer learns from where the user has only recorded the noise."""
+"""The voices that an enhancer learns from if the user has recorded only the noise."""
 
 from skunfold.audio.bundled import load_bundled_recordings
 from skunfold.audio.waveforms import FloatArray

@@ -50,7 +50,7 @@ def load_bundled_recordings(
 
     See Also
     --------
-    load_recordings : Load one's own.
+    load_recordings : Load your own recordings.
     make_mixtures : Mix speech and noise at given SNRs.
 
     Examples

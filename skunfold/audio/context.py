@@ -1,7 +1,7 @@
-"""What a regressor is shown of each frame: the past on average, the frames before it, itself.
+"""The features of each frame: averages of the past, the frames before it, and the frame itself.
 
-The frames before the current one say how it came about, averages of the past what the noise is
-like. Both may be gathered into a few mel bands, which leaves regressors fewer parameters.
+The frames before the current one show how it developed; averages of the past describe the
+noise. Both may be gathered into a few mel bands, so that regressors need fewer parameters.
 """
 
 from collections.abc import Sequence
@@ -144,7 +144,7 @@ def stack_context(
 
 @dataclass(frozen=True)
 class Context:
-    """How features are made of the frames of a spectrogram."""
+    """How features are made from the frames of a spectrogram."""
 
     stft: STFT
     n_context: int  # frames stacked, the current one included

@@ -42,8 +42,8 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
     """Remove noise from recordings of speech.
 
     Each recording is turned into a spectrogram. A regressor estimates the magnitudes of the
-    speech in each frame from those of the frame and of the frames before it. The phase of the
-    mixture completes them to the enhanced waveform.
+    speech in each frame from those of the frame and of the frames before it. With the phase of
+    the mixture they give the enhanced waveform.
 
     Parameters
     ----------
@@ -199,8 +199,8 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         X_val, y_val : lists of arrays, default=None
             Noisy waveforms and the clean speech in them, that decide when to stop, if the
             regressor takes such data; `skunfold.DeepNMFRegressor` does, with
-            ``early_stopping=True``. Other voices and other noise than in ``X`` show best how
-            well it will do on those.
+            ``early_stopping=True``. Use other voices and other noise than in ``X`` to measure
+            how well the enhancer generalises.
 
         Returns
         -------
@@ -408,8 +408,8 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         subtype : str or None, default=None
             Encoding of the samples that are written, such as "PCM_16", "PCM_24" or "FLOAT".
             None: that of ``source``, or as near to it as the format of ``destination`` can (a
-            FLOAT file becomes 24-bit FLAC); for codecs that lose something, such as MP3, the
-            default of that format.
+            FLOAT file becomes 24-bit FLAC); for lossy codecs, such as MP3, the default of that
+            format.
         on_block : callable, default=None
             Called with each block of ``source``, an array of shape (n_samples, n_channels), and
             with its sample rate in Hz: to show the progress, or to measure.
@@ -422,8 +422,8 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
             If the file is no audio, is empty or not finite, has more than 64 channels or a rate
             that `skunfold.audio.resample` does not take, or cannot be written so.
         OSError
-            If ``destination`` cannot be written, for want of disk space perhaps. After any
-            error, what was there is left as it was.
+            If ``destination`` cannot be written, for example on a full disk. After any error,
+            an existing file is left unchanged.
 
         Warns
         -----
@@ -433,10 +433,10 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
 
         Notes
         -----
-        A recording at another rate than that of the enhancer is resampled, and back. What it
-        holds above half the enhancer's rate is kept: at each time it gets the mean gain of the
-        top fifth of the band below it. To enhance that band like the rest, train an enhancer
-        with a higher ``sample_rate``.
+        A recording at another rate than that of the enhancer is resampled, and back. Its
+        frequencies above half the enhancer's rate are kept: at each time they get the mean gain
+        of the top fifth of the band below them. To enhance that band like the rest, train an
+        enhancer with a higher ``sample_rate``.
         """
         from skunfold.audio._files import enhance_file
 
@@ -459,8 +459,8 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
             (n_samples, n_channels).
         sample_rate : int or None, default=None
             Rate of the blocks in Hz, above 0. None: that of the enhancer. At a higher rate,
-            what the enhancer does not hear, above half its own, gets the gain of the top of
-            what it hears.
+            frequencies above half the enhancer's rate get the mean gain of the highest ones
+            below.
 
         Returns
         -------

@@ -1,9 +1,9 @@
 """The frames that a regressor learns from, without the offset and at the level of recordings.
 
-The offset is the mean of the samples, which nobody hears: a constant voltage of the sound card.
-A window spreads it over the lowest bins, where speech is, so it is removed from the waveform
-before analysis, in training as in enhancement, and not put back. It is estimated from what was
-heard so far, as a stream does not know its future.
+The offset is the mean of the samples, an inaudible constant voltage of the sound card. A window
+spreads it over the lowest bins, where speech is, so it is removed from the waveform before
+analysis, in training as in enhancement, and not added again. It is estimated from the samples
+so far, as a stream does not know its future.
 
 The level is the root mean square of the magnitudes over frames and bins. With the unit-energy
 window of `skunfold.audio.STFT` that is the RMS of the waveform, within a few per cent for
@@ -11,7 +11,7 @@ sounds of many frames without much energy at 0 Hz (which counts twice).
 
 In training each mixture, with its speech and its noise, is divided by its level over the whole
 recording. When a recording is enhanced its future is unknown, so each frame is divided by the
-level of all that was heard up to it; the two agree at the last frame. A network with
+level of all frames up to it; the two agree at the last frame. A network with
 ``beta_loss`` Kullback-Leibler is exactly scale-equivariant: its output is the same whatever the
 level. Other divergences, and other regressors, depend on it.
 """
@@ -159,7 +159,7 @@ def training_frames(
     max_source_frames: int,
     random_state: np.random.RandomState,
 ) -> tuple[NDArray, NDArray, list[NDArray], NDArray]:
-    """Return what a regressor learns from: the frames of recordings at their own level.
+    """Return the training data of a regressor: frames of recordings, each divided by its level.
 
     Parameters
     ----------

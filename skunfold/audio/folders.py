@@ -1,4 +1,4 @@
-"""Recordings in a folder of the user's."""
+"""Loading recordings from a folder."""
 
 import os
 from pathlib import Path
@@ -19,8 +19,7 @@ def load_recordings(folder: str | os.PathLike[str], *, sample_rate: int = 16000)
     folder : path
         Searched with its subfolders for files with the suffix of a format that `read_audio`
         reads (``.wav``, ``.flac``, ``.ogg``, ``.mp3``, ``.aif``, ...), in upper or lower case.
-        What lies in hidden folders, or is hidden, is left out: its name
-        starts with a dot.
+        Hidden files and folders, whose names start with a dot, are left out.
     sample_rate : int, default=16000
         Rate in Hz, above 0, that the recordings are resampled to.
 

@@ -1,4 +1,4 @@
-"""Formats of sound files: what their names say, and how they hold samples.
+"""Formats of sound files: their suffixes, and the encodings of their samples.
 
 Formats and subtypes (the encodings of samples) are named as libsndfile names them.
 """
@@ -82,8 +82,8 @@ def choose_subtype(file: object, subtype: str | None, source: str | None = None)
     subtype : str or None
         What was asked for. None: as the source has it, or as nearly as the format can.
     source : str or None, default=None
-        The subtype of the recording that the samples are from. None, or a codec that loses
-        something (ADPCM, GSM, MP3, ...): the default of the format.
+        The subtype of the recording that the samples are from. None, or a lossy codec (ADPCM,
+        GSM, MP3, ...): the default of the format.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def format_for_length(format_: str, subtype: str, n_numbers: int) -> str:
 
 @cache
 def check_sample_rate(format_: str, subtype: str, n_channels: int, sample_rate: int) -> None:
-    """Check that a format says the rate as it is: some hold it as a period, or in 16 bits.
+    """Check that a format stores the rate exactly: some store it as a period, or in 16 bits.
 
     Raises
     ------

@@ -61,8 +61,8 @@ def read_audio(
     Warns
     -----
     UserWarning
-        If the file is cut off (WAV, RF64, W64, AIFF, AU, CAF, FLAC, OGG, MP3): what there is
-        of it is returned.
+        If the file is cut off (WAV, RF64, W64, AIFF, AU, CAF, FLAC, OGG, MP3): the samples that
+        it holds are returned.
 
     See Also
     --------
@@ -113,7 +113,7 @@ def write_audio(
     *,
     subtype: str | None = None,
 ) -> None:
-    """Write a recording; an existing file is replaced whole or not at all.
+    """Write a recording; an existing file is replaced completely or not at all.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def write_audio(
         if format, subtype, rate and number of channels do not go together; or if the format
         holds no more than 4 GiB, and is not WAV, and the recording is longer.
     OSError
-        If the file cannot be written, for want of disk space perhaps.
+        If the file cannot be written, for example on a full disk.
 
     Warns
     -----

@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises
     ------
     SystemExit
-        With code 2 if the arguments make no sense, with code 0 after --help and --version.
+        With code 2 if the arguments are invalid, with code 0 after --help and --version.
     """
     traceback = False
     with warnings.catch_warnings():
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             tell("skunfold: interrupted")
             return INTERRUPTED
-        except BrokenPipeError:  # who read stdout has left, as `head` does: no more to say
+        except BrokenPipeError:  # the reader of stdout has ended, as `head` does
             discard(sys.stdout)
         except Exception as error:
             if traceback:

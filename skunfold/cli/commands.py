@@ -162,7 +162,7 @@ def _enhancer_to_train(options: argparse.Namespace) -> SpeechEnhancer:
 
 
 def _open_to_others(host: str, policy: Policy) -> str:
-    """Return what to warn of where other computers can use the page."""
+    """Return the warning if other computers can use the page."""
     if policy.password is None:
         return (
             f"--host {host} lets everybody use the page who reaches this computer; --password "

@@ -35,9 +35,9 @@ EXAMPLE_SNR = 0  # dB
 SHOWN_SECONDS = 30  # of a recording, in the picture
 
 _HEAD = """\
-# Noise out of speech
+# Removing noise from speech
 Upload a recording, record one, or take an example.  It stays on the computer that runs
-`skunfold app`, and is deleted when that ends.
+`skunfold app`, and is deleted when the app ends.
 """
 
 
@@ -86,7 +86,7 @@ def serve(
     policy: Policy,
     browser: bool,
 ) -> None:
-    """Show the page until Ctrl-C is pressed, or the process is told to end.
+    """Show the page until Ctrl-C is pressed, or the process is asked to end.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 Each function that returns an estimator returns a fitted one with ``warm_start=True``: it
 predicts at once, and `fit` trains it further. Arrays are copied. Until then its `loss_` is
-infinite: nothing was measured.
+infinite, since no loss was computed.
 """
 
 from skunfold.convert._fields import (

@@ -24,8 +24,8 @@ def mlp_to_mean_field(
     mlp : MLPClassifier
         Fitted, with ``activation="logistic"``.
     n_layers : int, default=1
-        Number of sweeps, all with the potentials of the network. With more than one, what
-        lies above looks back down, so predictions differ.
+        Number of sweeps, all with the potentials of the network. From the second sweep on,
+        each layer is also updated from the layer above, so predictions differ.
     **params
         Further parameters of the estimator.
 
@@ -62,7 +62,7 @@ def mlp_to_mean_field(
 
 
 def mean_field_to_mlp(model: UnfoldedMeanFieldClassifier, **params: Any) -> MLPClassifier:
-    """Return unfolded mean field of one sweep as the sigmoid network that it is.
+    """Return unfolded mean field of one sweep as the equivalent sigmoid network.
 
     Parameters
     ----------
@@ -226,7 +226,7 @@ def rbm_to_bp(rbm: BernoulliRBM, classes: ArrayLike, **params: Any) -> UnfoldedB
 
 
 def tables_to_weights(tables: ArrayLike) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-    """Return couplings and biases that say the same as tables of potentials.
+    """Return the couplings and biases equivalent to tables of potentials.
 
     Parameters
     ----------
@@ -276,7 +276,7 @@ def weights_to_tables(
     second: ArrayLike = 0.0,
     constants: ArrayLike = 0.0,
 ) -> NDArray:
-    """Return the tables of potentials that say the same as couplings and biases.
+    """Return the tables of potentials equivalent to couplings and biases.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ def nmf_to_deep_nmf(
     n_layers: int = 25,
     **params: Any,
 ) -> DeepNMFRegressor:
-    """Return a fitted NMF as a deep NMF network of which nothing is trained yet.
+    """Return a fitted NMF as an untrained deep NMF network.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def nmf_to_deep_nmf(
     if nmf.alpha_W > 0 and nmf.l1_ratio < 1:
         raise ValueError(
             f"nmf has alpha_W={nmf.alpha_W} and l1_ratio={nmf.l1_ratio}; only an L1 penalty "
-            "can be unfolded, so l1_ratio=1 will do."
+            "can be unfolded, so use l1_ratio=1."
         )
     components = nmf.components_
     data = check_array(X, dtype=components.dtype, ensure_non_negative=True, input_name="X")

@@ -19,7 +19,7 @@ LOWEST_PROBABILITY = 1e-12  # what zeros count as, whose logarithms are not fini
 def logistic_regression_to_crf(
     model: LogisticRegression, **params: Any
 ) -> UnfoldedCRFClassifier:
-    """Return a logistic regression as a field whose rows do not hear of each other yet.
+    """Return a logistic regression as a field whose rows do not influence each other yet.
 
     Parameters
     ----------

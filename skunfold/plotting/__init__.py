@@ -1,7 +1,7 @@
-"""Pictures; matplotlib is imported when one is drawn.
+"""Plots; matplotlib is imported when one is drawn.
 
-Displays are made as in scikit-learn: a class method computes what is to be seen and draws it;
-`plot` draws it again, on other axes or otherwise.
+Displays work as in scikit-learn: a class method computes the data and draws it; `plot` draws it
+again, on other axes or with other arguments.
 """
 
 from skunfold.plotting._bases import BasesDisplay

@@ -1,4 +1,4 @@
-"""Where displays draw: on axes of the caller's, or on new ones."""
+"""The axes of displays: given ones, or new ones."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Bases of a layer, and how they moved."""
+"""Bases of a layer, and their change in training."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -11,7 +11,7 @@ from skunfold.plotting._axes import as_image, grid_of_axes
 
 
 class BasesDisplay:
-    """Bases of a layer, what they were before training, and the change.
+    """Bases of a layer, the bases before training, and the change.
 
     Without an image shape these are heat maps with a row for each basis. With one, each basis
     is an image with its own colour scale: above the initial basis, then the trained one, below
@@ -24,7 +24,7 @@ class BasesDisplay:
     bases : array-like of shape (n_components, n_features)
         The bases.
     start : array-like of shape (n_components, n_features), default=None
-        What they were before training; None if that is not shown.
+        The bases before training; None if they are not shown.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class BasesDisplay:
             Which layer, counted from 0; negative ones from the last. Ignored where there is
             only one set of bases, `components_`.
         start : estimator or array-like of shape (n_components, n_features), default=None
-            What training began with: the same model with ``n_trained_layers=0``, a fitted
+            The bases before training: the same model with ``n_trained_layers=0``, a fitted
             NMF, or an array. None shows the bases only.
         components : sequence of int, default=None
             Which bases to show, in this order; None for all.

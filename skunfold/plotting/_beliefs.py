@@ -10,7 +10,7 @@ from skunfold.plotting._axes import as_image, grid_of_axes
 
 
 class BeliefsDisplay:
-    """What a classifier believes of each class or label after each sweep, sample by sample.
+    """The probability of each class or label after each sweep, sample by sample.
 
     Without an image shape, each sample is a heat map of classes or labels against sweeps, where
     the true class is framed, or the true labels have a mark at the right. With one, the labels
@@ -131,7 +131,7 @@ class BeliefsDisplay:
         ----------
         beliefs : array-like of shape (n_sweeps, n_samples, n_classes) or \
 (n_sweeps, n_samples, n_labels)
-            What ``list(classifier.staged_predict_proba(X))`` is.
+            The probabilities, such as ``list(classifier.staged_predict_proba(X))``.
         y : array-like of shape (n_samples,) or (n_samples, n_labels), default=None
             The truth, which is marked.
         classes : array-like of shape (n_classes,), default=None

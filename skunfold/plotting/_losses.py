@@ -78,7 +78,7 @@ class LossCurveDisplay:
         ax: Any = None,
         line_kw: dict | None = None,
     ) -> Self:
-        """Draw what a fitted estimator noted of its training.
+        """Draw the loss curves of a fitted estimator.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""What a field over rows has learned, and what it believes of a sequence or an image."""
+"""The tables of a field over rows, and its probabilities for a sequence or an image."""
 
 from typing import Any, Self
 
@@ -20,7 +20,7 @@ def check_field(estimator):
 
 
 class TransitionsDisplay:
-    """What the class of one end of an edge says about that of the other, as heat maps.
+    """The weights of pairs of classes at the two ends of an edge, as heat maps.
 
     There is a panel for each kind of edges: the table of weights, with the class of the source
     (the earlier row, the left or upper pixel) from top to bottom.

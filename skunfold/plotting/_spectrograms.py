@@ -1,4 +1,4 @@
-"""Spectrograms of waveforms, and what an enhancer does to them."""
+"""Spectrograms of waveforms, and of enhanced ones."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -13,7 +13,7 @@ class SpectrogramDisplay:
     """Spectrograms of a noisy recording and of the enhanced one, with the mask.
 
     The mask is the part of the noisy magnitude that is kept at each time and frequency, between
-    0 and 1; where more comes out than went in, it is 1.
+    0 and 1; where the enhanced magnitude is larger than the noisy one, it is 1.
 
     Use `from_estimator` or `from_predictions` to make one.
 
@@ -78,7 +78,7 @@ class SpectrogramDisplay:
         dynamic_range: float = 70.0,
         ax: Any = None,
     ) -> Self:
-        """Enhance a recording and draw what comes of it.
+        """Enhance a recording and draw the result.
 
         Parameters
         ----------

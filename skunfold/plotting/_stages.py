@@ -20,7 +20,7 @@ class StagedScoreDisplay:
     Parameters
     ----------
     scores : array-like of shape (n_layers,)
-        The score of what each layer predicts.
+        The score of each layer's prediction.
     score_name : str, default=None
         What the scores are, for the axis.
     estimator_name : str, default=None
@@ -76,7 +76,7 @@ class StagedScoreDisplay:
         ax: Any = None,
         line_kw: dict | None = None,
     ) -> Self:
-        """Score what each layer of a fitted estimator predicts.
+        """Score the prediction of each layer of a fitted estimator, and draw the scores.
 
         Parameters
         ----------
@@ -88,8 +88,8 @@ class StagedScoreDisplay:
             The truth.
         scoring : str or callable, default=None
             A name of :func:`sklearn.metrics.get_scorer_names` or a scorer; None for R^2 or
-            accuracy, as in ``score``. It is shown predictions and probabilities; one that
-            takes the decision function only will not do.
+            accuracy, as in ``score``. It may use predictions and probabilities, but not the
+            decision function.
         negate_score : bool, default=False
             Whether to show the scores with the other sign, for those whose names begin
             with ``neg_``.
@@ -163,7 +163,7 @@ class StagedScoreDisplay:
 
 
 class _Stage:
-    """An estimator cut off after some layer, whose outputs are known: what scorers look at."""
+    """An estimator cut off after some layer, with known outputs, for scorers."""
 
     def __init__(self, estimator, prediction):
         self._estimator = estimator
@@ -191,7 +191,7 @@ class _ClassifierStage(_Stage):
 
 
 def _stages(estimator: Any, X: ArrayLike) -> Iterator[_Stage]:
-    """Yield what the estimator would be without the layers after the first, second, ..."""
+    """Yield the estimator cut off after the first layer, after the second, ..."""
     predictions = estimator.staged_predict(X)
     if is_classifier(estimator):
         for stage in zip(predictions, estimator.staged_predict_proba(X)):

@@ -80,7 +80,7 @@ BAD = {
     "text in the history": (["history", 0, "loss"], "low", "a str where"),
     "a number among names": (["history", 0, 1], 1, "a int where"),
     "an unknown rule": (["update", "rule"], "object", "object"),
-    "a method of the rule": (["update", "step"], 1, "something else"),
+    "a method of the rule": (["update", "step"], 1, "wrong attributes"),
     "no step": (["update", "learning_rate"], 0, "not a positive number"),
     "a step that is no number": (["update", "learning_rate"], float("nan"), "not a positive"),
     "three sums": (["update", "_sums"], [(1, 2, 3)], "too many values"),
