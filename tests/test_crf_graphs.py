@@ -197,7 +197,7 @@ def test_features_beyond_the_range(convert):
     X = data([0, 0])
     X[0, 0] = 1e200
     with pytest.raises(ValueError, match=r"X holds 1e\+200, more than .* scale it"):
-        fit(convert(X), graph_columns=[1])
+        fit(convert(X), [0, 1], graph_columns=[1])
 
 
 def test_edges_that_the_fit_did_not_meet():
