@@ -412,6 +412,8 @@ def test_early_stopping_holds_out_whole_sequences(monkeypatch):
     first = np.flatnonzero((X[:, None, :3] == features[0]).all(axis=2))[0]
     assert len(features) % 12 == 0
     assert first % 12 == 0
+    with pytest.raises(ValueError, match=r"of 1 components \(sequences, .* another fraction"):
+        UnfoldedCRFClassifier(early_stopping=True, **CHAIN).fit(X[:6], Y[:6])
     with pytest.raises(ValueError, match=r"Row 3 of X is connected to a row of another group"):
         UnfoldedCRFClassifier(early_stopping=True, **CHAIN).fit(
             X, Y, groups=np.arange(360) // 3
@@ -424,6 +426,10 @@ def test_rows_to_monitor():
     assert_allclose(max(model.validation_scores_), model.best_validation_score_)
     best = np.argmin(model.validation_loss_curve_)
     assert_allclose(model.validation_scores_[best], model.score(X_TEST, Y_TEST))
+    with pytest.raises(ValueError, match=r"^y_val holds the class 'd'; this model knows"):
+        model.fit(X, Y, X_val=X_TEST, y_val=np.where(Y_TEST == "a", "d", Y_TEST))
+    with pytest.raises(ValueError, match=r"^Rows 0 and 360 of X_val are at the same place"):
+        model.fit(X, Y, X_val=np.vstack([X_TEST, X_TEST]), y_val=np.tile(Y_TEST, 2))
 
 
 def test_a_transform_is_the_hidden_units():

@@ -115,6 +115,15 @@ def test_what_cannot_be_converted():
         logistic_regression_to_crf(regression, graph=np.outer, graph_columns=[-1])
     with pytest.raises(ValueError, match=r"start are of 2 states, and emissions of 3"):
         hmm_to_crf(START[:2], MOVES, SYMBOLS)
+    with pytest.raises(ValueError, match=r"^transitions holds probabilities .* up to 3; those"):
+        hmm_to_crf(START, 3 * np.asarray(MOVES), SYMBOLS)
+    with pytest.raises(ValueError, match=r"start has the shape \(\); give"):
+        hmm_to_crf(None, MOVES, SYMBOLS)
+    with pytest.raises(TypeError, match=r"info is a str; give what pycrfsuite.Tagger.info"):
+        crfsuite_to_crf("model.crfsuite", ["a"])
+    info = SimpleNamespace(state_features={("a", "x"): 1.0}, transitions={})
+    with pytest.raises(ValueError, match=r"feature_names holds a name twice"):
+        crfsuite_to_crf(info, ["a", "a"])
     with pytest.raises(ValueError, match=r"are no 3 classes in increasing order"):
         hmm_to_crf(START, MOVES, SYMBOLS, classes=["c", "b", "a"])
     with pytest.raises(ValueError, match=r"The model is one of chains; leave out graph='grid'"):

@@ -192,6 +192,14 @@ def test_columns_of_a_frame():
         fit(twice, graph_columns="s")
 
 
+@pytest.mark.parametrize("convert", [np.asarray, csr_array])
+def test_features_beyond_the_range(convert):
+    X = data([0, 0])
+    X[0, 0] = 1e200
+    with pytest.raises(ValueError, match=r"X holds 1e\+200, more than .* scale it"):
+        fit(convert(X), [0, 1], graph_columns=[1])
+
+
 def test_edges_that_the_fit_did_not_meet():
     A = np.zeros((8, 8))
     A[0, 1] = A[1, 0] = 1

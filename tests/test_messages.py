@@ -28,6 +28,15 @@ def test_several_columns_of_classes(classifier):
         classifier(3).fit(X, y)
 
 
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+def test_validation_targets_are_named(classifier):
+    model = classifier(3, early_stopping=True)
+    with pytest.raises(ValueError, match=r"^y_val holds the class 3; this model knows"):
+        model.fit(X, CLASSES, X_val=X, y_val=CLASSES + 1)
+    with pytest.raises(ValueError, match=r"^y_val has shape \(30, 2\); this model was"):
+        model.fit(X, CLASSES, X_val=X, y_val=np.ones((30, 2), int))
+
+
 def test_too_few_samples_to_hold_some_out():
     message = r"validation_fraction=0.1 of (\d) samples; give another .*early_stopping=False"
     with pytest.raises(ValueError, match=message):

@@ -11,6 +11,7 @@ from sklearn.pipeline import make_pipeline
 
 from skunfold import DeepNMFRegressor
 from skunfold._deep_nmf.recurrence import RecurrentStart
+from skunfold._estimator.data import Data
 from skunfold._training.protocol import Samples
 from skunfold.audio import SpeechEnhancer
 from skunfold.datasets import load_bundled_recordings
@@ -155,7 +156,7 @@ def test_held_out_samples_begin_with_those_before_them(mixtures, groups):
     X, y = mixtures
     model = make_model(early_stopping=True, validation_fraction=0.4, n_layers=2)
     model.fit(X, y, groups=groups, lengths=LENGTHS)
-    _, held_out = model._split(y, groups, None)
+    _, held_out = model._split(Data(X, y, y, None, LENGTHS), groups, None)
     y_hat = model.predict(X, lengths=LENGTHS)[held_out]
     assert model.loss_ == pytest.approx(loss_of(y[held_out], y_hat), rel=1e-6)
 

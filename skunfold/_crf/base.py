@@ -6,6 +6,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -31,6 +32,7 @@ from skunfold._estimator.base import UnfoldedEstimator
 from skunfold._estimator.classifier import ClassTargets
 from skunfold._estimator.data import warn_if_still_improving
 from skunfold._estimator.loop_parameters import FREE_CONSTRAINTS
+from skunfold._estimator.scaling import check_magnitude
 from skunfold._kernels.class_messages import BeliefMessages, MeanFieldMessages
 from skunfold._mrf.initialization import layer_sizes
 from skunfold._training.averaging import RunningAverage
@@ -176,7 +178,7 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
         super()._learn_targets(y, classes, first, stream)
 
     def _validated(self, given, reset, suffix=""):
-        check_numeric(given.X, self.graph_columns)
+        check_numeric(given.X, self.graph_columns, f"X{suffix}")
         return super()._validated(given, reset, suffix)
 
     def _set_targets(self, targets):
@@ -199,14 +201,15 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
         check_number_of_columns(self.graph, self.graph_columns, len(places))
         self.graph_columns_ = places
 
-    def _rows(self, X, first=False, n_kept=1):
+    def _rows(self, X, first=False, n_kept=1, name="X"):
         """Return the features of checked data, and the components of its rows.
 
-        `n_kept` is the number of sweeps whose messages are held at once.
+        `n_kept` is the number of sweeps whose messages are held at once; the name of X is for
+        messages.
         """
         features, values = without_columns(X, self.graph_columns_)
         names = getattr(self, "feature_names_in_", None)
-        columns = Columns.of(X, values, self.graph_columns_, names)
+        columns = Columns.of(X, values, self.graph_columns_, names, name)
         kinds = None if first else Kinds(self.edge_kinds_, self.symmetric_kinds_)
         components, kinds = graph_of(self.graph, columns, kinds)
         if first:
@@ -224,11 +227,12 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
 
     def _validation_data(self, given, dtype):
         data = super()._validation_data(given, dtype)
-        return data and self._with_samples(data)
+        return data and self._with_samples(data, name="X_val")
 
-    def _with_samples(self, data, first=False):
+    def _with_samples(self, data, first=False, name="X"):
         """Return the RowData: the samples are components with rows that have some weight."""
-        features, components = self._rows(data.X, first, max(1, self._n_sweeps - 1))
+        features, components = self._rows(data.X, first, max(1, self._n_sweeps - 1), name)
+        check_magnitude(features.data if issparse(features) else features, name)
         whole = self._by_likelihood
         samples = samples_of(features, components, data.targets, data.weight, whole=whole)
         return RowData(**vars(data), samples=samples)

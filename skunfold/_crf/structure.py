@@ -58,7 +58,7 @@ def places_of_columns(graph_columns, names, n_features):
     return np.array(places, np.intp)
 
 
-def check_numeric(X, graph_columns):
+def check_numeric(X, graph_columns, of_rows):
     """Check that graph columns of a DataFrame hold numbers."""
     if graph_columns is None or not hasattr(X, "iloc") or X.ndim != 2:
         return
@@ -66,12 +66,13 @@ def check_numeric(X, graph_columns):
         places = [column] if _is_number(column) else np.flatnonzero(X.columns == column)
         if len(places) > 1:
             raise ValueError(
-                f"graph_columns names {column!r}, but {len(places)} columns of X have this "
-                "name; rename them."
+                f"graph_columns names {column!r}, but {len(places)} columns of {of_rows} have "
+                "this name; rename them."
             )
         for place in places:
             if -X.shape[1] <= place < X.shape[1]:
-                _check_numbers(X.columns[place], X.iloc[:, place])
+                name = f"Column {X.columns[place]!r} of {of_rows}"
+                _check_numbers(name, X.iloc[:, place])
 
 
 def _check_numbers(name, values):
@@ -81,7 +82,7 @@ def _check_numbers(name, values):
     except (TypeError, ValueError):
         text = next((v for v in values if not isinstance(v, Real)), None)
         raise ValueError(
-            f"Column {name!r} of X holds {text!r}, which is no number; number its values, as "
+            f"{name} holds {text!r}, which is no number; number its values, as "
             "pandas.factorize or OrdinalEncoder do."
         ) from None
 
@@ -118,13 +119,14 @@ def without_columns(X, places):
 
 @dataclass(frozen=True)
 class Columns:
-    """The graph columns of some rows, with their names for messages."""
+    """The graph columns of some rows, with their names and that of the rows for messages."""
 
     values: np.ndarray  # (n_rows, n_columns), float64
     names: list[str]
+    of_rows: str = "X"
 
     @classmethod
-    def of(cls, X, values, places, feature_names):
+    def of(cls, X, values, places, feature_names, of_rows):
         """Return the columns, if the precision of X holds their numbers."""
         names = [
             f"column {i}" if feature_names is None else f"column {feature_names[i]!r}"
@@ -136,10 +138,10 @@ class Columns:
         for name, value in zip(names, np.abs(values).max(axis=0, initial=0)):
             if value >= limit:
                 raise ValueError(
-                    f"{name} of X holds {value:.17g}, which {X.dtype} cannot tell from its "
-                    f"neighbours; number the sequences, images or nodes from 0{otherwise}."
+                    f"{name} of {of_rows} holds {value:.17g}, which {X.dtype} cannot tell from "
+                    f"its neighbours; number the sequences, images or nodes from 0{otherwise}."
                 )
-        return cls(values, names)
+        return cls(values, names, of_rows)
 
     def whole(self, column):
         """Return a column as whole numbers, or raise a ValueError."""
@@ -147,9 +149,10 @@ class Columns:
         wrong = np.flatnonzero(values != np.round(values))
         if len(wrong):
             raise ValueError(
-                f"{self.names[column]} of X holds {values[wrong[0]]:.6g} in row {wrong[0]}, "
-                "but neighbours are rows whose places differ by 1; give whole numbers. If a "
-                "scaler changed them, let the graph columns pass it by (ColumnTransformer)."
+                f"{self.names[column]} of {self.of_rows} holds {values[wrong[0]]:.6g} in row "
+                f"{wrong[0]}, but neighbours are rows whose places differ by 1; give whole "
+                "numbers. If a scaler changed them, let the graph columns pass it by "
+                "(ColumnTransformer)."
             )
         return values.astype(np.int64)
 
@@ -200,21 +203,22 @@ def _chains(columns):
     else:
         begins = np.diff(sequence) != 0
         first = np.append(0, np.flatnonzero(begins) + 1)
-        _check_contiguous(columns.names[0], sequence, first)
+        _check_contiguous(columns, first)
     return Chains(order, np.concatenate([[0], np.flatnonzero(begins) + 1, [n]]))
 
 
-def _check_contiguous(name, sequence, first):
+def _check_contiguous(columns, first):
     """Check that each sequence is one run of rows; `first` are the first rows of the runs."""
+    name, sequence = columns.names[0], columns.values[:, 0]
     order = np.argsort(sequence[first], kind="stable")
     twice = np.flatnonzero(np.diff(sequence[first][order]) == 0)
     if len(twice):
         run, again = order[twice[0]], order[twice[0] + 1]
         last = first[run + 1] - 1
         raise ValueError(
-            f"Rows {last} and {first[again]} of X are of the same sequence ({name} is "
-            f"{sequence[last]:.6g}), but other rows are between them; sort the rows, or give "
-            "a second graph column, the position of each row in its sequence."
+            f"Rows {last} and {first[again]} of {columns.of_rows} are of the same sequence "
+            f"({name} is {sequence[last]:.6g}), but other rows are between them; sort the "
+            "rows, or give a second graph column, the position of each row in its sequence."
         )
 
 
@@ -227,8 +231,8 @@ def _check_distinct(columns, order, same):
             f"{name} is {value:.6g}" for name, value in zip(columns.names, columns.values[one])
         )
         raise ValueError(
-            f"Rows {one} and {other} of X are at the same place ({place}); give each row "
-            "another place."
+            f"Rows {one} and {other} of {columns.of_rows} are at the same place ({place}); "
+            "give each row another place."
         )
 
 

@@ -386,9 +386,9 @@ class DeepNMFBase(SequenceMethods, NumberTargets, UnfoldedEstimator):
         samples = self._architecture().samples(
             data.X, data.targets, data.weight, self._thetas(), self.target_scale_
         )
-        return (
-            replace(samples, sequences=(data.X, data.lengths)) if self.recurrence else samples
-        )
+        if not self._is_recurrent():
+            return samples
+        return replace(samples, sequences=(data.X, data.lengths))
 
     def _objective(self, samples, n_jobs):
         if self._is_recurrent():

@@ -70,14 +70,6 @@ def beside(X, Y):
     return hstack([X, csr_array(Y)], format="csr") if issparse(X) else np.hstack([X, Y])
 
 
-def rows_scaled(X, factors):
-    """Return X with its rows multiplied by factors: (n, 1), or a scalar."""
-    if not issparse(X):
-        return factors * X
-    of_rows = np.broadcast_to(factors, (X.shape[0], 1))[:, 0]
-    return with_values(X, X.data * np.repeat(of_rows, np.diff(X.indptr)))
-
-
 def product_at(X, h, W, name, work=NEW_ARRAYS):
     """Return h W where X has values, shaped like these: an array of the workspace.
 

@@ -226,7 +226,8 @@ def _energy(waveform: FloatArray) -> float:
 
 def _check_recordings(name: str, recordings: Sequence[ArrayLike]) -> list[FloatArray]:
     """Return a list of waveforms, none empty or silent."""
-    if len(recordings) == 0 or np.ndim(recordings[0]) == 0:
+    listed = hasattr(recordings, "__len__") and len(recordings) > 0
+    if not listed or np.ndim(recordings[0]) == 0:
         raise ValueError(
             f"{name} must be a list of waveforms, at least one, each of shape (n_samples,)"
         )

@@ -52,6 +52,10 @@ def load_source(kind: str, path: Path, sample_rate: int) -> Source:
     if path.is_file():
         recording, _ = read_audio(path, sample_rate, mono=True)
         return Source(kind, [path], [recording], sample_rate)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"There is no file or folder {printable(path)}; check the path."
+        )
     data = load_recordings(path, sample_rate=sample_rate)
     files = [path / name for name in data.names]
     return Source(kind, files, data.recordings, sample_rate)

@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils.validation import check_array
 
 from skunfold._crf.structure import kinds_of
 from skunfold._crf.targets import RowTargets
+from skunfold._estimator.given_arrays import array_given
 from skunfold._estimator.given_models import check_given
 from skunfold.crf import UnfoldedCRFClassifier
 
 LOWEST_PROBABILITY = 1e-12  # what zeros count as, whose logarithms are not finite
+SUM_TOLERANCE = 1e-3  # of probabilities, which may be rounded
 
 
 def logistic_regression_to_crf(
@@ -119,10 +120,20 @@ def crfsuite_to_crf(
 
     Raises
     ------
+    TypeError
+        If `info` is something else.
     ValueError
-        If the model has an attribute that is none of the features.
+        If the model has an attribute that is none of the features, or if two of these have the
+        same name.
     """
+    if not hasattr(info, "state_features") or not hasattr(info, "transitions"):
+        raise TypeError(
+            f"info is a {type(info).__name__}; give what pycrfsuite.Tagger.info() returns, "
+            "with state_features and transitions."
+        )
     place = {name: i for i, name in enumerate(feature_names)}
+    if len(place) < len(feature_names):
+        raise ValueError("feature_names holds a name twice; give each feature its own.")
     labels = {label for _, label in info.state_features}
     labels |= {label for pair in info.transitions for label in pair}
     classes = np.array(sorted(labels))
@@ -230,13 +241,20 @@ def hmm_to_crf(
     Raises
     ------
     ValueError
-        If shapes do not fit, a probability is negative, or classes are not in order.
+        If shapes do not fit, probabilities are negative or do not add up to 1, or classes are
+        not in order.
     """
-    given = {"start": [start], "transitions": transitions, "emissions": emissions}
+    given = {"start": start, "transitions": transitions, "emissions": emissions}
     logs = {}
     for name, p in given.items():
-        p = check_array(p, dtype=np.float64, ensure_non_negative=True, input_name=name)
-        logs[name] = np.log(np.maximum(p, LOWEST_PROBABILITY))
+        n_dims = 1 if name == "start" else 2
+        p = np.atleast_2d(array_given(name, p, n_dims, ensure_non_negative=True))
+        if not np.allclose(sums := p.sum(axis=1), 1, atol=SUM_TOLERANCE):
+            raise ValueError(
+                f"{name} holds probabilities that add up to "
+                f"{sums[np.abs(sums - 1).argmax()]:.6g}; those of a row must add up to 1."
+            )
+        logs[name] = np.log(np.maximum(p.astype(np.float64), LOWEST_PROBABILITY))
     n_states = logs["emissions"].shape[0]
     for name, shape in (("start", (1, n_states)), ("transitions", (n_states, n_states))):
         if logs[name].shape != shape:

@@ -8,6 +8,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skunfold.plotting._axes import grid_of_axes, one_axes
 
+MAX_PIXELS = 10**8
+
 
 def check_field(estimator):
     """Raise a TypeError unless the estimator is a fitted field over rows."""
@@ -203,7 +205,7 @@ class MarginalsDisplay:
         TypeError
             If the estimator is of another class.
         ValueError
-            If y holds a class that the estimator does not know.
+            If y does not fit X, or holds a class that the estimator does not know.
         """
         check_field(estimator)
         p = estimator.predict_proba(X)
@@ -225,8 +227,8 @@ class MarginalsDisplay:
         MarginalsDisplay
             This display.
         """
-        if self.y is not None and len(unknown := np.setdiff1d(self.y, self.classes)):
-            raise ValueError(f"y holds {str(unknown[0])!r}, which is none of the classes.")
+        if self.y is not None:
+            _check_classes(self.y, len(self.marginals), self.classes)
         ax = self.ax_ = one_axes(ax)
         style = {"cmap": "Blues", "vmin": 0.0, "vmax": 1.0, "aspect": "auto"} | (im_kw or {})
         image = ax.imshow(self.marginals.T, **style)
@@ -309,7 +311,8 @@ class ClassImagesDisplay:
         TypeError
             If the estimator is of another class.
         ValueError
-            If its graph is no grid, or if X holds pixels of several images.
+            If its graph is no grid, if X holds pixels of several images or of one that is too
+            large to draw, or if y does not fit.
         """
         check_field(estimator)
         if estimator.graph != "grid" or estimator.graph_columns is None:
@@ -321,9 +324,18 @@ class ClassImagesDisplay:
         if len(np.unique(place[:, 0])) > 1:
             raise ValueError("X holds pixels of several images; give those of one.")
         row, column = (place[:, 1:] - place[:, 1:].min(axis=0)).T
+        shape = int(row.max()) + 1, int(column.max()) + 1
+        if shape[0] * shape[1] > MAX_PIXELS:
+            raise ValueError(
+                f"X holds pixels of an image of {shape[0]} times {shape[1]}; pictures have at "
+                f"most {MAX_PIXELS} pixels. Are its rows and columns in graph_columns="
+                f"{estimator.graph_columns!r}?"
+            )
+        if y is not None:
+            _check_classes(y, len(place), estimator.classes_)
 
         def image(labels):
-            out = np.full((row.max() + 1, column.max() + 1), -1)
+            out = np.full(shape, -1)
             out[row, column] = np.searchsorted(estimator.classes_, labels)
             return out
 
@@ -360,6 +372,16 @@ class ClassImagesDisplay:
         if len(self.classes) <= 30:
             bar.set_ticks(range(len(self.classes)), labels=self.classes)
         return self
+
+
+def _check_classes(y, n_rows, classes):
+    """Check that there is a known class for each row."""
+    if np.shape(y) != (n_rows,):
+        raise ValueError(
+            f"y has the shape {np.shape(y)}; give a class for each of {n_rows} rows."
+        )
+    if len(unknown := np.setdiff1d(y, classes)):
+        raise ValueError(f"y holds {str(unknown[0])!r}, which is none of the classes.")
 
 
 def _frame(corner):

@@ -131,6 +131,7 @@ def test_utterances_and_snrs_are_balanced(n_speech, n_snrs):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"speech": None}, "speech must be a list of waveforms"),
         ({"speech": []}, "speech must be a list of waveforms"),
         ({"speech": np.ones(9)}, "speech must be a list of waveforms"),
         ({"speech": [np.ones(9), np.zeros(9)]}, r"speech\[1\] must not be silent"),

@@ -98,7 +98,7 @@ def test_train_refuses_before_it_reads_anything(recordings, tmp_path, assert_one
         (recordings.sources, tmp_path / "notes.txt", "is no model"),
         (recordings.sources, tmp_path, "is a folder"),
         (recordings.sources, tmp_path / "none" / "model", "no folder"),
-        (missing, tmp_path / "model", "speech"),
+        (missing, tmp_path / "model", "no file or folder"),
         (empty, tmp_path / "model", "holds no"),
     ):
         assert main(["train", *folders, "-o", str(output), "--overwrite"]) == 1

@@ -70,5 +70,15 @@ def test_what_cannot_be_drawn():
         ClassImagesDisplay.from_estimator(alone, X[:, :1])
     with pytest.raises(ValueError, match=r"X holds pixels of several images"):
         ClassImagesDisplay.from_estimator(GRID, np.vstack([X, X + 1]))
+    far = np.vstack([X, [0, 7, 1e9, 1e9]])
+    with pytest.raises(ValueError, match=r"an image of 9\d+ times 1000000001; pictures have"):
+        ClassImagesDisplay.from_estimator(GRID, far)
+    for display in (ClassImagesDisplay, MarginalsDisplay):
+        with pytest.raises(
+            ValueError, match=r"y has the shape \(3,\); give a class for each of 20"
+        ):
+            display.from_estimator(GRID, X, Y[:3])
+        with pytest.raises(ValueError, match=r"y holds 'rock', which is none of the classes"):
+            display.from_estimator(GRID, X, ["rock"] * 20)
     with pytest.raises(TypeError, match=r"UnfoldedBPClassifier is no field over rows"):
         TransitionsDisplay.from_estimator(UnfoldedBPClassifier())
