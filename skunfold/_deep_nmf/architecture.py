@@ -64,7 +64,7 @@ class NMFArchitecture:
         """The exponent of each layer's update, or None for one.
 
         That of the first is one: it brings the activations to the level of the data, about
-        which an exponent of two would swing for ever.
+        which an exponent of two would swing without end.
         """
         if self.relaxation == 1:
             return None
