@@ -301,6 +301,8 @@ def test_bad_data_is_named(mixtures):
         deep_nmf().fit(X, sparse.csr_array(y))
     with pytest.raises(ValueError, match="sources holds 1 arrays"):
         deep_nmf(output="mask").fit(X, y, sources=[y])
+    with pytest.raises(ValueError, match=r"sources\[1\] has the shape \(\); give a matrix"):
+        make_model("mask").fit(X, X, sources=[X, None])
     with pytest.raises(ValueError, match="An array of sources has 3 features; X has 12"):
         deep_nmf(output="mask").fit(X, y, sources=[y, y[:, :3]])
     model = deep_nmf(warm_start=True).fit(X, y)

@@ -4,8 +4,8 @@ from numbers import Integral
 
 import numpy as np
 from joblib import effective_n_jobs
-from sklearn.utils.validation import check_array
 
+from skunfold._estimator.given_arrays import array_given
 from skunfold._estimator.sparse_input import sparse_format
 from skunfold._kernels.sparse_rows import canonical
 
@@ -91,15 +91,15 @@ def check_sources(sources, X, sizes, output, beta_loss):
         )
     sources = [
         canonical(
-            check_array(
+            array_given(
+                f"sources[{i}]",
                 source,
                 accept_sparse=sparse_format(source, "An array of sources", beta_loss),
                 dtype=X.dtype,
                 ensure_non_negative=True,
-                input_name="sources",
             )
         )
-        for source in sources
+        for i, source in enumerate(sources)
     ]
     for source in sources:
         if source.shape[1] != X.shape[1]:

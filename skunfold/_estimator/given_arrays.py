@@ -3,8 +3,10 @@
 import numpy as np
 from sklearn.utils.validation import check_array
 
+FLOATS = (np.float64, np.float32)
 
-def array_given(name, array, n_dims=2, **checks):
+
+def array_given(name, array, n_dims=2, dtype=FLOATS, **checks):
     """Return check_array of an array with so many dimensions; the name is for messages."""
     try:
         shape = np.shape(array)
@@ -15,7 +17,7 @@ def array_given(name, array, n_dims=2, **checks):
         raise ValueError(f"{name} has the shape {shape}; give {wanted}.")
     return check_array(
         array,
-        dtype=[np.float64, np.float32],
+        dtype=dtype,
         ensure_2d=n_dims == 2,
         input_name=name,
         **checks,

@@ -124,6 +124,16 @@ class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
                 f"n_layers={self.n_layers}, but the model was fitted with {len(self.theta_)} "
                 "layers; " + otherwise
             )
+        readout = self.readout or self._default_readout()
+        for name, given, fitted in (
+            ("iteration", self.iteration, self.iteration_),
+            ("readout", readout, self.readout_),
+        ):
+            if type(given) is not type(fitted):
+                raise ValueError(
+                    f"{name} is a {type(given).__name__}, but the model was fitted with a "
+                    f"{type(fitted).__name__}; " + otherwise
+                )
         _, sets = flattened(self.theta_[self._n_frozen :])
         if self.tied and len({*sets}) > 1:
             raise ValueError("tied=True, but the layers of the fit were untied; " + otherwise)

@@ -1,11 +1,13 @@
 """Mistakes in an iteration are named before any work, and change no data."""
 
+import copy
+
 import numpy as np
 import pytest
 from sklearn.base import is_classifier, is_regressor
 from sklearn.utils._param_validation import InvalidParameterError
 
-from skunfold.unfolding import Iteration, UnfoldedRegressor, check_adjoint
+from skunfold.unfolding import IdentityReadout, Iteration, UnfoldedRegressor, check_adjoint
 
 X = np.random.default_rng(0).normal(size=(20, 5))
 
@@ -116,6 +118,23 @@ def test_a_step_that_changes_what_it_is_given(name):
     with pytest.raises(ValueError, match="Descent changes X or theta; make new arrays"):
         UnfoldedRegressor(iteration, n_layers=2, random_state=0).fit(data, X[:, :2])
     assert (data == X).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"iteration": type("Other", (Descent,), {})()}, "iteration is a Other, .* a Descent"),
+        ({"readout": IdentityReadout()}, "readout is a IdentityReadout, .* a LinearReadout"),
+    ],
+)
+def test_a_warm_start_with_another_iteration_or_readout(changes, message):
+    model = UnfoldedRegressor(
+        Descent(), n_layers=2, max_iter=2, tol=0, warm_start=True, random_state=0
+    ).fit(X, X[:, :3])
+    expected = model.predict(X)
+    with pytest.raises(ValueError, match=message):
+        copy.copy(model).set_params(**changes).fit(X, X[:, :3])
+    assert (model.predict(X) == expected).all()
 
 
 def test_a_string_is_no_iteration():
