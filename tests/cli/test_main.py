@@ -149,11 +149,17 @@ def test_bar(capsys, monkeypatch, waveforms):
         assert not getattr(enhancer.regressor_, "_skl_callbacks", None)
 
 
+@pytest.fixture(params=["SIGTERM", "SIGHUP"])
+def number(request):
+    """Return the number of a signal that nobody ignores, as nohup makes its command do."""
+    number = getattr(signal, request.param)
+    before = signal.signal(number, signal.SIG_DFL)
+    yield number
+    signal.signal(number, before)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
-def test_signals_to_end_unwind_a_command(name, monkeypatch, tmp_path):
-    number = getattr(signal, name)
-    before = signal.getsignal(number)
+def test_signals_to_end_unwind_a_command(number, monkeypatch, tmp_path):
     target = tmp_path / "model"
 
     def command(options):
@@ -167,7 +173,7 @@ def test_signals_to_end_unwind_a_command(name, monkeypatch, tmp_path):
         main(["demo"])
     assert stop.value.code == 128 + number
     assert list(tmp_path.iterdir()) == []
-    assert signal.getsignal(number) == before
+    assert signal.getsignal(number) == signal.SIG_DFL
 
 
 def test_an_address_of_another_machine_is_refused_at_once():
