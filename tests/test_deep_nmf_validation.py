@@ -1,4 +1,4 @@
-"""Samples that DeepNMFRegressor holds out, and validation data of one's own."""
+"""Samples that DeepNMFRegressor holds out, and validation data that is given to it."""
 
 import numpy as np
 import pytest

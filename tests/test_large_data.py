@@ -126,7 +126,7 @@ def test_a_grid_search_over_depth_initialises_once(mixtures, tmp_path, monkeypat
         search.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"]
     )
     monkeypatch.setattr(
-        initialization.WarmStart, "bases", lambda *a: pytest.fail("computed anew")
+        initialization.WarmStart, "bases", lambda *a: pytest.fail("computed again")
     )
     model.set_params(n_layers=5).fit(*mixtures)
 

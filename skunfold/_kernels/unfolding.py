@@ -16,6 +16,7 @@ Hershey, Le Roux and Weninger (arXiv 1409.2574), section 2.
 
 from abc import ABCMeta, abstractmethod
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -192,7 +193,7 @@ class Unfolding:
             readout=self.readout.with_workspace(work.scope("readout")),
         )
 
-    @property
+    @cached_property
     def n_of_layers(self):
         """How many of the parameters are those of layers."""
         return 1 + max((place for places in self.sets for place in places), default=-1)

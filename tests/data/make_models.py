@@ -52,7 +52,7 @@ SETTINGS = {"max_iter": 3, "random_state": 0}
 
 
 class Smoothing(Iteration):
-    """An iteration of one's own: h <- h + rate * (x - h)."""
+    """An iteration that the package does not have: h <- h + rate * (x - h)."""
 
     positive = True
 

@@ -167,7 +167,7 @@ def test_a_model_that_still_improves_says_so(regressor, codes):
 
 
 class Reversed(LinearReadout):
-    """A readout of one's own: the states in reverse."""
+    """A readout that the package does not have: the states in reverse."""
 
     def read(self, parameters, X, h):
         return super().read(parameters, X, h[:, ::-1])
