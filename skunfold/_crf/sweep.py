@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skunfold._kernels.chains import forward_backward, forward_backward_adjoint
-from skunfold._kernels.class_messages import BeliefMessages, Tables
+from skunfold._kernels.class_messages import Tables
 from skunfold._kernels.numerics import add
 from skunfold._kernels.probabilities import sigmoid
 from skunfold._kernels.row_graphs import sums_at
@@ -76,10 +76,10 @@ class RowSweep(Iteration):
     def __init__(
         self,
         n_classes,
-        hidden_layer_sizes=(),
-        symmetric=(),
-        edge_features=False,
-        rule=None,
+        hidden_layer_sizes,
+        symmetric,
+        edge_features,
+        rule,
         sequential=False,
     ):
         self.n_classes = n_classes
@@ -88,10 +88,6 @@ class RowSweep(Iteration):
         self.edge_features = edge_features
         self.rule = rule
         self.sequential = sequential
-
-    @property
-    def _rule(self):
-        return self.rule or BeliefMessages()
 
     def shapes(self, n_features):
         """Return the shapes of the arrays of theta."""
@@ -123,7 +119,7 @@ class RowSweep(Iteration):
             hidden.append(h)
         field = _affine(h, *theta[n : n + 2])
         tables = self.tables(theta, X)
-        return Drive(field, hidden, self._rule.prepare(tables), X.graph)
+        return Drive(field, hidden, self.rule.prepare(tables), X.graph)
 
     def tables(self, theta, X):
         """Return the tables of each kind of edges, before a rule prepares them."""
@@ -198,7 +194,7 @@ class RowSweep(Iteration):
             return State(totals, None), (drive, tape)
         if k == 0:
             return State(drive.field, None), (drive, None)
-        messages, tape = self._rule.send(h.totals, h.messages, drive.tables, graph)
+        messages, tape = self.rule.send(h.totals, h.messages, drive.tables, graph)
         return State(drive.field + graph.at_receivers(messages), messages), (drive, tape)
 
     def adjoint(self, theta, tape, g, k):
@@ -211,7 +207,7 @@ class RowSweep(Iteration):
         if k == 0:
             return None, DriveGradient(g.totals, None, drive.hidden), nothing
         g_messages = add(drive.graph.of_receivers(g.totals), g.messages)
-        g_totals, g_old, g_tables = self._rule.adjoint(g_messages, tape, drive.graph)
+        g_totals, g_old, g_tables = self.rule.adjoint(g_messages, tape, drive.graph)
         through_drive = DriveGradient(g.totals, g_tables, drive.hidden)
         return State(g_totals, g_old), through_drive, nothing
 
