@@ -42,10 +42,18 @@ GRAPHS = {
     "grid": (GRID, (False,) * 2),
 }
 EVERYTHING = slice(None)
+BP = BeliefMessages()
 
 
 def network_of(
-    name, *, n_layers=4, tied=True, hidden=(), edge_features=False, rule=None, **settings
+    name,
+    *,
+    n_layers=4,
+    tied=True,
+    hidden=(),
+    edge_features=False,
+    rule=BP,
+    **settings,
 ):
     """Return the network and the rows of a graph, and parameters drawn at random."""
     graph, symmetric = GRAPHS[name]
