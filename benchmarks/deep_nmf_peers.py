@@ -31,7 +31,7 @@ class Products:
         np.matmul(a, b, out=self.out[out])
 
     def inference(self, beta, n_layers, by_gram):
-        """Do the products of inference by layers of the same bases, whose Gram matrix is there."""
+        """Do the products of inference; layers have the same bases, their Gram matrix known."""
         if beta == 2:
             self._multiply("X", "Wt", "h")
         for _ in range(n_layers):
