@@ -34,6 +34,7 @@ from skunfold._estimator.data import warn_if_still_improving
 from skunfold._estimator.loop_parameters import FREE_CONSTRAINTS
 from skunfold._estimator.scaling import check_magnitude
 from skunfold._kernels.class_messages import BeliefMessages, MeanFieldMessages
+from skunfold._kernels.sparse_rows import sparse_block_size
 from skunfold._mrf.initialization import layer_sizes
 from skunfold._training.averaging import RunningAverage
 from skunfold._training.lbfgs import fit_lbfgs
@@ -321,6 +322,7 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
             ClassLoss(),
             layout.sets,
             mean_size=mean_size(samples),
+            fewest_rows=sparse_block_size(samples.inputs[0].values) or 1,
         )
         return Objective(network, L2Penalty(self.alpha, layout.penalised))
 
