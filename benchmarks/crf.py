@@ -9,10 +9,10 @@ Letters: 6,877 words of handwritten letters of 8 x 16 binary pixels, 26 classes,
 of which one is tested and the other nine are learned (Taskar, Guestrin and Koller, 2003). Fold
 0 is for choices and is not among those averaged. Snakes: images in which a snake of ten cells
 is to be numbered from head to tail by its surroundings, 200 for learning and 100 for testing
-(Nowozin et al., 2011). Each model, ours or another, chooses its penalty from the same three:
-for letters by the accuracy on fold 0, for snakes by that on the last 50 of the images for
-learning, of which all are learned afterwards. Single precision, one thread, CPU time. Peers,
-python-crfsuite and pytorch-crf, are compared where they are installed.
+(Nowozin et al., 2011). Each model, ours or another, chooses its penalty from the same ones, and
+ours their step size as well: for letters by the accuracy on fold 0, for snakes by that on the
+last 50 of the images for learning, of which all are learned afterwards. Single precision, one
+thread, CPU time. Peers, python-crfsuite and pytorch-crf, are compared where they are installed.
 """
 
 import time
@@ -27,19 +27,21 @@ from crf_peers import PEERS, fitted_row
 from harness import begin, in_a_process, make_parser, report, table
 from scipy.stats import t as student
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import ParameterGrid
 from threadpoolctl import threadpool_limits
 
 from skunfold import UnfoldedCRFClassifier
 
 TUNING_FOLD, TUNING_IMAGES = 0, 50
-ALPHAS = (1e-6, 1e-5, 1e-4)
+PENALTIES = {"alpha": [1e-6, 1e-5, 1e-4]}
+OF_LETTERS = {**PENALTIES, "learning_rate_init": [0.02, 0.05]}
+OF_SNAKES = {"alpha": [1e-5, 1e-4], "learning_rate_init": [0.02, 0.05, 0.1]}
 ADAM = {"max_iter": 30, "tol": 0, "learning_rate_decay": 0.9, "random_state": 0}
-LETTERS = {"graph_columns": [-2, -1], "batch_size": 50, "learning_rate_init": 0.02, **ADAM}
+LETTERS = {"graph_columns": [-2, -1], "batch_size": 50, **ADAM}
 ALONE = {**LETTERS, "n_layers": 1, "batch_size": 400}  # rows, for components
 LIKELIHOOD = {"schedule": "sequential", "training_loss": "likelihood"}
 MEAN_FIELD = {"inference": "mean_field"}
-SNAKES = {"batch_size": 20, "learning_rate_init": 0.02, **ADAM, "max_iter": 60}
-SNAKES |= {"learning_rate_decay": 0.95}
+SNAKES = {"batch_size": 20, **ADAM, "max_iter": 60, "learning_rate_decay": 0.95}
 GRID = {"graph": "grid", "graph_columns": [-3, -2, -1], **SNAKES}
 TABLES = {**GRID, "n_layers": 11}
 CONVERGED = {
@@ -64,14 +66,12 @@ MODELS = {
     "256 hidden, BP": {**LETTERS, "hidden_layer_sizes": 256},
 }
 SNAKE_MODELS = {
-    "64 hidden, no graph": {**SNAKES, **H64, "n_layers": 1},
+    "64 hidden, no graph": {**SNAKES, **H64, "n_layers": 1, "batch_size": 400},
     "tables, 10 rounds": TABLES,
-    "tables, 30 rounds, damping .3": {**CONVERGED, "damping": 0.3},
-    "tables, 30 rounds, damping .5": {**CONVERGED, "damping": 0.5},
+    "tables, converged": CONVERGED,
     "tables, 10 rounds, untied": {**TABLES, "tied": False},
     "tables, 64 hidden, 10 rounds": {**TABLES, **H64},
-    "tables, 64 hidden, 30 rounds, damping .3": {**CONVERGED, **H64, "damping": 0.3},
-    "tables, 64 hidden, 30 rounds, damping .5": {**CONVERGED, **H64, "damping": 0.5},
+    "tables, 64 hidden, converged": {**CONVERGED, **H64},
     "tables, 64 hidden, 10 rounds, untied": {**TABLES, **H64, "tied": False},
     "edge features, 3 rounds": {**GRID, "n_layers": 4, "coupling": "features"},
     "edge features, 10 rounds": {**GRID, "n_layers": 11, "coupling": "features"},
@@ -79,27 +79,27 @@ SNAKE_MODELS = {
 SIDES = (200, 250, 320, 400, 500)  # of images, in pixels
 
 
-def letters_row(name, folder, fold, alpha):
-    """Return the results of a model on a fold of the letters."""
+def letters_row(name, folder, fold, chosen):
+    """Return the results of a model with chosen parameters on a fold of the letters."""
     X, y, folds = letters(folder)
     test = folds == fold
     parts = X[~test], y[~test], X[test], y[test]
     if name in PEERS:
-        return PEERS[name](*parts, alpha)
-    params = {**MODELS[name], "alpha": alpha}
+        return PEERS[name](*parts, **chosen)
+    params = {**MODELS[name], **chosen}
     if params.get("n_layers") == 1:
         params["graph_columns"] = None
         parts = X[~test, :-2], y[~test], X[test, :-2], y[test]
     return fitted_row(UnfoldedCRFClassifier(**params), *parts)
 
 
-def snakes_row(name, folder, alpha, tuning):
-    """Return the results of a model on the snakes, by image as well."""
+def snakes_row(name, folder, tuning, chosen):
+    """Return the results of a model with chosen parameters on the snakes, by image as well."""
     (X, y), (X_test, y_test) = snakes(folder)
     if tuning:
         held_out = X[:, -3] > X[:, -3].max() - TUNING_IMAGES
         X, y, X_test, y_test = X[~held_out], y[~held_out], X[held_out], y[held_out]
-    images, params = X_test[:, -3].astype(int), {**SNAKE_MODELS[name], "alpha": alpha}
+    images, params = X_test[:, -3].astype(int), {**SNAKE_MODELS[name], **chosen}
     if "graph" not in params:
         X, X_test = X[:, :-3], X_test[:, :-3]
     model = UnfoldedCRFClassifier(**params)
@@ -133,35 +133,44 @@ def image_row(side):
 # Choices and comparisons
 
 
-def computed(results, function, prefix, names, tests):
-    """Compute for each model the rows of each penalty, and then those of its tests.
+def computed(results, function, prefix, grids, tests):
+    """Compute for each model the rows of all choices, and then those of its tests.
 
-    `function(name, alpha, test)` returns a row; a test of None is for the choice. Returns the
-    chosen penalties.
+    `grids` are the values to choose from, by model and parameter.
+    `function(name, test, chosen)` returns a row; a test of None is for the choice. Returns the
+    chosen values of each model.
     """
-    chosen = {}
-    for name in names:
-        tuning = {alpha: f"{prefix}, {name}, alpha={alpha:g}" for alpha in ALPHAS}
-        results.compute(function, {row: (name, a, None) for a, row in tuning.items()})
-        known = [a for a, row in tuning.items() if row in results.rows]
-        if len(known) < len(ALPHAS):
+    best = {}
+    for name, grid in grids.items():
+        choices = {
+            f"{prefix}, {name}, {', '.join(f'{k}={v:g}' for k, v in chosen.items())}": chosen
+            for chosen in ParameterGrid(grid)
+        }
+        results.compute(function, {row: (name, None, c) for row, c in choices.items()})
+        if not results.rows.keys() >= choices.keys():
             continue
-        chosen[name] = max(known, key=lambda a: results.rows[tuning[a]]["accuracy"])
-        rows = {f"{prefix}, {name}, {test}": (name, chosen[name], test) for test in tests}
+        best[name] = choices[max(choices, key=lambda row: results.rows[row]["accuracy"])]
+        rows = {f"{prefix}, {name}, {test}": (name, test, best[name]) for test in tests}
         results.compute(function, rows)
-    return chosen
+    return best
+
+
+def columns_of(chosen):
+    """Return the columns of a table for the chosen values."""
+    rate = chosen.get("learning_rate_init")
+    return {"alpha": f"{chosen['alpha']:g}", "step": rate and f"{rate:g}"}
 
 
 def averaged(chosen, results, tests):
     """Return a row of a table for each model: means over the folds that are there."""
     lines = []
-    for name, alpha in chosen.items():
+    for name, values in chosen.items():
         rows = results.of([f"letters, {name}, {test}" for test in tests])
         if rows:
             columns = [c for c in rows[0] if all(row.get(c) is not None for row in rows)]
             means = {c: mean(row[c] for row in rows) for c in columns}
             speeds = {c: round(v) for c, v in means.items() if c.startswith("rows")}
-            line = {"model": name, "alpha": f"{alpha:g}", "folds": len(rows)}
+            line = {"model": name, **columns_of(values), "folds": len(rows)}
             lines.append({**line, **means, **speeds})
     return lines
 
@@ -210,9 +219,7 @@ def comparisons(results, folds):
     found = [difference_of_folds(results, *pair, folds) for pair in pairs]
     for units in ("tables", "tables, 64 hidden"):
         for network in (f"{units}, 10 rounds, untied", f"{units}, 10 rounds"):
-            for damping in (".3", ".5"):
-                converged = f"{units}, 30 rounds, damping {damping}"
-                found.append(difference_of_images(results, network, converged))
+            found.append(difference_of_images(results, network, f"{units}, converged"))
     return [row for row in found if row]
 
 
@@ -232,28 +239,29 @@ def main():
     options, results = begin(parser)
     warnings.simplefilter("ignore", ConvergenceWarning)
     tests = [f"fold {TUNING_FOLD + 1 + i}" for i in range(options.folds)]
-    names = [*MODELS, *PEERS]
 
-    def on_letters(name, alpha, test):
+    def on_letters(name, test, chosen):
         fold = TUNING_FOLD if test is None else int(test.split()[1])
-        return letters_row(name, options.data, fold, alpha)
+        return letters_row(name, options.data, fold, chosen)
 
-    def on_snakes(name, alpha, test):
-        return snakes_row(name, options.data, alpha, tuning=test is None)
+    def on_snakes(name, test, chosen):
+        return snakes_row(name, options.data, test is None, chosen)
 
+    grids = dict.fromkeys(MODELS, OF_LETTERS) | dict.fromkeys(PEERS, PENALTIES)
     with threadpool_limits(1):
-        of_letters = computed(results, on_letters, "letters", names, tests)
-        of_snakes = computed(results, on_snakes, "snakes", SNAKE_MODELS, ["test"])
+        of_letters = computed(results, on_letters, "letters", grids, tests)
+        grids = dict.fromkeys(SNAKE_MODELS, OF_SNAKES)
+        of_snakes = computed(results, on_snakes, "snakes", grids, ["test"])
     of_sides = {f"image, {side} x {side}": (image_row, side) for side in SIDES}
     results.compute(in_a_process, of_sides)
     snake_rows = [
-        {"model": name, "alpha": f"{alpha:g}", **row}
-        for name, alpha in of_snakes.items()
+        {"model": name, **columns_of(chosen), **row}
+        for name, chosen in of_snakes.items()
         for row in results.of([f"snakes, {name}, test"])
     ]
     of_images = results.of(of_sides)
     speeds = ["fit", "rows/s trained", "rows/s predicted"]
-    first = ["model", "alpha", "folds", "accuracy", "log-loss"]
+    first = ["model", "alpha", "step", "folds", "accuracy", "log-loss"]
     report(
         options,
         results,
@@ -261,7 +269,7 @@ def main():
         "Accuracy in per cent; `fit` is CPU seconds in one thread. Letters, means over folds:",
         table(averaged(of_letters, results, tests), first + speeds),
         "Snakes; `last change` is that of a probability in the last round:",
-        table(snake_rows, [*first[:2], *first[3:], *speeds, "on the snake", "last change"]),
+        table(snake_rows, [*first[:3], *first[4:], *speeds, "on the snake", "last change"]),
         "Networks against the same field with exact or converged inference:",
         table(comparisons(results, tests)),
         f"Square images, five rounds, three updates, four classes. {slopes(of_images)}",
