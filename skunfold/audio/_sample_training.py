@@ -1,0 +1,152 @@
+"""Training of enhancers that take samples of noise.
+
+From every recording of noise, a sample is cut, of which bases are inferred, and the rest is mixed
+with speech: what is learned is how to use the bases of a noise, not the noise.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skunfold._deep_nmf.episodes import Draw, EpisodeTraining
+from skunfold._deep_nmf.inferred_bases import start_gains
+from skunfold.audio._noise_sample import MIN_SECONDS
+from skunfold.audio.mixing import make_mixtures
+from skunfold.audio.waveforms import FloatArray
+from skunfold.deep_nmf import DeepNMFRegressor
+
+SECONDS = (0.5, 5.0)  # of the samples, where recordings are twice as long
+N_SAMPLES = 40  # of a draw, at least
+WITHOUT = 0.25  # of the mixtures are learned without a sample
+_MAX_TRIES = 20
+
+
+class Mixtures(NamedTuple):
+    """A draw of mixtures to learn from."""
+
+    noisy: list[FloatArray]
+    clean: list[FloatArray]
+    groups: NDArray  # the utterance in each
+    samples: list[FloatArray | None]  # of the noise in each, from another place
+
+
+def check_takes_samples(regressor: Any) -> None:
+    """Raise a ValueError unless bases can be inferred for a regressor in training."""
+    name = type(regressor).__name__
+    if not isinstance(regressor, DeepNMFRegressor) or regressor.output != "mask":
+        raise ValueError(
+            f"n_sample_components needs a DeepNMFRegressor with output='mask' as the "
+            f"regressor, got {name}; set n_sample_components=None."
+        )
+    if regressor.n_trained_layers not in ("all", regressor.n_layers + 1):
+        raise ValueError(
+            "n_sample_components needs a regressor all of whose layers are trained, but it has "
+            f"n_trained_layers={regressor.n_trained_layers}; set n_trained_layers='all'."
+        )
+    if regressor.n_jobs not in (None, 1):
+        raise ValueError(
+            f"n_sample_components needs a regressor with n_jobs=None, got {regressor.n_jobs}; "
+            "it uses all threads of BLAS."
+        )
+
+
+def check_long_enough(noise: Sequence[FloatArray], sample_rate: int) -> None:
+    """Raise a ValueError if a noise is too short to cut a sample off it."""
+    shortest = round(2 * MIN_SECONDS * sample_rate)
+    for i, waveform in enumerate(noise):
+        if len(waveform) < shortest:
+            raise ValueError(
+                f"noise[{i}] has {len(waveform)} samples, fewer than the {shortest} that "
+                "n_sample_components needs to learn from a sample and from the rest; leave it "
+                "out."
+            )
+
+
+def draw_mixtures(
+    speech: list[FloatArray],
+    noise: list[FloatArray],
+    sample_rate: int,
+    rng: np.random.RandomState,
+    **mixing: Any,
+) -> Mixtures:
+    """Mix speech with noise, of each of which a sample is cut off before."""
+    n_cuts = -(-N_SAMPLES // len(noise))
+    parted = [
+        _parted(f"noise[{i}]", x, sample_rate, rng)
+        for i, x in enumerate(noise)
+        for _ in range(n_cuts)
+    ]
+    rests = [rest for _, rest in parted]
+    drawn = make_mixtures(speech, rests, random_state=rng, **mixing)
+    without = rng.uniform(size=len(drawn.noisy)) < WITHOUT
+    samples = [None if w else parted[j][0] for j, w in zip(drawn.noise_index, without)]
+    return Mixtures(drawn.noisy, drawn.clean, drawn.speech_index, samples)
+
+
+def _parted(
+    name: str, noise: FloatArray, sample_rate: int, rng: np.random.RandomState
+) -> tuple[FloatArray, FloatArray]:
+    """Return a random cut of a noise, half of it at most, and the rest; neither is silent."""
+    shortest, longest = (min(round(s * sample_rate), len(noise) // 2) for s in SECONDS)
+    for _ in range(_MAX_TRIES):
+        n_samples = rng.randint(shortest, longest + 1)
+        turned = np.roll(noise, -rng.randint(len(noise)))
+        sample, rest = turned[:n_samples], turned[n_samples:]
+        if sample.any() and rest.any():
+            return sample, rest
+    raise ValueError(
+        f"{name} must not be silent, but {_MAX_TRIES} random cuts of it, or the rest, were all "
+        "zeros; cut its silence away or leave it out"
+    )
+
+
+def train_with_samples(
+    regressor: Any,
+    gains: list[NDArray] | None,
+    draws: Iterable[tuple[Draw, list[NDArray]]],
+    valid: Draw | None,
+) -> tuple[list[NDArray], int]:
+    """Train a regressor, in place, and the gains of inferred bases on draw after draw.
+
+    Parameters
+    ----------
+    regressor : DeepNMFRegressor
+        It is initialised by the first draw, unless it is fitted and has ``warm_start``.
+    gains : list of ndarrays or None
+        What training continues from; None: ones.
+    draws : iterable of (Draw, list of 2 ndarrays)
+        Each with the features of speech and noise alone.
+    valid : Draw or None
+        What decides when to stop.
+
+    Returns
+    -------
+    gains : list of ndarrays
+        The trained ones.
+    n_frames : int
+        Number of frames of the last draw. Ctrl-C ends its fit, and there is no other draw.
+    """
+    training = None
+    for draw, sources in draws:
+        if training is None:
+            if not (regressor.warm_start and hasattr(regressor, "bases_")):
+                _initialise(regressor, draw, sources)
+                gains = None
+            training = EpisodeTraining(regressor, gains or start_gains(regressor))
+        training.fit(draw, valid)
+        if training.interrupted:
+            break
+    assert training is not None
+    return training.gains, len(draw.X)
+
+
+def _initialise(regressor: Any, draw: Draw, sources: list[NDArray]) -> None:
+    """Fit a regressor as sparse NMF, of which no layer is trained yet."""
+    trained = {name: getattr(regressor, name) for name in ("n_trained_layers", "early_stopping")}
+    regressor.set_params(n_trained_layers=0, early_stopping=False)
+    try:
+        regressor.fit(draw.X, draw.y, sources=sources, lengths=draw.lengths)
+    finally:
+        regressor.set_params(**trained)
