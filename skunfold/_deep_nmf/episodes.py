@@ -1,7 +1,7 @@
-"""Training over episodes: samples whose residual is like a recording that bases are inferred of.
+"""Training over episodes: samples with bases that were inferred from a sample of the residual.
 
-An episode is a sequence of samples, with the bases that were inferred from a recording of its
-residual, or without any. Every update takes some blocks of consecutive samples of different
+An episode is a sequence of samples, and bases that were inferred from other data like its
+residual, or none. Every update takes some blocks of consecutive samples of different
 episodes; each block goes through a network with its own inferred bases
 (`skunfold._deep_nmf.inferred_bases`), and the gradients are added up. There is no gradient
 through the inference of the bases.
@@ -16,7 +16,12 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.utils import check_random_state
 
-from skunfold._deep_nmf.inferred_bases import assembled, mapped_back, with_inferred
+from skunfold._deep_nmf.inferred_bases import (
+    assembled,
+    mapped_back,
+    start_gains,
+    with_inferred,
+)
 from skunfold._deep_nmf.recurrence import RecurrentStart
 from skunfold._estimator.data import Data, split_rows, warn_if_still_improving
 from skunfold._kernels.blocks import block_slices
@@ -97,12 +102,13 @@ class EpisodeObjective:
     ----------
     network : DeepNMFRegressor
         The one that is trained.
-    wide : DeepNMFRegressor
-        The same with inferred bases.
+    n_inferred : int
+        How many inferred bases there are.
     """
 
-    def __init__(self, network, wide):
-        self._with = Objective(wide._network())
+    def __init__(self, network, n_inferred):
+        unknown = np.ones((n_inferred, network.n_features_in_))
+        self._with = Objective(with_inferred(network, start_gains(network), unknown)._network())
         self._without = Objective(network._network())
         self._start = None
         if network._is_recurrent():
@@ -185,10 +191,13 @@ class EpisodeTraining:
         A fitted one, as `with_inferred` takes it; it is trained further, in place.
     gains : list of ndarrays
         Those to start from.
+    n_inferred : int
+        How many inferred bases there are.
     """
 
-    def __init__(self, network, gains):
+    def __init__(self, network, gains, n_inferred):
         self.network = network
+        self.n_inferred = n_inferred
         parameters = copies([*network._parameters_to_train(), *gains])
         rng = check_random_state(network.random_state)
         self.state = TrainingState(parameters, network._update_rule(), rng)
@@ -257,8 +266,7 @@ def _run(network, training, draw, train, valid):
     settings = replace(settings, batch_size=max(1, round(settings.batch_size / BLOCK)))
     callbacks = EpochCallbacks(network, draw.X, draw.y, None, network.max_iter)
     callbacks.watch(training.results)
-    widest = next(b for b in draw.bases if b is not None)
-    with EpisodeObjective(network, with_inferred(network, training.gains, widest)) as objective:
+    with EpisodeObjective(network, training.n_inferred) as objective:
         fit_loop(objective, training.state, train, settings, valid, _score, callbacks)
     for name, value in training.results().items():
         setattr(network, name, value)

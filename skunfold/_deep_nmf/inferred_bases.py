@@ -1,11 +1,11 @@
 """Bases of the residual that are inferred from a sample of it, instead of being trained.
 
-A network with masks has trained arrays P (R, F): bases, projections, output bases. Inferred bases
-B (k, F_in), those of a recording that is known to hold the residual alone, are appended to each
-of them, times non-negative gains g (F,) of this array, which are trained as well::
+A network with masks has trained arrays P (R, F): bases, projections, output bases. Inferred
+bases B (k, F_in), those of data that is known to be the residual alone, are appended to each of
+them, times non-negative gains g (F,) of this array, which are trained as well::
 
-    assembled    [P; B[:, -F:] g]                                  (R + k, F)
-    gradients    dP = d[:R],  dg = sum over k of B[:, -F:] d[R:]   for d like the assembled array
+    assembled    [P; B[:, -F:] g]                                          (R + k, F)
+    gradients    dP = d[:R],  dg = sum over k of B[:, -F:] d[R:]           of d (R + k, F)
 
 The map is linear with non-negative coefficients, so gradients in two non-negative parts are
 mapped part by part. Output bases belong to the last features, those of the current frame.

@@ -1,7 +1,7 @@
 """Training of enhancers that take samples of noise.
 
-From every recording of noise, a sample is cut, of which bases are inferred, and the rest is mixed
-with speech: what is learned is how to use the bases of a noise, not the noise.
+From every recording of noise a sample is cut, of which bases are inferred, and the rest is
+mixed with speech: what is learned is how to use the bases of a noise, not the noise.
 """
 
 from collections.abc import Iterable, Sequence
@@ -105,6 +105,7 @@ def _parted(
 def train_with_samples(
     regressor: Any,
     gains: list[NDArray] | None,
+    n_components: int,
     draws: Iterable[tuple[Draw, list[NDArray]]],
     valid: Draw | None,
 ) -> tuple[list[NDArray], int]:
@@ -116,6 +117,8 @@ def train_with_samples(
         It is initialised by the first draw, unless it is fitted and has ``warm_start``.
     gains : list of ndarrays or None
         What training continues from; None: ones.
+    n_components : int
+        How many bases are inferred from a sample.
     draws : iterable of (Draw, list of 2 ndarrays)
         Each with the features of speech and noise alone.
     valid : Draw or None
@@ -134,7 +137,8 @@ def train_with_samples(
             if not (regressor.warm_start and hasattr(regressor, "bases_")):
                 _initialise(regressor, draw, sources)
                 gains = None
-            training = EpisodeTraining(regressor, gains or start_gains(regressor))
+            gains = gains or start_gains(regressor)
+            training = EpisodeTraining(regressor, gains, n_components)
         training.fit(draw, valid)
         if training.interrupted:
             break
@@ -144,7 +148,9 @@ def train_with_samples(
 
 def _initialise(regressor: Any, draw: Draw, sources: list[NDArray]) -> None:
     """Fit a regressor as sparse NMF, of which no layer is trained yet."""
-    trained = {name: getattr(regressor, name) for name in ("n_trained_layers", "early_stopping")}
+    trained = {
+        name: getattr(regressor, name) for name in ("n_trained_layers", "early_stopping")
+    }
     regressor.set_params(n_trained_layers=0, early_stopping=False)
     try:
         regressor.fit(draw.X, draw.y, sources=sources, lengths=draw.lengths)

@@ -13,9 +13,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from skunfold._estimator.documentation import DocumentedEstimator
 from skunfold._deep_nmf.episodes import Draw
 from skunfold._deep_nmf.inferred_bases import with_inferred
+from skunfold._estimator.documentation import DocumentedEstimator
 from skunfold.audio._checks import (
     check_draws,
     check_goes_on,
@@ -579,7 +579,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         draws = (self._frames(context, *mixture, rng) for mixture in mixtures)
         self.n_frames_ = fit_to_draws(regressor, draws, n_draws, known)
         self.regressor_ = regressor
-        vars(self).pop("sample_gains_", None)
+        self.__dict__.pop("sample_gains_", None)
         return self
 
     def _fit_samples(self, drawn, n_draws, rng, validation):
@@ -590,13 +590,15 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         valid = self._validation_draw(regressor, context, *validation)
         if n_draws > 1:
             check_goes_on(regressor, n_draws, valid is not None)
-        draws = (self._draw(regressor, context, *mixtures, rng) for mixtures in drawn)
+        draws = (self._draw(regressor, context, rng, *mixtures) for mixtures in drawn)
         gains = getattr(self, "sample_gains_", None) if self.warm_start else None
-        self.sample_gains_, self.n_frames_ = train_with_samples(regressor, gains, draws, valid)
+        self.sample_gains_, self.n_frames_ = train_with_samples(
+            regressor, gains, self.n_sample_components, draws, valid
+        )
         self.regressor_ = regressor
         return self
 
-    def _draw(self, regressor, context, noisy, clean, groups, samples, rng):
+    def _draw(self, regressor, context, rng, noisy, clean, groups, samples):
         """Return a Draw with the bases of the samples, and the features of the sources."""
         X, y, known = self._frames(context, noisy, clean, groups, rng)
         inferred = {
@@ -607,6 +609,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         return Draw(X, y, known["lengths"], bases, groups), known["sources"]
 
     def _bases(self, sample, context, regressor):
+        assert self.n_sample_components is not None
         return noise_bases(sample, context, self.n_sample_components, regressor.beta_loss)
 
     def _validation_draw(self, regressor, context, X_val, y_val, samples):
@@ -630,7 +633,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
             for i, x in enumerate(samples)
         ]
         rng, groups = np.random.RandomState(0), np.arange(len(noisy))
-        return self._draw(regressor, context, noisy, clean, groups, samples, rng)[0]
+        return self._draw(regressor, context, rng, noisy, clean, groups, samples)[0]
 
     def _regressor_to_fit(self, rng):
         """Return a new regressor, or a copy of the fitted one if that is trained further."""
@@ -646,11 +649,11 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         return regressor
 
     def _regressor_for(self, noise_sample):
-        """Return the fitted regressor, with the bases of a sample of the noise if one is given."""
+        """Return the fitted regressor, with the bases of a sample if one is given."""
         check_is_fitted(self)
         if noise_sample is None:
             return self.regressor_
-        if not hasattr(self, "sample_gains_"):
+        if self.n_sample_components is None or not hasattr(self, "sample_gains_"):
             raise ValueError(
                 "noise_sample was given, but this enhancer was trained without samples; leave "
                 "it out, or train one with n_sample_components=24 by fit_sources."
