@@ -69,9 +69,13 @@ def draw_mixtures(
     noise: list[FloatArray],
     sample_rate: int,
     rng: np.random.RandomState,
+    without: float = WITHOUT,
     **mixing: Any,
 ) -> Mixtures:
-    """Mix speech with noise, of each of which a sample is cut off before."""
+    """Mix speech with noise, of each of which a sample is cut off before.
+
+    Some of the mixtures are given no sample; `without` is their share.
+    """
     n_cuts = -(-N_SAMPLES // len(noise))
     parted = [
         _parted(f"noise[{i}]", x, sample_rate, rng)
@@ -80,8 +84,8 @@ def draw_mixtures(
     ]
     rests = [rest for _, rest in parted]
     drawn = make_mixtures(speech, rests, random_state=rng, **mixing)
-    without = rng.uniform(size=len(drawn.noisy)) < WITHOUT
-    samples = [None if w else parted[j][0] for j, w in zip(drawn.noise_index, without)]
+    left_out = rng.uniform(size=len(drawn.noisy)) < without
+    samples = [None if out else parted[j][0] for j, out in zip(drawn.noise_index, left_out)]
     return Mixtures(drawn.noisy, drawn.clean, drawn.speech_index, samples)
 
 

@@ -1,5 +1,6 @@
 """SpeechEnhancer with samples of noise: training, enhancing, errors, files."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 from enhancers import WienerLike, make_recordings, small_network
 from sklearn.base import clone
 
+from skunfold._model_files import tree
+from skunfold._model_files.checks import check_model
 from skunfold.audio import SpeechEnhancer, read_audio, write_audio
 from skunfold.audio._noise_sample import noise_bases
 from skunfold.audio._sample_training import SECONDS, draw_mixtures
@@ -121,9 +124,7 @@ def test_validation_recordings_have_samples(sources, unknown):
     network = small_network(early_stopping=True, max_iter=1)
     enhancer = SpeechEnhancer(network, n_context=2, n_sample_components=3, random_state=0)
     known = {"X_val": [noisy], "y_val": [clean]}
-    enhancer.fit_sources(
-        *sources, n_mixtures=6, n_draws=2, **known, noise_samples_val=[sample]
-    )
+    enhancer.fit_sources(*sources, n_mixtures=6, n_draws=2, **known, noise_samples_val=[sample])
     assert len(enhancer.regressor_.validation_scores_) == 2
     with pytest.raises(ValueError, match="noise_samples_val must be a list"):
         enhancer.fit_sources(*sources, **known)
@@ -229,3 +230,36 @@ def test_bases_of_a_sample_are_the_same_every_time(sources):
     np.testing.assert_allclose(np.linalg.norm(bases[0], axis=1), 1, rtol=1e-5)
     gap = np.concatenate([sample, np.zeros(16000, np.float32)])
     assert np.isfinite(noise_bases(gap, context, 4, "itakura-saito")).all()
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        ({"n_sample_components": None}, "its n_sample_components is None"),
+        ({"n_sample_components": 10**6}, "not a whole number from 1 to 10000"),
+        ({"sample_gains_": None}, "is no list of arrays"),
+        ({"sample_gains_": lambda gains: gains[:-1]}, "do not fit the arrays"),
+        ({"sample_gains_": lambda gains: [g[:-1] for g in gains]}, "do not fit the arrays"),
+        ({"sample_gains_": lambda gains: [g.astype(float) for g in gains]}, "do not fit the"),
+        ({"sample_gains_": lambda gains: [-g for g in gains]}, "negative somewhere"),
+        ({"sample_gains_": lambda gains: [np.inf * g for g in gains]}, "are? not finite"),
+    ],
+)
+def test_gains_of_model_files_are_checked(trained, broken, message, tmp_path, monkeypatch):
+    enhancer = copy.copy(trained)
+    for name, value in broken.items():
+        setattr(enhancer, name, value(trained.sample_gains_) if callable(value) else value)
+    with pytest.raises(ValueError, match=message):
+        check_model(enhancer)
+    with monkeypatch.context() as patch:
+        patch.setattr(tree, "check_model", lambda _: None)
+        save_model(enhancer, tmp_path / "model")
+    with pytest.raises(ValueError, match=message):
+        load_model(tmp_path / "model")
+
+
+def test_gains_of_a_model_that_takes_no_samples_are_refused(trained):
+    enhancer = copy.copy(trained)
+    enhancer.regressor_ = copy.copy(trained.regressor_).set_params(n_trained_layers=1)
+    with pytest.raises(ValueError, match="it has sample_gains_, but .* n_trained_layers=1"):
+        check_model(enhancer)
