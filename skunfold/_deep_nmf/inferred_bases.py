@@ -15,6 +15,8 @@ import copy
 
 import numpy as np
 
+from skunfold._deep_nmf.base import DeepNMFBase
+
 
 def assembled(arrays, gains, bases):
     """Return the arrays (R + k, F) with the inferred bases; the arrays where these are None."""
@@ -64,3 +66,23 @@ def with_inferred(network, gains, bases):
     wide._set_bases([W for W, *_ in thetas], [V for *_, V in thetas])
     wide._training_state = None
     return wide
+
+
+def check_takes_samples(regressor):
+    """Raise a ValueError unless a regressor of an enhancer can be given inferred bases."""
+    name = type(regressor).__name__
+    if not isinstance(regressor, DeepNMFBase) or regressor.output != "mask":
+        raise ValueError(
+            f"n_sample_components needs a DeepNMFRegressor with output='mask' as the "
+            f"regressor, got {name}; set n_sample_components=None."
+        )
+    if regressor.n_trained_layers not in ("all", regressor.n_layers + 1):
+        raise ValueError(
+            "n_sample_components needs a regressor all of whose layers are trained, but it has "
+            f"n_trained_layers={regressor.n_trained_layers}; set n_trained_layers='all'."
+        )
+    if regressor.n_jobs not in (None, 1):
+        raise ValueError(
+            f"n_sample_components needs a regressor with n_jobs=None, got {regressor.n_jobs}; "
+            "it uses all threads of BLAS."
+        )

@@ -16,6 +16,7 @@ import numpy as np
 from sklearn.base import is_classifier
 
 from skunfold._crf.layout import PARTS
+from skunfold._deep_nmf.inferred_bases import check_takes_samples
 from skunfold._model_files import scikit_learn_models as _scikit_learn_models
 from skunfold._model_files.values import (
     check_classes,
@@ -27,7 +28,6 @@ from skunfold._model_files.values import (
     shown,
     whole_number,
 )
-from skunfold.audio._sample_training import check_takes_samples
 
 _MAX_LAYERS = 4_000
 _TRIED_LAYERS = 100  # by the prediction of one sample

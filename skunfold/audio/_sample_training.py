@@ -15,7 +15,6 @@ from skunfold._deep_nmf.inferred_bases import start_gains
 from skunfold.audio._noise_sample import MIN_SECONDS
 from skunfold.audio.mixing import make_mixtures
 from skunfold.audio.waveforms import FloatArray
-from skunfold.deep_nmf import DeepNMFRegressor
 
 SECONDS = (0.5, 5.0)  # of the samples, where recordings are twice as long
 N_SAMPLES = 40  # of a draw, at least
@@ -30,26 +29,6 @@ class Mixtures(NamedTuple):
     clean: list[FloatArray]
     groups: NDArray  # the utterance in each
     samples: list[FloatArray | None]  # of the noise in each, from another place
-
-
-def check_takes_samples(regressor: Any) -> None:
-    """Raise a ValueError unless bases can be inferred for a regressor in training."""
-    name = type(regressor).__name__
-    if not isinstance(regressor, DeepNMFRegressor) or regressor.output != "mask":
-        raise ValueError(
-            f"n_sample_components needs a DeepNMFRegressor with output='mask' as the "
-            f"regressor, got {name}; set n_sample_components=None."
-        )
-    if regressor.n_trained_layers not in ("all", regressor.n_layers + 1):
-        raise ValueError(
-            "n_sample_components needs a regressor all of whose layers are trained, but it has "
-            f"n_trained_layers={regressor.n_trained_layers}; set n_trained_layers='all'."
-        )
-    if regressor.n_jobs not in (None, 1):
-        raise ValueError(
-            f"n_sample_components needs a regressor with n_jobs=None, got {regressor.n_jobs}; "
-            "it uses all threads of BLAS."
-        )
 
 
 def check_long_enough(noise: Sequence[FloatArray], sample_rate: int) -> None:

@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skunfold._deep_nmf.episodes import Draw
-from skunfold._deep_nmf.inferred_bases import with_inferred
+from skunfold._deep_nmf.inferred_bases import check_takes_samples, with_inferred
 from skunfold._estimator.documentation import DocumentedEstimator
 from skunfold.audio._checks import (
     check_draws,
@@ -30,7 +30,6 @@ from skunfold.audio._noise_sample import check_noise_sample, noise_bases
 from skunfold.audio._regressor import default_regressor, fit_to_draws
 from skunfold.audio._sample_training import (
     check_long_enough,
-    check_takes_samples,
     draw_mixtures,
     train_with_samples,
 )
@@ -325,7 +324,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         noise = check_sources("noise", noise)
         if self.n_sample_components is not None:
             check_long_enough(noise, self.sample_rate)
-            mixing = {"snrs": snrs, "n_mixtures": n_mixtures}
+            mixing: dict[str, Any] = {"snrs": snrs, "n_mixtures": n_mixtures}
             drawn = (
                 draw_mixtures(speech, noise, self.sample_rate, rng, **mixing)
                 for _ in range(n_draws)
@@ -584,6 +583,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
 
     def _fit_samples(self, drawn, n_draws, rng, validation):
         """Fit the regressor and the gains of inferred bases to n_draws Mixtures."""
+        assert self.n_sample_components is not None
         regressor = self._regressor_to_fit(rng)
         check_takes_samples(regressor)
         context = self._context()

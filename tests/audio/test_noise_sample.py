@@ -98,8 +98,8 @@ def test_model_files_and_pickles_keep_it(trained, unknown, tmp_path):
     noisy, _, sample = unknown
     save_model(trained, tmp_path / "model")
     expected = trained.enhance(noisy, noise_sample=sample)
-    for copy in (load_model(tmp_path / "model"), pickle.loads(pickle.dumps(trained))):
-        np.testing.assert_array_equal(copy.enhance(noisy, noise_sample=sample), expected)
+    for other in (load_model(tmp_path / "model"), pickle.loads(pickle.dumps(trained))):
+        np.testing.assert_array_equal(other.enhance(noisy, noise_sample=sample), expected)
     assert not hasattr(clone(trained), "sample_gains_")
 
 
@@ -261,5 +261,5 @@ def test_gains_of_model_files_are_checked(trained, broken, message, tmp_path, mo
 def test_gains_of_a_model_that_takes_no_samples_are_refused(trained):
     enhancer = copy.copy(trained)
     enhancer.regressor_ = copy.copy(trained.regressor_).set_params(n_trained_layers=1)
-    with pytest.raises(ValueError, match="it has sample_gains_, but .* n_trained_layers=1"):
+    with pytest.raises(ValueError, match=r"it has sample_gains_, but .* n_trained_layers=1"):
         check_model(enhancer)
