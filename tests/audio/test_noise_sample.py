@@ -134,6 +134,9 @@ def test_validation_recordings_have_samples(sources, unknown):
         enhancer.fit_sources(*sources, noise_samples_val=[sample])
     with pytest.raises(ValueError, match=r"noise_samples_val\[0\] is silent"):
         enhancer.fit_sources(*sources, **known, noise_samples_val=[np.ones(8000)])
+    plain = clone(enhancer).set_params(n_sample_components=None)
+    with pytest.raises(ValueError, match="given, but n_sample_components is None"):
+        plain.fit_sources(*sources, **known, noise_samples_val=[sample])
     network.set_params(early_stopping=False)
     with pytest.raises(ValueError, match="early_stopping of the regressor is False"):
         enhancer.fit_sources(*sources, **known, noise_samples_val=[sample])
