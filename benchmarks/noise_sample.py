@@ -7,9 +7,10 @@ named VOICE_NUMBER and KIND_NUMBER. Every mixture is enhanced by a model that wa
 without its kind of noise, and stopped by validation mixtures without it. The sample is the
 first five seconds of the recording of noise, half of it at most; they are in no mixture.
 
-The models are of one size: one that takes samples; the same network, trained without; and that
-network with the mean spectrum of the sample as further features. They are kept in a folder
-``.models`` beside the results.
+The models are of one size: one that takes samples; the same network, trained without, on noise
+as it is and on noise that is equalized at random, as in training with samples; and that network
+with the mean spectrum of the sample as further features. They are kept in a folder ``.models``
+beside the results.
 """
 
 import textwrap
@@ -42,12 +43,14 @@ from skunfold.audio.features import centered, recording_level, training_frames, 
 N_COMPONENTS, N_SAMPLE_COMPONENTS, N_LAYERS = 50, 24, 8
 AVERAGES = (3.0,)
 SHORT = SAMPLE_RATE // 2  # samples of half a second
-NOISY, WITHOUT, SAMPLED, MEAN = "noisy", "without a sample", "sample", "mean spectrum"
+NOISY, WITHOUT, SAMPLED = "noisy", "without a sample", "sample"
+EQUALIZED, MEAN = "without a sample, noise equalized", "mean spectrum"
 UNTRAINED = "sparse NMF with a sample"
 TOOL = "noisereduce, 5 s of the noise"
 WAYS = {  # the rows: the model, and the samples that it is given
     "noisy": (NOISY, None),
     "network without a sample": (WITHOUT, None),
+    "network without a sample, noise equalized": (EQUALIZED, None),
     "network with samples, none given": (SAMPLED, 0),
     "network with samples, 0.5 s": (SAMPLED, SHORT),
     "network with samples, 5 s": (SAMPLED, None),
@@ -91,15 +94,21 @@ class Enhancing:
         return self.enhancer.enhance(noisy, noise_sample=sample)
 
 
-class WithMeanSpectrum:
-    """The network with the mean spectrum of a sample, at level one, as further features."""
+class OfSpectra:
+    """The network that learns from the mixtures of training with samples, but no bases.
 
-    def __init__(self, n_draws):
+    It may be given the mean spectrum of a sample, at a level of one, as further features.
+    """
+
+    def __init__(self, n_draws, with_spectrum):
+        self.with_spectrum = with_spectrum
         self.regressor = network(n_draws)
         self.context = SpeechEnhancer(n_context=N_CONTEXT, context_averages=AVERAGES)._context()
 
     def spectrum(self, sample):
         """Return the mean spectrum of a sample, in bands."""
+        if not self.with_spectrum:
+            return np.empty(0)
         x = without_offset(centered(sample), SAMPLE_RATE)
         magnitudes = np.abs(self.context.stft.analyze(x))
         return (magnitudes @ self.context.bands).mean(axis=0) / recording_level(magnitudes)
@@ -152,8 +161,8 @@ def train(folder, left_out, model, n_draws):
     speech, noise = ([centered(x) for x in part] for part in load(folder, "train", keep))
     valid = [i for i in mixtures(folder, "valid") if i.kind not in left_out][:N_VALID]
     began = time.process_time()
-    if model == MEAN:
-        enhance = WithMeanSpectrum(n_draws).fit(speech, noise, valid, n_draws)
+    if model in (MEAN, EQUALIZED):
+        enhance = OfSpectra(n_draws, model == MEAN).fit(speech, noise, valid, n_draws)
         return enhance, time.process_time() - began
     known = {"X_val": [i.noisy for i in valid], "y_val": [i.clean for i in valid]}
     regressor = network(n_draws)
@@ -270,7 +279,8 @@ Means over {n} mixtures of {subset} at -6 to 9 dB with 95 % bootstrap intervals 
 in brackets; gains are over the network without a sample, mixture by mixture. Each mixture is
 enhanced by a model that was trained without its kind of noise, one of {n_folds} folds. All
 networks have {components} components for speech and {components} for noise, {layers} tied
-layers and separate projections, and were trained on {draws} draws of {mixtures} mixtures; the
+layers and separate projections, and were trained on {draws} draws of {mixtures} mixtures. In
+those of all but the network without a sample, the noise went through random equalizers. The
 network with samples has {inferred} further components of noise, inferred from a sample, which
 was left out in a quarter of the training mixtures. Samples of 5 s are shorter where the
 recording of noise has less than 10 s ({shortest:.1f} to {longest:.1f} s, {average:.1f} s on

@@ -1,7 +1,8 @@
 """Training of enhancers that take samples of noise.
 
 From every recording of noise a sample is cut, of which bases are inferred, and the rest is
-mixed with speech: what is learned is how to use the bases of a noise, not the noise.
+mixed with speech: what is learned is how to use the bases of a noise, not the noise. Therefore
+each recording goes through other random equalizers in every draw.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import firwin2, oaconvolve
 
 from skunfold._deep_nmf.episodes import Draw, EpisodeTraining
 from skunfold._deep_nmf.inferred_bases import start_gains
@@ -19,6 +21,8 @@ from skunfold.audio.waveforms import FloatArray
 SECONDS = (0.5, 5.0)  # of the samples, where recordings are twice as long
 N_SAMPLES = 40  # of a draw, at least
 WITHOUT = 0.25  # of the mixtures are learned without a sample
+EQUALIZER, N_GAINS = 6.0, 9  # standard deviation in dB of random gains along the mel scale
+_N_TAPS = 129  # of the filters with these gains
 _MAX_TRIES = 20
 
 
@@ -51,13 +55,13 @@ def draw_mixtures(
     without: float = WITHOUT,
     **mixing: Any,
 ) -> Mixtures:
-    """Mix speech with noise, of each of which a sample is cut off before.
+    """Mix speech with equalized noise, of each of which a sample is cut off before.
 
     Some of the mixtures are given no sample; `without` is their share.
     """
     n_cuts = -(-N_SAMPLES // len(noise))
     parted = [
-        _parted(f"noise[{i}]", x, sample_rate, rng)
+        _equalized(_parted(f"noise[{i}]", x, sample_rate, rng), rng)
         for i, x in enumerate(noise)
         for _ in range(n_cuts)
     ]
@@ -66,6 +70,18 @@ def draw_mixtures(
     left_out = rng.uniform(size=len(drawn.noisy)) < without
     samples = [None if out else parted[j][0] for j, out in zip(drawn.noise_index, left_out)]
     return Mixtures(drawn.noisy, drawn.clean, drawn.speech_index, samples)
+
+
+def _equalized(
+    parts: tuple[FloatArray, FloatArray], rng: np.random.RandomState
+) -> tuple[FloatArray, FloatArray]:
+    """Return both parts of a noise with one random change of their spectral envelope."""
+    mel = np.log10(1 + np.linspace(0, 8000, _N_TAPS) / 700)
+    gains = rng.normal(scale=EQUALIZER, size=N_GAINS)
+    decibels = np.interp(mel / mel[-1], np.linspace(0, 1, N_GAINS), gains)
+    taps = firwin2(_N_TAPS, np.linspace(0, 1, _N_TAPS), 10 ** (decibels / 20))
+    sample, rest = (oaconvolve(x, taps.astype(x.dtype), mode="same") for x in parts)
+    return sample, rest
 
 
 def _parted(
