@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from skunfold._install import install_advice
+
 
 def pyplot() -> Any:
     """Return ``matplotlib.pyplot``, or say how to install it."""
@@ -11,7 +13,7 @@ def pyplot() -> Any:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError(
-            'Displays need matplotlib: pip install "skunfold[plotting]"'
+            f"Displays need matplotlib: {install_advice('plotting')}"
         ) from error
     return plt
 
