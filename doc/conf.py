@@ -15,7 +15,7 @@ from skunfold import __version__
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "extensions"))
 
-from addresses import project_urls, repository_options, version_switcher
+from addresses import project_urls, repository_options, version_switcher  # noqa: E402
 
 project = "skunfold"
 author = "the skunfold developers"
@@ -49,7 +49,9 @@ myst_heading_anchors = 3
 copybutton_prompt_text = r">>> |\.\.\. "
 copybutton_prompt_is_regexp = True
 copybutton_exclude = ".linenos, .gp, .go"
-copybutton_selector = "div.highlight-python pre, div.highlight-bash pre, div.highlight-default pre"
+copybutton_selector = (
+    "div.highlight-python pre, div.highlight-bash pre, div.highlight-default pre"
+)
 
 URLS = project_urls()
 repository, html_context = repository_options(URLS)

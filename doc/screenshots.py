@@ -1,12 +1,13 @@
 """Photograph the built documentation and the web app: ``python doc/screenshots.py HTML OUT``.
 
-HTML is the folder that ``sphinx-build`` wrote.  Each page is photographed in a headless Chromium as wide as
-a desktop and as a phone, in light and in dark colours.  With ``--app MODEL`` the page of ``skunfold
-app`` is photographed as well, with an example enhanced.  It needs the extra ``browser-tests``,
-``chromium`` and ``chromedriver``.
+HTML is the folder that ``sphinx-build`` wrote.  Each page is photographed in a headless
+Chromium as wide as a desktop and as a phone, in light and in dark colours.  With ``--app MODEL``
+the page of ``skunfold app`` is photographed as well, with an example enhanced.  It needs the
+extra ``browser-tests``, ``chromium`` and ``chromedriver``.
 """
 
 import argparse
+import base64
 import contextlib
 import functools
 import http.server
@@ -85,9 +86,7 @@ def dress(driver, width, theme):
 
 
 def photograph(driver, file):
-    """Write a picture of the page into a file, as long as the page, and complain if it is wider."""
-    import base64
-
+    """Write a picture of the whole page, and say if it is wider than the window."""
     size = driver.execute_script(
         "return [document.documentElement.scrollWidth, window.innerWidth,"
         " document.documentElement.scrollHeight]"

@@ -45,12 +45,14 @@ def unfolding():
     d.box(x, 110, 76, 56, "readout\nθ₄", "blue", size=14)
     d.arrow(x + 76, 138, x + 96, 138)
     d.words(x + 112, 138, "*ŷ")
-    d.path(f"M{x + 112} 122C{x + 112} 60 {left + 110} 60 {left + 56} 100", "orange", dashed=True)
+    d.path(
+        f"M{x + 112} 122C{x + 112} 60 {left + 110} 60 {left + 56} 100", "orange", dashed=True
+    )
     d.head(left + 50, 106, -0.7, 0.7, "orange")
     d.words(left + 260, 58, "the error of *ŷ trains all layers", "orange", size=13)
     d.words(
-        575, 280, "a fixed number of iterations, each with its own θ (or all with one: tied)", "quiet",
-        size=13,
+        575, 280, "a fixed number of iterations, each with its own θ (or all with one: tied)",
+        "quiet", size=13,
     )  # fmt: skip
     return d
 
@@ -76,7 +78,13 @@ def deep_nmf():
         _spectrum(d, x + 22, 190, heights[i], "teal")
         d.line(x + 55, 114, x + 55, 136, "line", dashed=True)
     d.words(479, 82, "…", size=20)
-    d.words(376, 222, "activations: how much of each basis is in the sample, never negative", "quiet", size=13)
+    d.words(
+        376,
+        222,
+        "activations: how much of each basis is in the sample, never negative",
+        "quiet",
+        size=13,
+    )
     d.arrow(612, 82, 648, 82)
     d.box(652, 50, 96, 64, "output\nbases *U", "blue", size=14)
     d.arrow(748, 82, 784, 82)
@@ -121,11 +129,24 @@ def mean_field():
             d.circle(x, y, 18, "", "" if i == 0 else "teal")
     d.circle(600, 140, 24, "", "orange")
     d.arrow(90, 250, 580, 250, "teal", width=2.4)
-    d.words(335, 268, "sweep 1: beliefs from below only. This is a sigmoid network.", "teal", size=14)
+    d.words(
+        335,
+        268,
+        "sweep 1: beliefs from below only. This is a sigmoid network.",
+        "teal",
+        size=14,
+    )
     d.path("M600 290C560 318 300 318 250 296", "orange", width=2.4)
     d.head(243, 293, -0.88, -0.42, "orange")
     d.words(425, 330, "sweep 2: the class also influences the hidden units", "orange", size=14)
-    d.words(640, 140, "belief = probability of being on,\ngiven the neighbours' beliefs", "quiet", size=13, anchor="start")
+    d.words(
+        640,
+        140,
+        "belief = probability of being on,\ngiven the neighbours' beliefs",
+        "quiet",
+        size=13,
+        anchor="start",
+    )
     return d
 
 
@@ -136,7 +157,9 @@ def messages():
     d.words(150, 22, "sequence", "quiet", weight=600)
     d.words(460, 22, "image", "quiet", weight=600)
     d.words(740, 22, "graph", "quiet", weight=600)
-    for i, (word, tag) in enumerate(zip(("Anna", "lives", "in", "Oslo"), ("PER", "O", "O", "LOC"))):
+    for i, (word, tag) in enumerate(
+        zip(("Anna", "lives", "in", "Oslo"), ("PER", "O", "O", "LOC"))
+    ):
         x = 40 + 74 * i
         d.words(x, 222, word, size=14)
         d.arrow(x, 206, x, 150)
@@ -161,12 +184,21 @@ def messages():
         (x1, y1, _), (x2, y2, _) = nodes[a], nodes[b]
         length = math.hypot(x2 - x1, y2 - y1)
         dx, dy = (x2 - x1) / length, (y2 - y1) / length
-        ox, oy = -5 * dy, 5 * dx
-        d.arrow(x1 + 19 * dx + ox, y1 + 19 * dy + oy, x2 - 19 * dx + ox, y2 - 19 * dy + oy, "orange", width=1.4)
-        d.arrow(x2 - 19 * dx - ox, y2 - 19 * dy - oy, x1 + 19 * dx - ox, y1 + 19 * dy - oy, "orange", width=1.4)
+        for way in (1, -1):  # there, and back beside it
+            ox, oy = -5 * dy * way, 5 * dx * way
+            ends = [
+                (x1 + 19 * dx + ox, y1 + 19 * dy + oy),
+                (x2 - 19 * dx + ox, y2 - 19 * dy + oy),
+            ]
+            start, end = ends[::way]
+            d.arrow(*start, *end, "orange", width=1.4)
     for x, y, kind in nodes:
         d.circle(x, y, 17, "", kind)
-    d.words(440, 276, "Each row of X is a node.  One layer is one round of messages:\neach node tells its neighbours what it believes about their classes.", "quiet", size=13)
+    legend = (
+        "Each row of X is a node.  One layer is one round of messages:\n"
+        "each node tells its neighbours what it believes about their classes."
+    )
+    d.words(440, 276, legend, "quiet", size=13)
     return d
 
 
@@ -189,7 +221,10 @@ def enhancer():
     _wave(d, 752, 70, 84, 26, "teal", seed=0.0)
     d.words(794, 118, "enhanced", size=14)
     for i, (frame, kept) in enumerate(
-        zip([(3, 9, 5, 8), (7, 4, 9, 5), (2, 8, 4, 9)], [(3, 9, 5, 1), (1, 4, 9, 1), (2, 8, 1, 1)])
+        zip(
+            [(3, 9, 5, 8), (7, 4, 9, 5), (2, 8, 4, 9)],
+            [(3, 9, 5, 1), (1, 4, 9, 1), (2, 8, 1, 1)],
+        )
     ):
         for j in range(4):
             d.bar(160 + 24 * i, 150 + 14 * j, 20, 11, "ink", opacity=frame[j] / 10)
@@ -236,7 +271,7 @@ def chooser():
     edge(440, 64, 440, 124)
     d.words(452, 94, "classes", "orange", size=13, anchor="start")
     edge(536, 36, 736, 94)
-    d.words(650, 54, "by an algorithm of your own", "orange", size=13, anchor="start")
+    d.words(650, 54, "by your own algorithm", "orange", size=13, anchor="start")
 
     ask(156, 124, "Is the data sound,\nspeech in noise?")
     edge(156, 152, 156, 198)

@@ -10,6 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from diagrams import DIAGRAMS
+from thumbnails import THUMBNAILS
 
 FOLDER = Path(__file__).parents[1] / "_static" / "drawings"
 
@@ -19,6 +20,8 @@ def all_files():
     files = {FOLDER.parent / "favicon.svg": DIAGRAMS["logo"]().text("light")}
     for name, draw in DIAGRAMS.items():
         files |= draw().files(FOLDER, name)
+    for name, draw in THUMBNAILS.items():
+        files |= draw().files(FOLDER, f"thumbnail-{name}")
     return files
 
 

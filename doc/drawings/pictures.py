@@ -1,12 +1,17 @@
-"""Make the picture and the recordings of the first page: ``python doc/drawings/pictures.py``.
+"""Make the pictures and recordings of the first pages: ``python doc/drawings/pictures.py``.
 
-The model of ``skunfold demo`` is trained and removes the noise from a bundled test recording at 0 dB;
-a conditional random field segments the image of ``examples/plot_segment_image.py``.  It takes about a
-minute and needs the extra ``docs``.  The sound files are MP3, which every browser plays.
+The model of ``skunfold demo`` is trained and removes the noise from a bundled test recording at
+0 dB; a conditional random field segments the image of ``examples/plot_segment_image.py``.  The
+pictures of "Getting started" are those that its code draws.  It takes about a minute and needs
+the extra ``docs``.  The sound files are MP3, which every browser plays.
 """
 
+import contextlib
+import re
 import runpy
 import sys
+import tempfile
+import textwrap
 from pathlib import Path
 
 import matplotlib as mpl
@@ -44,12 +49,15 @@ def denoised():
 
 
 def segmented():
-    """Return a noisy image, its regions by logistic regression and by the field, and accuracies."""
+    """Return a noisy image, its regions found without and with neighbours, and accuracies."""
     mpl.use("Agg")
     example = runpy.run_path(str(ROOT / "examples" / "plot_segment_image.py"))
     plt.close("all")
     alone = LogisticRegression().fit(example["X"][:, :3], example["y"])
-    estimates = [alone.predict(example["X_test"][:, :3]), example["model"].predict(example["X_test"])]
+    estimates = [
+        alone.predict(example["X_test"][:, :3]),
+        example["model"].predict(example["X_test"]),
+    ]
     scores = [float(np.mean(estimate == example["y_test"])) for estimate in estimates]
     image = np.clip(example["noisy"][:, example["half"] :], 0, 1)
     return image, *(estimate.reshape(image.shape[:2]) for estimate in estimates), scores
@@ -77,9 +85,10 @@ def draw(theme, sound, image):
         ax.imshow(
             level(wave, rate), origin="lower", aspect="auto", cmap="magma", vmin=-70, vmax=0
         )
+        title = f"{name}, SI-SDR {abs(round(score, 1))} dB"
         ax.text(
-            0.015, 0.93, f"{name}, SI-SDR {abs(round(score, 1))} dB", transform=ax.transAxes, va="top",
-            color="white", bbox={"facecolor": "#000000a0", "edgecolor": "none", "pad": 3},
+            0.015, 0.93, title, transform=ax.transAxes, va="top", color="white",
+            bbox={"facecolor": "#000000a0", "edgecolor": "none", "pad": 3},
         )  # fmt: skip
     right.suptitle("Image: which pixel is which region", weight="bold", fontsize=12)
     axes = right.subplots(1, 3, subplot_kw=bare)
@@ -95,10 +104,27 @@ def draw(theme, sound, image):
     for ax, title in zip(axes, titles):
         ax.set_title(title, fontsize=11)
     file = FOLDER / f"first_page-{theme}.png"
-    figure.savefig(file, dpi=110, transparent=True)
+    save(figure, file, dpi=110, transparent=True)
+
+
+def save(figure, file, n_colours=96, **settings):
+    """Write a figure as a PNG of few colours."""
+    figure.savefig(file, **settings)
     plt.close(figure)
-    Image.open(file).quantize(96, method=Image.Quantize.FASTOCTREE).save(file, optimize=True)
+    picture = Image.open(file).quantize(n_colours, method=Image.Quantize.FASTOCTREE)
+    picture.save(file, optimize=True)
     print(f"{file.name}: {file.stat().st_size:,} bytes")
+
+
+def draw_getting_started():
+    """Run the code of the page, and keep its two figures."""
+    page = (ROOT / "doc" / "getting_started.rst").read_text()
+    names = {}
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        for block in re.findall(r"\.\. code-block:: python\n\n((?:   .*\n|\n)+)", page):
+            exec(textwrap.dedent(block), names)
+    save(names["figure"], FOLDER / "getting_started_digits.png", 32, dpi=100)
+    save(names["display"].figure_, FOLDER / "getting_started_speech.png", dpi=80)
 
 
 if __name__ == "__main__":
@@ -111,4 +137,6 @@ if __name__ == "__main__":
         file = FOLDER / f"{name}.mp3"
         soundfile.write(file, gain * wave, rate, format="MP3")
         print(f"{file.name}: {len(wave) / rate:.1f} s, {file.stat().st_size:,} bytes")
+    plt.rcdefaults()
+    draw_getting_started()
     print("SI-SDR", np.round(sound[3], 2), "accuracies", np.round(image[3], 3))

@@ -118,7 +118,8 @@ class Drawing:
             body = body.replace("{" + name + "}", color)
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width} {self.height}" '
-            f'width="{self.width}" height="{self.height}" font-family="{_FONT}">\n{body}\n</svg>\n'
+            f'width="{self.width}" height="{self.height}" font-family="{_FONT}">\n'
+            f"{body}\n</svg>\n"
         )
 
     def files(self, folder, name):

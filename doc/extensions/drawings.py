@@ -1,8 +1,9 @@
-"""The directives ``drawing`` and ``players``: what pages show and play from ``_static``.
+"""Directives for what pages show and play from ``_static``.
 
-``.. drawing:: drawings/unfolding.svg`` shows ``_static/drawings/unfolding-light.svg`` or the same with
-``-dark``, by the theme of the page, with its content as the caption.  ``.. players::`` plays the
-recordings that ``doc/drawings/pictures.py`` makes.
+``.. drawing:: drawings/unfolding.svg`` shows ``drawings/unfolding-light.svg`` or the same with
+``-dark``, by the theme of the page, with its content as the caption; ``.. thumbnail:: NAME``
+shows the picture of a card.  ``.. players::`` plays the recordings of
+``doc/drawings/pictures.py``.
 """
 
 from pathlib import PurePosixPath
@@ -12,7 +13,7 @@ from docutils.parsers.rst import Directive, directives
 
 CREDIT = (
     "Speech and birds at 0 dB; neither recording was used in training.  Voice: Maxim Topal "
-    "(ivrvoice.ru), CC-BY-3.0; birds: James \"swiftoid\" Swift and mpfeiffer, CC0."
+    '(ivrvoice.ru), CC-BY-3.0; birds: James "swiftoid" Swift and mpfeiffer, CC0.'
 )
 
 
@@ -43,6 +44,21 @@ class Drawing(Directive):
         return [figure]
 
 
+class Thumbnail(Directive):
+    """A small picture for a card, one image for each theme."""
+
+    required_arguments = 1
+
+    def run(self):
+        """Return the images."""
+        name = self.arguments[0]
+        box = nodes.container(classes=["thumbnail"])
+        for theme in ("light", "dark"):
+            uri = f"/_static/drawings/thumbnail-{name}-{theme}.svg"
+            box += nodes.image(uri=uri, alt="", classes=[f"only-{theme}", "dark-light"])
+        return [box]
+
+
 class Players(Directive):
     """A player for the noisy recording, one for the enhanced, and whom they are from."""
 
@@ -60,7 +76,8 @@ class Players(Directive):
 
 
 def setup(app):
-    """Register both."""
+    """Register the directives."""
     app.add_directive("drawing", Drawing)
+    app.add_directive("thumbnail", Thumbnail)
     app.add_directive("players", Players)
     return {"parallel_read_safe": True}

@@ -1,8 +1,8 @@
-"""The directive ``install`` and the role of that name: commands as ``skunfold._install`` has them.
+"""Directive and role ``install``: the commands that ``skunfold._install`` returns.
 
 ``.. install:: app`` is a block with the command that installs that extra, ``.. install::`` one
-without an extra; lines of content follow the command.  ``:install:`app``` is the command within a
-sentence, ``:install:`-``` that without an extra.
+without an extra; lines of content follow the command.  ``:install:`app``` is the command within
+a sentence, ``:install:`-``` that without an extra.
 """
 
 from docutils import nodes

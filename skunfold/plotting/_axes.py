@@ -12,9 +12,7 @@ def pyplot() -> Any:
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
-        raise ImportError(
-            f"Displays need matplotlib: {install_advice('plotting')}"
-        ) from error
+        raise ImportError(f"Displays need matplotlib: {install_advice('plotting')}") from error
     return plt
 
 
