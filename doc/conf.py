@@ -25,6 +25,7 @@ version = release = __version__
 extensions = [
     "drawings",
     "installing",
+    "reference",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",

@@ -16,7 +16,10 @@ from skunfold.cli import main
 
 ROOT = Path(__file__).parent.parent
 DOC = ROOT / "doc"
-PAGES = sorted(DOC.glob("*.rst")) + sorted(DOC.glob("user_guide/*.rst"))
+PAGES = [
+    page for where in ("", "api/", "user_guide/") for page in sorted(DOC.glob(f"{where}*.rst"))
+]
+REFERENCE = "\n".join(page.read_text() for page in sorted((DOC / "api").glob("*.rst")))
 
 
 def code_blocks(page, language):
@@ -39,7 +42,7 @@ def public_names():
 def documented_names():
     """Return the full names in the tables of the API reference."""
     module, names = None, {"skunfold.__version__"}
-    for line in (DOC / "api.rst").read_text().splitlines():
+    for line in REFERENCE.splitlines():
         if line.startswith(".. currentmodule::"):
             module = line.split()[-1]
         elif re.fullmatch(r"   \w+", line):
