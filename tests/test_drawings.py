@@ -13,7 +13,7 @@ DOC = Path(__file__).parent.parent / "doc"
 def draw(monkeypatch):
     """Return the module that draws."""
     monkeypatch.syspath_prepend(DOC / "drawings")
-    for name in ("draw", "diagrams", "svg", "thumbnails"):
+    for name in ("draw", "charts", "diagrams", "svg", "thumbnails"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     import draw
 
