@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from skunfold._install import install_advice
 from skunfold._version import __version__
 from skunfold.cli.output import print_text
 
@@ -131,10 +132,10 @@ examples:
   skunfold evaluate street.model --speech other-voices --noise other-street --json
 """
 
-_APP = """\
+_APP = f"""\
 Open a web page on this computer: upload or record speech, choose a model, see the spectrograms,
 hear the noisy and the enhanced recording, download the result.  Needs the extra `app`:
-pip install "skunfold[app]".
+{install_advice("app")}.
 """
 
 _APP_EPILOGUE = """\
