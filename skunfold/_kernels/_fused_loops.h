@@ -1,0 +1,273 @@
+/* The loops, for numbers of type `real`; _fused.h includes this once for each type.
+
+   Arrays are in C order, and no two of them overlap, unless a comment says so. Equations and
+   shapes are those of the functions of NumPy of the same name. */
+
+/* Ratios of belief propagation: ratios.py. Senders are in rows or, `down`, in columns. */
+
+CLONES static void NAME(odds_off)(size_t size, const real *RESTRICT t, real limit, real *RESTRICT x)
+{
+    SIMD for (size_t i = 0; i < size; i++) {
+        real y = t[i] < -limit ? -limit : t[i];
+        x[i] = NAME(exp)(-(y > limit ? limit : y));
+    }
+}
+
+CLONES static void NAME(within)(size_t size, real *RESTRICT g, const real *RESTRICT t, real limit)
+{
+    SIMD for (size_t i = 0; i < size; i++) g[i] *= FABS(t[i]) > limit ? (real)0 : (real)1;
+}
+
+#define RATIOS(RHO, STORE)                                                                     \
+    SIMD for (size_t j = 0; j < k; j++) {                                                      \
+        real rho = RHO, divisor = rho + 1;                                                     \
+        STORE;                                                                                 \
+        r[j] = (e[j] + rho) / divisor;                                                         \
+    }
+
+CLONES static void NAME(pair_ratios)(size_t n, size_t m, size_t k, int down,
+                                     const real *RESTRICT x, const real *RESTRICT back,
+                                     const real *RESTRICT E, real *RESTRICT d, real *RESTRICT r)
+{
+    for (size_t s = 0; s < n; s++, x += down ? k : m)
+        for (size_t i = 0; i < m; i++, r += k) {
+            const real *e = E + i * k;
+            if (down && back) RATIOS(back[j] * x[j], d[j] = divisor)
+            else if (down) RATIOS(x[j], d[j] = divisor)
+            else if (back) RATIOS(back[j] * x[i], d[j] = divisor)
+            else {
+                RATIOS(x[i], )
+                *d = x[i] + 1;
+            }
+            if (back) back += k;
+            d += back ? k : down ? (i + 1 == m) * k : 1;
+        }
+}
+
+/* Of the class node (c, n, k): x and d are (n, k). */
+CLONES static void NAME(class_ratios)(size_t c, size_t n, size_t k, const real *RESTRICT x,
+                                      const real *RESTRICT E, real *RESTRICT r)
+{
+    for (size_t y = 0; y < c; y++)
+        for (size_t s = 0; s < n; s++, r += k) {
+            const real *e = E + y * k, *odds = x + s * k;
+            RATIOS(odds[j], )
+        }
+}
+
+/* Sums of logarithms over the second of three axes (n, m, k). */
+CLONES static void NAME(logs_of_columns)(size_t n, size_t m, size_t k, size_t n_factors,
+                                         const real *RESTRICT r, real *RESTRICT out)
+{
+    real product[TILE], sum[TILE];
+    for (size_t s = 0; s < n; s++, r += m * k, out += k)
+        for (size_t start = 0; start < k; start += TILE) {
+            size_t width = k - start < TILE ? k - start : TILE;
+            for (size_t j = 0; j < width; j++) sum[j] = 0;
+            for (size_t i = 0; i < m;) {
+                size_t end = m - i < n_factors ? m : i + n_factors;
+                for (size_t j = 0; j < width; j++) product[j] = r[i * k + start + j];
+                while (++i < end) {
+                    const real *row = r + i * k + start;
+                    SIMD for (size_t j = 0; j < width; j++) product[j] *= row[j];
+                }
+                SIMD for (size_t j = 0; j < width; j++) sum[j] += NAME(log)(product[j]);
+            }
+            memcpy(out + start, sum, width * sizeof(real));
+        }
+}
+
+/* Sums of logarithms over the last of two axes (n, k). */
+CLONES static void NAME(logs_of_rows)(size_t n, size_t k, size_t n_factors,
+                                      const real *RESTRICT r, real *RESTRICT out)
+{
+    for (size_t s = 0; s < n; s++, r += k) {
+        real sum = 0;
+        for (size_t j = 0; j < k;) {
+            real product[LANES];
+            for (size_t l = 0; l < LANES; l++) product[l] = 1;
+            for (size_t f = 0; f < n_factors && j < k; f++, j += LANES) {
+                size_t width = k - j < LANES ? k - j : LANES;
+                if (width == LANES) {
+                    SIMD for (size_t l = 0; l < LANES; l++) product[l] *= r[j + l];
+                } else {
+                    for (size_t l = 0; l < width; l++) product[l] *= r[j + l];
+                }
+            }
+            SUM_OF(sum) for (size_t l = 0; l < LANES; l++) sum += NAME(log)(product[l]);
+        }
+        out[s] = sum;
+    }
+}
+
+#define ADJOINT(G, DIVISOR, STORE)                                                             \
+    for (size_t j = 0; j < k; j++) {                                                           \
+        real g = (G) / (DIVISOR), p = g * e[j] / r[j], difference = g - p;                     \
+        w[j] += p;                                                                             \
+        STORE;                                                                                 \
+    }
+
+/* g_field is (n, k), or down (n, m); g_rho may be g_state, and is missing where `back` was.
+   g_W and g_t begin with zeros. */
+CLONES static void NAME(pair_adjoint)(size_t n, size_t m, size_t k, int down,
+                                      const real *RESTRICT g_field, const real *g_state,
+                                      const real *RESTRICT d, const real *RESTRICT r,
+                                      const real *RESTRICT E, real *g_rho, real *RESTRICT g_W,
+                                      real *RESTRICT g_t)
+{
+    for (size_t s = 0; s < n; s++, g_field += down ? m : k, g_t += down ? k : m)
+        for (size_t i = 0; i < m; i++, r += k) {
+            const real *e = E + i * k;
+            real *w = g_W + i * k, sum = 0;
+            if (down) {
+                real field = g_field[i];
+                if (g_rho && g_state)
+                    SIMD ADJOINT(g_state[j] + field, d[j], (g_rho[j] = difference, g_t[j] += difference))
+                else if (g_rho)
+                    SIMD ADJOINT(field, d[j], (g_rho[j] = difference, g_t[j] += difference))
+                else if (g_state)
+                    SIMD ADJOINT(g_state[j] + field, d[j], g_t[j] += difference)
+                else
+                    SIMD ADJOINT(field, d[j], g_t[j] += difference)
+            } else {
+                if (g_rho && g_state)
+                    SUM_OF(sum) ADJOINT(g_state[j] + g_field[j], d[j], (g_rho[j] = difference, sum += difference))
+                else if (g_rho)
+                    SUM_OF(sum) ADJOINT(g_field[j], d[j], (g_rho[j] = difference, sum += difference))
+                else if (g_state)
+                    SUM_OF(sum) ADJOINT(g_state[j] + g_field[j], *d, sum += difference)
+                else
+                    SUM_OF(sum) ADJOINT(g_field[j], *d, sum += difference)
+                g_t[i] = sum;
+            }
+            d += g_rho ? k : down ? (i + 1 == m) * k : 1;
+            if (g_state) g_state += k;
+            if (g_rho) g_rho += k;
+        }
+}
+
+/* g_field is (c, n); g_W (c, k) and g_rho (n, k) begin with zeros. */
+CLONES static void NAME(class_adjoint)(size_t c, size_t n, size_t k,
+                                       const real *RESTRICT g_field,
+                                       const real *RESTRICT g_state, const real *RESTRICT d,
+                                       const real *RESTRICT r, const real *RESTRICT E,
+                                       real *RESTRICT g_rho, real *RESTRICT g_W)
+{
+    for (size_t y = 0; y < c; y++)
+        for (size_t s = 0; s < n; s++, r += k) {
+            const real *e = E + y * k, *divisor = d + s * k;
+            real *w = g_W + y * k, *rho = g_rho + s * k, field = g_field[y * n + s];
+            if (g_state) {
+                SIMD ADJOINT(g_state[j] + field, divisor[j], rho[j] += difference)
+                g_state += k;
+            } else {
+                SIMD ADJOINT(field, divisor[j], rho[j] += difference)
+            }
+        }
+}
+
+/* P is (c, n), tables (c, n, k), sums (n, k); sums begin with zeros. */
+CLONES static void NAME(class_shares)(size_t c, size_t n, size_t k, const real *RESTRICT P,
+                                      const real *RESTRICT back, const real *RESTRICT E,
+                                      real *RESTRICT shares, real *RESTRICT weighted,
+                                      real *RESTRICT total, real *RESTRICT weighted_total)
+{
+    for (size_t y = 0; y < c; y++)
+        for (size_t s = 0; s < n; s++) {
+            const real *e = E + y * k;
+            real *sum = total + s * k, *weighted_sum = weighted_total + s * k, p = P[y * n + s];
+            SIMD for (size_t j = 0; j < k; j++) {
+                shares[j] = p / back[j];
+                weighted[j] = shares[j] * e[j];
+                sum[j] += shares[j];
+                weighted_sum[j] += weighted[j];
+            }
+            back += k;
+            shares += k;
+            weighted += k;
+        }
+}
+
+/* G is (n, k), g_u (c, n); g_W (c, k) begins with zeros. */
+CLONES static void NAME(class_shares_adjoint)(
+    size_t c, size_t n, size_t k, const real *RESTRICT G, const real *RESTRICT shares,
+    const real *RESTRICT weighted, const real *RESTRICT total,
+    const real *RESTRICT weighted_total, real *RESTRICT g_back, real *RESTRICT g_W,
+    real *RESTRICT g_u)
+{
+    for (size_t y = 0; y < c; y++)
+        for (size_t s = 0; s < n; s++) {
+            const real *g = G + s * k, *sum = total + s * k, *w_sum = weighted_total + s * k;
+            real *w = g_W + y * k, of_class = 0;
+            SUM_OF(of_class) for (size_t j = 0; j < k; j++) {
+                real alpha = weighted[j] / w_sum[j] * g[j], beta = shares[j] / sum[j] * g[j];
+                w[j] += alpha;
+                g_back[j] = beta - alpha;
+                of_class += beta - alpha;
+            }
+            g_u[y * n + s] = -of_class;
+            shares += k;
+            weighted += k;
+            g_back += k;
+        }
+}
+
+/* Updates: updates.py */
+
+CLONES static double NAME(log_gradient)(size_t size, const real *RESTRICT w, real *RESTRICT g)
+{
+    double total = 0;
+    while (size) {
+        size_t n = size < TILE ? size : TILE;
+        real sum = 0;
+        SUM_OF(sum) for (size_t i = 0; i < n; i++) {
+            g[i] *= w[i];
+            sum += g[i] * g[i];
+        }
+        total += sum;
+        size -= n;
+        w += n;
+        g += n;
+    }
+    return total;
+}
+
+#define ADAM                                                                                   \
+    m[i] = m[i] * b1 + g[i];                                                                   \
+    s[i] = s[i] * b2 + g[i] * g[i];                                                            \
+    step = m[i] / ((real)SQRT(s[i]) + floor) * -rate;
+
+CLONES static void NAME(adam)(size_t size, real *RESTRICT w, const real *RESTRICT g,
+                              real *RESTRICT m, real *RESTRICT s, real b1, real b2, real floor,
+                              real rate)
+{
+    SIMD for (size_t i = 0; i < size; i++) {
+        real step;
+        ADAM
+        w[i] += step;
+    }
+}
+
+/* The limit is an argument: GCC does not vectorise a loop with exp of a constant. */
+CLONES static void NAME(exponentiated)(size_t size, real *RESTRICT w, const real *RESTRICT g,
+                                       real *RESTRICT m, real *RESTRICT s, real b1, real b2,
+                                       real floor, real rate, real limit, real smallest)
+{
+    SIMD for (size_t i = 0; i < size; i++) {
+        real step;
+        ADAM
+        step = step < -limit ? -limit : step;
+        w[i] = w[i] * NAME(exp)(step > limit ? limit : step) + smallest;
+    }
+}
+
+CLONES static void NAME(multiplicative)(size_t size, real *RESTRICT w, const real *RESTRICT pos,
+                                        const real *RESTRICT neg, real floor, int root,
+                                        real largest, real smallest)
+{
+    SIMD for (size_t i = 0; i < size; i++) {
+        real ratio = (neg[i] + floor) / (pos[i] + floor);
+        real grown = w[i] * (root ? (real)SQRT(ratio) : ratio);
+        w[i] = (grown > largest ? largest : grown) + smallest;
+    }
+}
