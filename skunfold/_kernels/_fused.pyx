@@ -63,7 +63,7 @@ cdef void* data(
     )
     try:
         if (
-            buffer.format[0] != (b"f" if single else b"d")
+            buffer.format[0] != (c'f' if single else c'd')
             or buffer.format[1] != 0
             or buffer.ndim != ndim
             or buffer.shape[0] != n
