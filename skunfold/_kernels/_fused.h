@@ -30,7 +30,7 @@
 #endif
 
 enum {
-    LANES = 32, /* of a product along a row */
+    LANES = 16, /* of a product along a row */
     TILE = 256  /* elements of buffers on the stack */
 };
 

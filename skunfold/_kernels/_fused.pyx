@@ -21,17 +21,17 @@ import numpy as np
 cdef extern from "_fused.h" nogil:
     void c_odds_off(bint, size_t, void*, double, void*)
     void c_within(bint, size_t, void*, void*, double)
-    void c_pair_ratios(bint, size_t, size_t, size_t, bint, void*, void*, void*, void*, void*)
+    void c_pair_ratios(bint, size_t, size_t, size_t, bint, void*, void*, void*, void*)
     void c_class_ratios(bint, size_t, size_t, size_t, void*, void*, void*)
     void c_logs_of_columns(bint, size_t, size_t, size_t, size_t, void*, void*)
     void c_logs_of_rows(bint, size_t, size_t, size_t, void*, void*)
     void c_pair_adjoint(
         bint, size_t, size_t, size_t, bint, void*, void*, void*, void*, void*, void*, void*,
-        void*)
+        void*, void*)
     void c_class_adjoint(
         bint, size_t, size_t, size_t, void*, void*, void*, void*, void*, void*, void*)
     void c_class_shares(
-        bint, size_t, size_t, size_t, void*, void*, void*, void*, void*, void*, void*)
+        bint, size_t, size_t, size_t, void*, void*, void*, void*, void*, void*)
     void c_class_shares_adjoint(
         bint, size_t, size_t, size_t, void*, void*, void*, void*, void*, void*, void*, void*)
     double c_log_gradient(bint, size_t, void*, void*)
@@ -111,37 +111,35 @@ def pair_ratios(odds, back, E, bint down):
     cdef bint single = is_single(odds)
     cdef Py_ssize_t n = odds.shape[0], m, k
     m, k = E.shape
-    cdef Py_ssize_t rows = 1 if back is None and down else m
-    cdef Py_ssize_t columns = 1 if back is None and not down else k
-    d, r = new(odds, (n, rows, columns)), new(odds, (n, m, k))
+    r = new(odds, (n, m, k))
     cdef void *p_odds = data(odds, single, False, n, k if down else m)
     cdef void *p_back = NULL
     cdef void *p_E = data(E, single, False, m, k)
-    cdef void *p_d = data(d, single, True, n, rows, columns)
     cdef void *p_r = data(r, single, True, n, m, k)
     if back is not None:
         p_back = data(back, single, False, n, m, k)
     with nogil:
-        c_pair_ratios(single, n, m, k, down, p_odds, p_back, p_E, p_d, p_r)
-    return d, r
+        c_pair_ratios(single, n, m, k, down, p_odds, p_back, p_E, p_r)
+    return r, None
 
 
-def pair_adjoint(g_field, g_state, d, r, E, bint down, bint has_back):
+def pair_adjoint(g_field, g_state, odds, back, d, r, E, bint down):
     cdef bint single = is_single(r)
     cdef Py_ssize_t n, m, k
     n, m, k = r.shape
     cdef void *p_field = data(g_field, single, False, n, m if down else k)
-    cdef void *p_state = NULL
-    cdef void *p_rho = NULL
-    cdef void *p_d = data(
-        d, single, False, n, 1 if down and not has_back else m, k if down or has_back else 1)
+    cdef void *p_odds = data(odds, single, False, n, k if down else m)
     cdef void *p_r = data(r, single, False, n, m, k)
     cdef void *p_E = data(E, single, False, m, k)
+    cdef void *p_state = NULL
+    cdef void *p_back = NULL
+    cdef void *p_rho = NULL
     g_rho = None
     if g_state is not None:
         p_state = data(g_state, single, True, n, m, k)
-    if has_back:
-        g_rho = g_state if g_state is not None else new(r, (n, m, k))
+    if back is not None:
+        p_back = data(back, single, False, n, m, k)
+        g_rho = new(r, (n, m, k)) if g_state is None else g_state
         p_rho = data(g_rho, single, True, n, m, k)
     g_weight = zeros(r, (m, k))
     g_t = zeros(r, (n, k if down else m))
@@ -149,11 +147,12 @@ def pair_adjoint(g_field, g_state, d, r, E, bint down, bint has_back):
     cdef void *p_t = data(g_t, single, True, n, k if down else m)
     with nogil:
         c_pair_adjoint(
-            single, n, m, k, down, p_field, p_state, p_d, p_r, p_E, p_rho, p_weight, p_t)
+            single, n, m, k, down, p_field, p_state, p_odds, p_back, p_r, p_E, p_rho, p_weight,
+            p_t)
     return g_rho, g_weight, g_t
 
 
-def class_ratios(rho, d, E):
+def class_ratios(rho, E):
     cdef bint single = is_single(rho)
     cdef Py_ssize_t c = E.shape[0], n, m
     n, m = rho.shape
@@ -166,22 +165,22 @@ def class_ratios(rho, d, E):
     return r
 
 
-def class_adjoint(g_field, g_state, d, r, E):
+def class_adjoint(g_field, g_state, rho, r, E):
     cdef bint single = is_single(r)
     cdef Py_ssize_t c, n, m
     c, n, m = r.shape
     cdef void *p_field = data(g_field, single, False, c, n)
     cdef void *p_state = NULL
-    cdef void *p_d = data(d, single, False, n, m)
+    cdef void *p_rho = data(rho, single, False, n, m)
     cdef void *p_r = data(r, single, False, c, n, m)
     cdef void *p_E = data(E, single, False, c, m)
     if g_state is not None:
         p_state = data(g_state, single, False, c, n, m)
     g_rho, g_weight = zeros(r, (n, m)), zeros(r, (c, m))
-    cdef void *p_rho = data(g_rho, single, True, n, m)
+    cdef void *p_g_rho = data(g_rho, single, True, n, m)
     cdef void *p_weight = data(g_weight, single, True, c, m)
     with nogil:
-        c_class_adjoint(single, c, n, m, p_field, p_state, p_d, p_r, p_E, p_rho, p_weight)
+        c_class_adjoint(single, c, n, m, p_field, p_state, p_rho, p_r, p_E, p_g_rho, p_weight)
     return g_rho, g_weight
 
 
@@ -192,25 +191,23 @@ def class_shares(P, back, E):
     cdef void *p_P = data(P, single, False, c, n)
     cdef void *p_back = data(back, single, False, c, n, m)
     cdef void *p_E = data(E, single, False, c, m)
-    shares, weighted = new(P, (c, n, m)), new(P, (c, n, m))
-    total, weighted_total = zeros(P, (n, m)), zeros(P, (n, m))
+    shares, total, weighted_total = new(P, (c, n, m)), zeros(P, (n, m)), zeros(P, (n, m))
     cdef void *p_shares = data(shares, single, True, c, n, m)
-    cdef void *p_weighted = data(weighted, single, True, c, n, m)
     cdef void *p_total = data(total, single, True, n, m)
     cdef void *p_weighted_total = data(weighted_total, single, True, n, m)
     with nogil:
         c_class_shares(
-            single, c, n, m, p_P, p_back, p_E, p_shares, p_weighted, p_total, p_weighted_total)
-    return shares, weighted, total, weighted_total
+            single, c, n, m, p_P, p_back, p_E, p_shares, p_total, p_weighted_total)
+    return shares, total, weighted_total
 
 
-def class_shares_adjoint(G, shares, weighted, total, weighted_total):
+def class_shares_adjoint(G, shares, E, total, weighted_total):
     cdef bint single = is_single(G)
     cdef Py_ssize_t c, n, m
     c, n, m = shares.shape
     cdef void *p_G = data(G, single, False, n, m)
     cdef void *p_shares = data(shares, single, False, c, n, m)
-    cdef void *p_weighted = data(weighted, single, False, c, n, m)
+    cdef void *p_E = data(E, single, False, c, m)
     cdef void *p_total = data(total, single, False, n, m)
     cdef void *p_weighted_total = data(weighted_total, single, False, n, m)
     g_back, g_weight, g_u = new(G, (c, n, m)), zeros(G, (c, m)), new(G, (c, n))
@@ -219,8 +216,8 @@ def class_shares_adjoint(G, shares, weighted, total, weighted_total):
     cdef void *p_u = data(g_u, single, True, c, n)
     with nogil:
         c_class_shares_adjoint(
-            single, c, n, m, p_G, p_shares, p_weighted, p_total, p_weighted_total, p_back,
-            p_weight, p_u)
+            single, c, n, m, p_G, p_shares, p_E, p_total, p_weighted_total, p_back, p_weight,
+            p_u)
     return g_back, g_weight, g_u
 
 

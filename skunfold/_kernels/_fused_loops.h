@@ -18,40 +18,35 @@ CLONES static void NAME(within)(size_t size, real *RESTRICT g, const real *RESTR
     SIMD for (size_t i = 0; i < size; i++) g[i] *= FABS(t[i]) > limit ? (real)0 : (real)1;
 }
 
-#define RATIOS(RHO, STORE)                                                                     \
+#define RATIOS(RHO)                                                                            \
     SIMD for (size_t j = 0; j < k; j++) {                                                      \
-        real rho = RHO, divisor = rho + 1;                                                     \
-        STORE;                                                                                 \
-        r[j] = (e[j] + rho) / divisor;                                                         \
+        real rho = RHO;                                                                        \
+        r[j] = (e[j] + rho) / (rho + 1);                                                       \
     }
 
 CLONES static void NAME(pair_ratios)(size_t n, size_t m, size_t k, int down,
                                      const real *RESTRICT x, const real *RESTRICT back,
-                                     const real *RESTRICT E, real *RESTRICT d, real *RESTRICT r)
+                                     const real *RESTRICT E, real *RESTRICT r)
 {
     for (size_t s = 0; s < n; s++, x += down ? k : m)
         for (size_t i = 0; i < m; i++, r += k) {
-            const real *e = E + i * k;
-            if (down && back) RATIOS(back[j] * x[j], d[j] = divisor)
-            else if (down) RATIOS(x[j], d[j] = divisor)
-            else if (back) RATIOS(back[j] * x[i], d[j] = divisor)
-            else {
-                RATIOS(x[i], )
-                *d = x[i] + 1;
-            }
+            const real *e = E + i * k, odds = x[down ? 0 : i];
+            if (down && back) RATIOS(back[j] * x[j])
+            else if (down) RATIOS(x[j])
+            else if (back) RATIOS(back[j] * odds)
+            else RATIOS(odds)
             if (back) back += k;
-            d += back ? k : down ? (i + 1 == m) * k : 1;
         }
 }
 
-/* Of the class node (c, n, k): x and d are (n, k). */
+/* Of the class node, (c, n, k): the odds x are (n, k). */
 CLONES static void NAME(class_ratios)(size_t c, size_t n, size_t k, const real *RESTRICT x,
                                       const real *RESTRICT E, real *RESTRICT r)
 {
     for (size_t y = 0; y < c; y++)
         for (size_t s = 0; s < n; s++, r += k) {
             const real *e = E + y * k, *odds = x + s * k;
-            RATIOS(odds[j], )
+            RATIOS(odds[j])
         }
 }
 
@@ -100,115 +95,115 @@ CLONES static void NAME(logs_of_rows)(size_t n, size_t k, size_t n_factors,
     }
 }
 
-#define ADJOINT(G, DIVISOR, STORE)                                                             \
+#define ADJOINT(G, RHO, STORE)                                                                 \
     for (size_t j = 0; j < k; j++) {                                                           \
-        real g = (G) / (DIVISOR), p = g * e[j] / r[j], difference = g - p;                     \
+        real g = (G) / ((RHO) + 1), p = g * e[j] / r[j], difference = g - p;                   \
         w[j] += p;                                                                             \
         STORE;                                                                                 \
     }
 
-/* g_field is (n, k), or down (n, m); g_rho may be g_state, and is missing where `back` was.
+/* g_field is (n, k), or down (n, m); g_rho may be g_state, and is missing where `back` is.
    g_W and g_t begin with zeros. */
 CLONES static void NAME(pair_adjoint)(size_t n, size_t m, size_t k, int down,
                                       const real *RESTRICT g_field, const real *g_state,
-                                      const real *RESTRICT d, const real *RESTRICT r,
-                                      const real *RESTRICT E, real *g_rho, real *RESTRICT g_W,
-                                      real *RESTRICT g_t)
+                                      const real *RESTRICT x, const real *RESTRICT back,
+                                      const real *RESTRICT r, const real *RESTRICT E,
+                                      real *g_rho, real *RESTRICT g_W, real *RESTRICT g_t)
 {
-    for (size_t s = 0; s < n; s++, g_field += down ? m : k, g_t += down ? k : m)
+    for (size_t s = 0; s < n; s++) {
         for (size_t i = 0; i < m; i++, r += k) {
-            const real *e = E + i * k;
+            const real *e = E + i * k, field = g_field[down ? i : 0], odds = x[down ? 0 : i];
             real *w = g_W + i * k, sum = 0;
-            if (down) {
-                real field = g_field[i];
-                if (g_rho && g_state)
-                    SIMD ADJOINT(g_state[j] + field, d[j], (g_rho[j] = difference, g_t[j] += difference))
-                else if (g_rho)
-                    SIMD ADJOINT(field, d[j], (g_rho[j] = difference, g_t[j] += difference))
-                else if (g_state)
-                    SIMD ADJOINT(g_state[j] + field, d[j], g_t[j] += difference)
-                else
-                    SIMD ADJOINT(field, d[j], g_t[j] += difference)
-            } else {
-                if (g_rho && g_state)
-                    SUM_OF(sum) ADJOINT(g_state[j] + g_field[j], d[j], (g_rho[j] = difference, sum += difference))
-                else if (g_rho)
-                    SUM_OF(sum) ADJOINT(g_field[j], d[j], (g_rho[j] = difference, sum += difference))
-                else if (g_state)
-                    SUM_OF(sum) ADJOINT(g_state[j] + g_field[j], *d, sum += difference)
-                else
-                    SUM_OF(sum) ADJOINT(g_field[j], *d, sum += difference)
-                g_t[i] = sum;
-            }
-            d += g_rho ? k : down ? (i + 1 == m) * k : 1;
+#define DOWN(G, RHO, STORE) SIMD ADJOINT(G, RHO, g_t[j] += difference; STORE)
+#define UP(G, RHO, STORE) SUM_OF(sum) ADJOINT(G, RHO, sum += difference; STORE)
+            if (down && back && g_state)
+                DOWN(g_state[j] + field, back[j] * x[j], g_rho[j] = difference)
+            else if (down && back)
+                DOWN(field, back[j] * x[j], g_rho[j] = difference)
+            else if (down && g_state)
+                DOWN(g_state[j] + field, x[j], )
+            else if (down)
+                DOWN(field, x[j], )
+            else if (back && g_state)
+                UP(g_state[j] + g_field[j], back[j] * odds, g_rho[j] = difference)
+            else if (back)
+                UP(g_field[j], back[j] * odds, g_rho[j] = difference)
+            else if (g_state)
+                UP(g_state[j] + g_field[j], odds, )
+            else
+                UP(g_field[j], odds, )
+            if (!down) g_t[i] = sum;
             if (g_state) g_state += k;
-            if (g_rho) g_rho += k;
+            if (back) {
+                back += k;
+                g_rho += k;
+            }
         }
+        x += down ? k : m;
+        g_field += down ? m : k;
+        g_t += down ? k : m;
+    }
+#undef DOWN
+#undef UP
 }
 
 /* g_field is (c, n); g_W (c, k) and g_rho (n, k) begin with zeros. */
 CLONES static void NAME(class_adjoint)(size_t c, size_t n, size_t k,
                                        const real *RESTRICT g_field,
-                                       const real *RESTRICT g_state, const real *RESTRICT d,
+                                       const real *RESTRICT g_state, const real *RESTRICT x,
                                        const real *RESTRICT r, const real *RESTRICT E,
                                        real *RESTRICT g_rho, real *RESTRICT g_W)
 {
     for (size_t y = 0; y < c; y++)
         for (size_t s = 0; s < n; s++, r += k) {
-            const real *e = E + y * k, *divisor = d + s * k;
+            const real *e = E + y * k, *odds = x + s * k;
             real *w = g_W + y * k, *rho = g_rho + s * k, field = g_field[y * n + s];
             if (g_state) {
-                SIMD ADJOINT(g_state[j] + field, divisor[j], rho[j] += difference)
+                SIMD ADJOINT(g_state[j] + field, odds[j], rho[j] += difference)
                 g_state += k;
             } else {
-                SIMD ADJOINT(field, divisor[j], rho[j] += difference)
+                SIMD ADJOINT(field, odds[j], rho[j] += difference)
             }
         }
 }
 
-/* P is (c, n), tables (c, n, k), sums (n, k); sums begin with zeros. */
+/* P is (c, n), tables (c, n, k); sums (n, k) begin with zeros. */
 CLONES static void NAME(class_shares)(size_t c, size_t n, size_t k, const real *RESTRICT P,
                                       const real *RESTRICT back, const real *RESTRICT E,
-                                      real *RESTRICT shares, real *RESTRICT weighted,
-                                      real *RESTRICT total, real *RESTRICT weighted_total)
+                                      real *RESTRICT shares, real *RESTRICT total,
+                                      real *RESTRICT weighted_total)
 {
     for (size_t y = 0; y < c; y++)
-        for (size_t s = 0; s < n; s++) {
+        for (size_t s = 0; s < n; s++, back += k, shares += k) {
             const real *e = E + y * k;
             real *sum = total + s * k, *weighted_sum = weighted_total + s * k, p = P[y * n + s];
             SIMD for (size_t j = 0; j < k; j++) {
                 shares[j] = p / back[j];
-                weighted[j] = shares[j] * e[j];
                 sum[j] += shares[j];
-                weighted_sum[j] += weighted[j];
+                weighted_sum[j] += shares[j] * e[j];
             }
-            back += k;
-            shares += k;
-            weighted += k;
         }
 }
 
 /* G is (n, k), g_u (c, n); g_W (c, k) begins with zeros. */
 CLONES static void NAME(class_shares_adjoint)(
     size_t c, size_t n, size_t k, const real *RESTRICT G, const real *RESTRICT shares,
-    const real *RESTRICT weighted, const real *RESTRICT total,
-    const real *RESTRICT weighted_total, real *RESTRICT g_back, real *RESTRICT g_W,
-    real *RESTRICT g_u)
+    const real *RESTRICT E, const real *RESTRICT total, const real *RESTRICT weighted_total,
+    real *RESTRICT g_back, real *RESTRICT g_W, real *RESTRICT g_u)
 {
     for (size_t y = 0; y < c; y++)
-        for (size_t s = 0; s < n; s++) {
+        for (size_t s = 0; s < n; s++, shares += k, g_back += k) {
             const real *g = G + s * k, *sum = total + s * k, *w_sum = weighted_total + s * k;
+            const real *e = E + y * k;
             real *w = g_W + y * k, of_class = 0;
             SUM_OF(of_class) for (size_t j = 0; j < k; j++) {
-                real alpha = weighted[j] / w_sum[j] * g[j], beta = shares[j] / sum[j] * g[j];
+                real alpha = shares[j] * e[j] / w_sum[j] * g[j];
+                real difference = shares[j] / sum[j] * g[j] - alpha;
                 w[j] += alpha;
-                g_back[j] = beta - alpha;
-                of_class += beta - alpha;
+                g_back[j] = difference;
+                of_class += difference;
             }
             g_u[y * n + s] = -of_class;
-            shares += k;
-            weighted += k;
-            g_back += k;
         }
 }
 

@@ -180,22 +180,21 @@ class PairLink(_Ratios):
     def send(self, t, back, old, couplings):
         """Return the Message from totals t, (n, m) going up or (n, k) going down."""
         in_columns = self._in_columns(couplings)
-        d, r = pair_ratios(odds_off(t, limit_of(t.dtype)), back, couplings.E, in_columns)
+        odds = odds_off(t, limit_of(t.dtype))
+        r, d = pair_ratios(odds, back, couplings.E, in_columns)
         state = self._damped(r, old)
         field = sum_of_logs(state, 2 if in_columns else 1, couplings.n_factors)
-        return Message(
-            self._scaled(field), state, (t, d, r, back is not None, old is not None)
-        )
+        return Message(self._scaled(field), state, (t, odds, back, d, r, old is not None))
 
     def adjoint(self, g_field, g_state, message, couplings):
         """Return dE by (t, back, old, weights), from those by the field and the state."""
-        t, d, r, has_back, has_old = message.tape
+        t, odds, back, d, r, has_old = message.tape
         in_columns = self._in_columns(couplings)
         own = 2 if in_columns else 1
         g = np.expand_dims(self._scaled(g_field.copy()), own)
         g, g_state, g_old = self._undamp(g, g_state, r.shape, has_old)
         g_rho, g_weight, g_t = pair_adjoint(
-            g.squeeze(own), g_state, d, r, couplings.E, in_columns, has_back
+            g.squeeze(own), g_state, odds, back, d, r, couplings.E, in_columns
         )
         g_t = within(np.negative(g_t, out=g_t), t, limit_of(t.dtype))
         return g_t, g_rho, g_old, self._weight_gradient(g_weight, couplings)
@@ -217,18 +216,17 @@ class ToClassLink(_Ratios):
         rho = odds_off(t, limit_of(t.dtype))
         if back is not None:
             rho *= back
-        d = rho + rho.dtype.type(1)
-        r = class_ratios(rho, d, couplings.E)
+        r = class_ratios(rho, couplings.E)
         state = self._damped(r, old)
         field = self._scaled(sum_of_logs(state, 2, couplings.n_factors).T)
-        return Message(field, state, (t, d, r, back is not None, old is not None))
+        return Message(field, state, (t, rho, r, back is not None, old is not None))
 
     def adjoint(self, g_field, g_state, message, couplings):
         """Return dE by (t, back, old, weights), from those by the field and the state."""
-        t, d, r, has_back, has_old = message.tape
+        t, rho, r, has_back, has_old = message.tape
         g = self._scaled(g_field.T.copy())[:, :, None]
         g, g_state, g_old = self._undamp(g, g_state, r.shape, has_old)
-        g_rho, g_weight = class_adjoint(g[:, :, 0], g_state, d, r, couplings.E)
+        g_rho, g_weight = class_adjoint(g[:, :, 0], g_state, rho, r, couplings.E)
         g_t = within(-g_rho, t, limit_of(t.dtype))
         g_back = g_rho if has_back else None
         return g_t, g_back, g_old, self._weight_gradient(g_weight, couplings)
@@ -245,18 +243,19 @@ class FromClassLink(_Ratios):
         """Return the Message from totals t (n, C), given back (C, n, m); state is (n, m)."""
         u = t - t.max(axis=1, keepdims=True)
         P = np.exp(np.maximum(u, -limit_of(t.dtype)).T, order="C")
-        shares, weighted, total, weighted_total = class_shares(P, back, couplings.E)
+        shares, total, weighted_total = class_shares(P, back, couplings.E)
         state = self._damped(weighted_total / total, old)
         field = self._scaled(np.log(state))
-        tape = (u, shares, weighted, total, weighted_total, old is not None)
-        return Message(field, state, tape)
+        return Message(field, state, (u, shares, total, weighted_total, old is not None))
 
     def adjoint(self, g_field, g_state, message, couplings):
         """Return dE by (t, back, old, weights), from those by the field and the state."""
-        u, *tables, has_old = message.tape
+        u, shares, total, weighted_total, has_old = message.tape
         G = add(self._scaled(g_field.copy()), g_state)
         G, _, g_old = self._undamp(G, None, G.shape, has_old)
-        g_back, g_weight, g_u = class_shares_adjoint(G, *tables)
+        g_back, g_weight, g_u = class_shares_adjoint(
+            G, shares, couplings.E, total, weighted_total
+        )
         g_u = g_u.T
         # The largest u is subtracted from all, so its gradient is minus the sum of the others';
         # clipped ones have none.

@@ -69,26 +69,32 @@ def within(g, t, limit):
 
 @fused
 def pair_ratios(odds, back, E, down):
-    """Return 1 + rho and the ratios (E + rho) / (1 + rho).
+    """Return the ratios (E + rho) / d, d = 1 + rho, and d for the adjoint.
 
-    rho are the odds, times the ratios `back` unless these are None. Without them 1 + rho is of
-    one column, or one row.
+    rho are the odds, times the ratios `back` unless these are None. Without them d is of one
+    column, or one row. Where d is None, the adjoint computes it again.
     """
-    odds = odds[:, None] if down else odds[:, :, None]
-    rho = odds if back is None else back * odds
-    d = rho + rho.dtype.type(1)
+    rho, d = _rho_and_divisors(odds, back, down)
     r = E + rho if back is None else np.add(E, rho, out=rho)
     r /= d
-    return d, r
+    return r, d
+
+
+def _rho_and_divisors(odds, back, down):
+    odds = odds[:, None] if down else odds[:, :, None]
+    rho = odds if back is None else back * odds
+    return rho, rho + rho.dtype.type(1)
 
 
 @fused
-def pair_adjoint(g_field, g_state, d, r, E, down, has_back):
+def pair_adjoint(g_field, g_state, odds, back, d, r, E, down):
     """Return the gradients by log rho, by a w, and by log rho summed for each sender.
 
-    That by log rho is None unless `has_back`, and else may be in the array of g_state; d and r
-    are what `pair_ratios` returned.
+    That by log rho is None if `back` is, and else may be in the array of g_state. `pair_ratios`
+    returned r and d.
     """
+    if d is None:
+        d = _rho_and_divisors(odds, back, down)[1]
     G = g_field[:, :, None] if down else g_field[:, None]
     if g_state is not None:
         G = np.add(g_state, G, out=g_state)
@@ -97,24 +103,24 @@ def pair_adjoint(g_field, g_state, d, r, E, down, has_back):
     Gp /= r
     g_weight = sum_of(Gp, 0)
     g_rho = np.subtract(Gs, Gp, out=Gs)
-    return g_rho if has_back else None, g_weight, sum_of(g_rho, 1 if down else 2)
+    return None if back is None else g_rho, g_weight, sum_of(g_rho, 1 if down else 2)
 
 
 @fused
-def class_ratios(rho, d, E):
-    """Return the ratios (E + rho) / d to the class node, (C, n, m), with d = 1 + rho."""
+def class_ratios(rho, E):
+    """Return the ratios (E + rho) / (1 + rho) to the class node, (C, n, m)."""
     r = E[:, None] + rho
-    r /= d
+    r /= rho + rho.dtype.type(1)
     return r
 
 
 @fused
-def class_adjoint(g_field, g_state, d, r, E):
+def class_adjoint(g_field, g_state, rho, r, E):
     """Return the gradients by log rho (n, m) and by a V (C, m); g_field is (C, n)."""
     G = g_field[:, :, None]
     if g_state is not None:
         G = np.add(g_state, G, out=g_state)
-    Gs = G / d
+    Gs = G / (rho + rho.dtype.type(1))
     Gp = Gs * E[:, None]
     Gp /= r
     g_weight = sum_of(Gp, 1)
@@ -123,25 +129,25 @@ def class_adjoint(g_field, g_state, d, r, E):
 
 @fused
 def class_shares(P, back, E):
-    """Return n_jc = P_c / r_jc and n E, both (C, n, m), and their sums over the classes.
+    """Return n_jc = P_c / r_jc (C, n, m), and the sums over the classes of n and of n E.
 
     P is (C, n); the ratios `back` came from the units.
     """
     shares = P[:, :, None] / back
-    weighted = shares * E[:, None]
-    return shares, weighted, sum_of(shares, 0), sum_of(weighted, 0)
+    return shares, sum_of(shares, 0), sum_of(shares * E[:, None], 0)
 
 
 @fused
-def class_shares_adjoint(G, shares, weighted, total, weighted_total):
+def class_shares_adjoint(G, shares, E, total, weighted_total):
     """Return the gradients by log back (C, n, m), a V (C, m) and u (C, n).
 
-    G is that by log r_j, (n, m); the others are what `class_shares` returned.
+    G is that by log r_j, (n, m); `class_shares` returned the shares and the sums.
     """
-    g_alpha = weighted / weighted_total
-    g_alpha *= G
-    g_back = shares / total
-    g_back *= G
+    of_each = G / weighted_total
+    g_alpha = shares * E[:, None]
+    g_alpha *= of_each
+    np.divide(G, total, out=of_each)
+    g_back = shares * of_each
     g_back -= g_alpha
     g_u = sum_of(g_back, 2)
     return g_back, sum_of(g_alpha, 1), np.negative(g_u, out=g_u)
