@@ -1,7 +1,8 @@
 """Builds the compiled core, `skunfold._kernels._fused`; pyproject.toml says everything else.
 
-The environment variable SKUNFOLD_BUILD_FUSED is 1 where the core has to be built, and 0 where it
-has not to be. Unless it is set, skunfold is installed without the core where no C compiler works.
+The environment variable SKUNFOLD_BUILD_FUSED is 1 where a core that cannot be built is an
+error, and 0 to build none. Unless it is set, skunfold is installed without the core where no C
+compiler works.
 """
 
 import os

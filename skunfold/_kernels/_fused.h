@@ -12,8 +12,15 @@
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12 && defined(__x86_64__) \
     && defined(__GLIBC__)
 #define CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+static const char *processor(void)
+{
+    return __builtin_cpu_supports("x86-64-v4")   ? "x86-64-v4"
+           : __builtin_cpu_supports("x86-64-v3") ? "x86-64-v3"
+                                                 : "any processor";
+}
 #else
 #define CLONES
+static const char *processor(void) { return "any processor"; }
 #endif
 
 #ifdef _MSC_VER

@@ -19,6 +19,7 @@ from cpython.buffer cimport (
 import numpy as np
 
 cdef extern from "_fused.h" nogil:
+    const char* processor()
     void c_odds_off(bint, size_t, void*, double, void*)
     void c_within(bint, size_t, void*, void*, double)
     void c_pair_ratios(bint, size_t, size_t, size_t, bint, void*, void*, void*, void*)
@@ -39,6 +40,9 @@ cdef extern from "_fused.h" nogil:
     void c_exponentiated(
         bint, size_t, void*, void*, void*, void*, double, double, double, double, double, double)
     void c_multiplicative(bint, size_t, void*, void*, void*, double, bint, double, double)
+
+
+PROCESSOR = processor().decode()  # that the loops are for
 
 
 cdef bint is_single(array) except -1:

@@ -197,8 +197,8 @@ CLONES static void NAME(class_shares_adjoint)(
             const real *e = E + y * k;
             real *w = g_W + y * k, of_class = 0;
             SUM_OF(of_class) for (size_t j = 0; j < k; j++) {
-                real alpha = shares[j] * e[j] / w_sum[j] * g[j];
-                real difference = shares[j] / sum[j] * g[j] - alpha;
+                real alpha = shares[j] * e[j] * (g[j] / w_sum[j]);
+                real difference = shares[j] * (g[j] / sum[j]) - alpha;
                 w[j] += alpha;
                 g_back[j] = difference;
                 of_class += difference;

@@ -2,12 +2,12 @@
 
 ``@fused`` above a function of NumPy puts the function of the same name of the compiled module
 `skunfold._kernels._fused` in its place, where there is one. A twin computes in one pass over
-memory what NumPy does in several. The function of NumPy states the equations, and computes
-whatever its twin does not take: arrays that are not all float32 or all float64, or not in C order.
+memory what NumPy does in several. The function of NumPy states the equations, and computes what
+its twin does not take: arrays that are not all float32 or all float64, or not in C order.
 
 The module is built where there is a C compiler. The environment variable SKUNFOLD_FUSED says
-whether it is used: 0 never, 1 always (an ImportError if it is missing), and where it can be if the
-variable is not set.
+whether it is used: 0 never, 1 always (an ImportError if it is missing), and where there is one
+if the variable is not set.
 """
 
 import os
@@ -26,7 +26,8 @@ def _load():
     if wanted == "0":
         return None, "NumPy (SKUNFOLD_FUSED=0)"
     try:
-        return import_module(MODULE), "compiled"
+        module = import_module(MODULE)
+        return module, f"compiled ({module.PROCESSOR})"
     except ImportError as error:
         if wanted == "1":
             raise ImportError(

@@ -1,11 +1,12 @@
 """Passes over the ratios of belief propagation: the arithmetic of its links.
 
-The equations and their symbols are those of `belief_propagation`. Ratios between binary units are
-(n, m, k) for couplings E (m, k), with the senders in rows or, with `down`, in columns. Those of
-the class node are (C, n, m) for E (C, m). What is of one sender or receiver has one axis less.
+The equations and their symbols are those of `belief_propagation`. Ratios between binary units
+are (n, m, k) for couplings E (m, k), with the senders in rows or, with `down`, in columns.
+Those of the class node are (C, n, m) for E (C, m). Odds and fields have one axis less.
 """
 
 from functools import lru_cache
+from math import prod
 
 import numpy as np
 
@@ -28,7 +29,7 @@ def sum_of(a, axis):
         return a @ ones
     if axis == 1:
         return np.matmul(ones[None, :], a)[:, 0]
-    return (ones @ a.reshape(len(a), -1)).reshape(a.shape[1:])
+    return (ones @ a.reshape(len(a), prod(a.shape[1:]))).reshape(a.shape[1:])
 
 
 @fused

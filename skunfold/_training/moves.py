@@ -1,7 +1,7 @@
 """What updates do to one array of parameters, in place.
 
-All arrays are 1-D and of one size: the parameters w, their gradient, and Adam's sums m and s. They
-are processed in chunks that fit into the caches.
+All arrays are 1-D and of one size: the parameters w, their gradient, and Adam's sums m and s.
+They are processed in chunks that fit into the caches.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ def _chunks(*arrays):
 
 @fused
 def multiplicative(w, pos, neg, floor, exponent, largest, smallest):
-    """w <- min(w ((neg + floor) / (pos + floor))^exponent, largest) + smallest.
+    """Set w to min(w ((neg + floor) / (pos + floor))^exponent, largest) + smallest.
 
     The gradient's parts, pos and neg, may be overwritten.
     """
@@ -41,14 +41,17 @@ def log_gradient(w, g):
 
 @fused
 def adam(w, g, m, s, decay, floor, rate):
-    """w <- w - rate m / (sqrt(s) + floor), with m <- b1 m + g and s <- b2 s + g^2."""
+    """Set m to b1 m + g, s to b2 s + g^2, and w to w - rate m / (sqrt(s) + floor)."""
     for w_part, g_part, m_part, s_part in _chunks(w, g, m, s):
         w_part += _step(g_part, m_part, s_part, decay, floor, rate)
 
 
 @fused
 def exponentiated(w, g, m, s, decay, floor, rate, limit, smallest):
-    """w <- w exp(-rate m / (sqrt(s) + floor)) + smallest; the exponent is within +-limit."""
+    """Set m and s as `adam`, and w to w exp(-rate m / (sqrt(s) + floor)) + smallest.
+
+    The exponent is within +-limit.
+    """
     for w_part, g_part, m_part, s_part in _chunks(w, g, m, s):
         d = _step(g_part, m_part, s_part, decay, floor, rate)
         np.clip(d, -limit, limit, out=d)

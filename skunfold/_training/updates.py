@@ -18,6 +18,7 @@ def _flat(*arrays):
     """Return 1-D views of arrays of one size and in C order."""
     return [a.reshape(-1) for a in arrays]
 
+
 class MultiplicativeUpdate:
     """W <- W (neg / pos)^eta: multiplicative back-propagation.
 
