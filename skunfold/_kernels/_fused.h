@@ -37,8 +37,9 @@ static const char *processor(void) { return "any processor"; }
 #endif
 
 enum {
-    LANES = 16, /* of a product along a row */
-    TILE = 256  /* elements of buffers on the stack */
+    LANES = 16,   /* of a product along a row; rows side by side */
+    LONGEST = 64, /* rows that are side by side */
+    TILE = 256    /* elements of buffers on the stack */
 };
 
 /* exp and log: an argument is reduced to one near 0, whose polynomial is scaled by a power of 2.
@@ -181,6 +182,12 @@ ALWAYS_INLINE double log_d(double x)
 /* By whether the numbers are single. */
 
 #define EITHER(name, single, ...) ((single) ? name##_f(__VA_ARGS__) : name##_d(__VA_ARGS__))
+#define c_row_max(...) EITHER(row_max, __VA_ARGS__)
+#define c_exp_below(...) EITHER(exp_below, __VA_ARGS__)
+#define c_softmax(...) EITHER(softmax, __VA_ARGS__)
+#define c_log_above(...) EITHER(log_above, __VA_ARGS__)
+#define c_max_plus(...) EITHER(max_plus, __VA_ARGS__)
+#define c_sigmoid(...) EITHER(sigmoid, __VA_ARGS__)
 #define c_odds_off(...) EITHER(odds_off, __VA_ARGS__)
 #define c_within(...) EITHER(within, __VA_ARGS__)
 #define c_pair_ratios(...) EITHER(pair_ratios, __VA_ARGS__)

@@ -19,7 +19,15 @@ from cpython.buffer cimport (
 import numpy as np
 
 cdef extern from "_fused.h" nogil:
+    enum:
+        LONGEST
     const char* processor()
+    void c_row_max(bint, size_t, size_t, void*, void*)
+    void c_exp_below(bint, size_t, size_t, void*)
+    void c_softmax(bint, size_t, size_t, bint, void*, void*)
+    void c_log_above(bint, size_t, void*, double, void*)
+    void c_max_plus(bint, size_t, size_t, bint, void*, void*, void*)
+    void c_sigmoid(bint, size_t, void*, void*)
     void c_odds_off(bint, size_t, void*, double, void*)
     void c_within(bint, size_t, void*, void*, double)
     void c_pair_ratios(bint, size_t, size_t, size_t, bint, void*, void*, void*, void*)
@@ -78,6 +86,13 @@ cdef void* data(
         return buffer.buf
     finally:
         PyBuffer_Release(&buffer)
+
+
+cdef Py_ssize_t short_row(Py_ssize_t length) except -1:
+    """Return the length of rows that are short enough to be side by side; else ValueError."""
+    if not 0 < length <= LONGEST:
+        raise ValueError("the rows are long, or empty")
+    return length
 
 
 cdef new(array, shape):
@@ -237,6 +252,85 @@ def sum_of_logs(r, int axis, Py_ssize_t n_factors):
             c_logs_of_rows(single, n * m, k, n_factors, p_r, p_out)
         else:
             c_logs_of_columns(single, n, m, k, n_factors, p_r, p_out)
+    return out
+
+
+def row_max(x):
+    cdef bint single = is_single(x)
+    cdef Py_ssize_t n, k
+    n, k = x.shape
+    out = new(x, (n, 1))
+    cdef void *p_x = data(x, single, False, n, short_row(k))
+    cdef void *p_out = data(out, single, True, n, 1)
+    with nogil:
+        c_row_max(single, n, k, p_x, p_out)
+    return out
+
+
+def exp_below(x):
+    cdef bint single = is_single(x)
+    cdef Py_ssize_t n, k
+    n, k = x.shape
+    cdef void *p_x = data(x, single, True, n, short_row(k))
+    with nogil:
+        c_exp_below(single, n, k, p_x)
+    return x
+
+
+def softmax(logits):
+    return softmax_or_logs(logits, False)
+
+
+def log_softmax(logits):
+    return softmax_or_logs(logits, True)
+
+
+cdef softmax_or_logs(logits, bint logs):
+    cdef bint single = is_single(logits)
+    cdef Py_ssize_t n, k
+    n, k = logits.shape
+    out = new(logits, (n, k))
+    cdef void *p_x = data(logits, single, False, n, short_row(k))
+    cdef void *p_out = data(out, single, True, n, k)
+    with nogil:
+        c_softmax(single, n, k, logs, p_x, p_out)
+    return out
+
+
+def log_above(sums, double smallest, out):
+    cdef bint single = is_single(sums)
+    cdef Py_ssize_t n, k
+    n, k = sums.shape
+    cdef void *p_sums = data(sums, single, True, n, k)
+    cdef void *p_out = data(out, single, True, n, k)
+    with nogil:
+        c_log_above(single, n * k, p_sums, smallest, p_out)
+    return out
+
+
+def max_plus(x, A):
+    cdef bint single = is_single(x)
+    cdef bint each = A.ndim == 3
+    cdef Py_ssize_t n, k
+    n, k = x.shape
+    out = new(x, (n, k))
+    cdef void *p_x = data(x, single, False, n, short_row(k))
+    cdef void *p_A = data(A, single, False, n, k, k) if each else data(A, single, False, k, k)
+    cdef void *p_out = data(out, single, True, n, k)
+    with nogil:
+        c_max_plus(single, n, k, each, p_x, p_A, p_out)
+    return out
+
+
+def sigmoid(x):
+    cdef bint single = is_single(x)
+    cdef Py_ssize_t n, k
+    n, k = x.shape
+    out = new(x, (n, k))
+    cdef void *p_x = data(x, single, False, n, k)
+    cdef void *p_out = data(out, single, True, n, k)
+    with nogil:
+        c_sigmoid(single, n * k, p_x, p_out)
     return out
 
 

@@ -207,6 +207,117 @@ CLONES static void NAME(class_shares_adjoint)(
         }
 }
 
+/* Short rows of classes, (n, k): probabilities.py. LANES rows at a time are side by side. */
+
+ALWAYS_INLINE void NAME(side_by_side)(size_t n, size_t k, const real *x, real *columns)
+{
+    for (size_t l = 0; l < LANES; l++) {
+        const real *row = x + (l < n ? l : n - 1) * k;
+        for (size_t j = 0; j < k; j++) columns[j * LANES + l] = row[j];
+    }
+}
+
+ALWAYS_INLINE void NAME(one_by_one)(size_t n, size_t k, const real *columns, real *x)
+{
+    for (size_t l = 0; l < n && l < LANES; l++, x += k)
+        for (size_t j = 0; j < k; j++) x[j] = columns[j * LANES + l];
+}
+
+ALWAYS_INLINE void NAME(largest)(size_t k, const real *columns, real *top)
+{
+    for (size_t l = 0; l < LANES; l++) top[l] = columns[l];
+    for (size_t j = 1; j < k; j++) {
+        const real *x = columns + j * LANES;
+        SIMD for (size_t l = 0; l < LANES; l++) top[l] = x[l] > top[l] || x[l] != x[l] ? x[l] : top[l];
+    }
+}
+
+#define GROUPS for (size_t s = 0; s < n; s += LANES, x += LANES * k)
+
+CLONES static void NAME(row_max)(size_t n, size_t k, const real *RESTRICT x, real *RESTRICT out)
+{
+    real columns[LONGEST * LANES], top[LANES];
+    GROUPS {
+        NAME(side_by_side)(n - s, k, x, columns);
+        NAME(largest)(k, columns, top);
+        NAME(one_by_one)(n - s, 1, top, out + s);
+    }
+}
+
+CLONES static void NAME(exp_below)(size_t n, size_t k, real *RESTRICT x)
+{
+    real columns[LONGEST * LANES], top[LANES];
+    GROUPS {
+        NAME(side_by_side)(n - s, k, x, columns);
+        NAME(largest)(k, columns, top);
+        for (size_t j = 0; j < k; j++) {
+            real *column = columns + j * LANES;
+            SIMD for (size_t l = 0; l < LANES; l++) column[l] = NAME(exp)(column[l] - top[l]);
+        }
+        NAME(one_by_one)(n - s, k, columns, x);
+    }
+}
+
+CLONES static void NAME(softmax)(size_t n, size_t k, int logs, const real *RESTRICT x,
+                                 real *RESTRICT out)
+{
+    real columns[LONGEST * LANES], top[LANES], sum[LANES];
+    GROUPS {
+        NAME(side_by_side)(n - s, k, x, columns);
+        NAME(largest)(k, columns, top);
+        for (size_t l = 0; l < LANES; l++) sum[l] = 0;
+        for (size_t j = 0; j < k; j++) {
+            real *column = columns + j * LANES;
+            SIMD for (size_t l = 0; l < LANES; l++) {
+                real below = column[l] - top[l], e = NAME(exp)(below);
+                column[l] = logs ? below : e;
+                sum[l] += e;
+            }
+        }
+        SIMD for (size_t l = 0; l < LANES; l++) sum[l] = logs ? NAME(log)(sum[l]) : 1 / sum[l];
+        for (size_t j = 0; j < k; j++) {
+            real *column = columns + j * LANES;
+            SIMD for (size_t l = 0; l < LANES; l++)
+                column[l] = logs ? column[l] - sum[l] : column[l] * sum[l];
+        }
+        NAME(one_by_one)(n - s, k, columns, out + s * k);
+    }
+}
+
+#undef GROUPS
+
+/* Messages between classes: class_messages.py. */
+
+CLONES static void NAME(log_above)(size_t size, real *RESTRICT x, real smallest,
+                                   real *RESTRICT out)
+{
+    SIMD for (size_t i = 0; i < size; i++) {
+        x[i] = x[i] < smallest ? smallest : x[i];
+        out[i] = NAME(log)(x[i]);
+    }
+}
+
+/* Tables A are (k, k), or `each` row has one. */
+CLONES static void NAME(max_plus)(size_t n, size_t k, int each, const real *RESTRICT x,
+                                  const real *RESTRICT A, real *RESTRICT out)
+{
+    for (size_t s = 0; s < n; s++, x += k, out += k, A += each ? k * k : 0) {
+        SIMD for (size_t j = 0; j < k; j++) out[j] = x[0] + A[j];
+        for (size_t i = 1; i < k; i++) {
+            const real *row = A + i * k;
+            SIMD for (size_t j = 0; j < k; j++) {
+                real sum = x[i] + row[j];
+                out[j] = sum > out[j] || sum != sum ? sum : out[j];
+            }
+        }
+    }
+}
+
+CLONES static void NAME(sigmoid)(size_t size, const real *RESTRICT x, real *RESTRICT out)
+{
+    SIMD for (size_t i = 0; i < size; i++) out[i] = 1 / (1 + NAME(exp)(-x[i]));
+}
+
 /* Updates: updates.py */
 
 CLONES static double NAME(log_gradient)(size_t size, const real *RESTRICT w, real *RESTRICT g)
