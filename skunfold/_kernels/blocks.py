@@ -10,7 +10,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -21,7 +20,7 @@ WORTH_THREADS = 1 << 24  # in a product of fewer multiplications, threads gain n
 
 _lock = threading.Lock()
 _users = 0
-_limit: Any = None
+_former: list = []  # each BLAS and how many threads it had
 _n_threads = 1
 
 
@@ -38,28 +37,33 @@ if hasattr(os, "register_at_fork"):
 
 @cache
 def _blas():
-    return ThreadpoolController().select(user_api="blas")
+    """Return what controls each BLAS of the process."""
+    return ThreadpoolController().select(user_api="blas").lib_controllers
 
 
 def _enter_limit():
     """Limit BLAS to one thread and return how many threads it had."""
-    global _users, _limit, _n_threads
+    global _users, _former, _n_threads
     with _lock:
         if _users == 0:
-            infos = _blas().info()
-            _n_threads = max((info["num_threads"] for info in infos), default=1)
-            _limit = _blas().limit(limits=1)
+            _former = [(blas, blas.get_num_threads()) for blas in _blas()]
+            _n_threads = max((n for _, n in _former), default=1)
+            _set_threads((blas, 1) for blas, n in _former if n > 1)
         _users += 1
         return _n_threads
 
 
 def _leave_limit():
-    global _users, _limit
+    global _users
     with _lock:
         _users -= 1
         if _users == 0:
-            _limit.restore_original_limits()
-            _limit = None
+            _set_threads((blas, n) for blas, n in _former if n > 1)
+
+
+def _set_threads(numbers):
+    for blas, n in numbers:
+        blas.set_num_threads(n)
 
 
 class BlockThreads:
@@ -91,6 +95,8 @@ class BlockThreads:
     def map(self, function, *arguments):
         """Return [function(*a) for a in zip(*arguments)], computed by the threads."""
         tasks = list(zip(*arguments))
+        if len(tasks) == 1 or self._pool is None:
+            return [function(*task) for task in tasks]
         results = [None] * len(tasks)
         places = iter(range(len(tasks)))  # shared: each place goes to one thread
         failed = False
@@ -106,10 +112,8 @@ class BlockThreads:
                     failed = True
                     raise
 
-        helpers = []
-        if self._pool is not None:
-            n_helpers = min(self.n_threads, len(tasks)) - 1
-            helpers = [self._pool.submit(work) for _ in range(n_helpers)]
+        n_helpers = min(self.n_threads, len(tasks)) - 1
+        helpers = [self._pool.submit(work) for _ in range(n_helpers)]
         try:
             work()
         finally:
