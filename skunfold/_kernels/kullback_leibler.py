@@ -167,6 +167,7 @@ def kullback_leibler_layer(W, V, sparsity, n_samples, n_uses, start):
     projections = np.divide(V.T, den, order="C" if often and V.size < LARGE else "K")
     prepared = None
     if start is not None and (n_samples is None or n_samples >= len(W)):
-        v = -(start @ W) - floor_of(W.dtype)
+        # Not by BLAS, whose threads would spin on processors that blocks of samples need next.
+        v = -np.einsum("kr,rf->kf", start, W) - floor_of(W.dtype)
         prepared = Start(start, v, projections / v.T)
     return KullbackLeiblerLayer(W, V, sparsity, den, projections, prepared)
