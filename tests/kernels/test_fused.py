@@ -9,6 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 # the modules that have functions with twins
+import skunfold._kernels.class_messages
 import skunfold._kernels.ratios
 import skunfold._training.moves  # noqa: F401
 from skunfold._kernels.fused import COMPILED, CORE, FUSED
@@ -48,6 +49,14 @@ def update(rng, *sizes):
     return positive(rng, n), rng.normal(size=n), rng.normal(size=n), positive(rng, n)
 
 
+def short_rows(rng, n, m, k):
+    return (3 * rng.normal(size=(n * m, min(max(k, 1), 60))),)
+
+
+def table_of_each(rng, n, m, k):
+    return *short_rows(rng, n, 1, k), rng.normal(size=(n, *2 * (min(max(k, 1), 60),)))
+
+
 # From a name to functions that draw arguments; all of the compiled functions are here.
 ARGUMENTS = {
     "odds_off": [lambda rng, n, m, k: (5 * rng.normal(size=(n, m)), 7.0)],
@@ -83,6 +92,16 @@ ARGUMENTS = {
         for axis in (1, 2)
         for most in (2, 7, 20)
     ],
+    "row_max": [short_rows],
+    "exp_below": [short_rows],
+    "softmax": [short_rows],
+    "log_softmax": [short_rows],
+    "log_above": [lambda rng, n, m, k: (positive(rng, n, k), 0.5, np.empty((n, k)))],
+    "max_plus": [
+        table_of_each,
+        lambda rng, *sizes: (*short_rows(rng, *sizes), table_of_each(rng, 1, *sizes[1:])[1][0]),
+    ],
+    "sigmoid": [lambda rng, n, m, k: (9 * rng.normal(size=(n, k)),)],
     "log_gradient": [lambda rng, *sizes: update(rng, *sizes)[:2]],
     "adam": [lambda rng, *sizes: (*update(rng, *sizes), (0.9, 0.999), 1e-3, 0.1)],
     "exponentiated": [
@@ -118,7 +137,8 @@ def results(function, arguments):
 
 def left_alone(name):
     """Return which arguments hold results: an array that may be overwritten need not."""
-    return {"adam": (0, 2, 3), "exponentiated": (0, 2, 3), "multiplicative": (0,)}.get(name, ())
+    changed = {"adam": (0, 2, 3), "exponentiated": (0, 2, 3), "log_gradient": (1,)}
+    return changed.get(name, (0,) if name in ("multiplicative", "log_above") else ())
 
 
 def assert_same(name, found, expected, **tolerance):
@@ -251,6 +271,16 @@ def test_arrays_of_wrong_shapes_are_left_to_numpy():
         COMPILED.within(np.broadcast_to(1.0, (1, 1)), t[:1, :1], 1.0)
     with pytest.raises((TypeError, AttributeError)):
         COMPILED.within(t, [[1.0]], 1.0)
+
+
+@needs_core
+def test_long_rows_of_classes_are_left_to_numpy():
+    x = np.random.default_rng(0).normal(size=(4, 200))
+    for name in ("row_max", "exp_below", "softmax", "log_softmax"):
+        for rows in (x, x[:, :0]):
+            with pytest.raises(ValueError, match="the rows are long, or empty"):
+                getattr(COMPILED, name)(rows.copy())
+        assert_array_equal(FUSED[name](x.copy()), FUSED[name].__wrapped__(x.copy()))
 
 
 @needs_core
