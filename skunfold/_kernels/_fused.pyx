@@ -4,7 +4,8 @@
 
 `skunfold._kernels.fused` chooses between the two. A twin raises ValueError or TypeError, before it
 changes anything, for arrays that it does not take: all are of one dtype, float32 or float64, in
-C order, and of the shapes in the docstring of the function of NumPy. There is no state, and the
+C order (of functions of one array that is not changed, in any), and of the shapes in the docstring
+of the function of NumPy. There is no state, and the
 interpreter's lock is released during the loops, which are in _fused_loops.h.
 """
 
@@ -95,6 +96,11 @@ cdef Py_ssize_t short_row(Py_ssize_t length) except -1:
     return length
 
 
+cdef in_order(array):
+    """Return an array, or a copy of it in C order, so that results do not depend on the order."""
+    return np.ascontiguousarray(array)
+
+
 cdef new(array, shape):
     return np.empty(shape, array.dtype)
 
@@ -104,6 +110,7 @@ cdef zeros(array, shape):
 
 
 def odds_off(t, double limit):
+    t = in_order(t)
     cdef bint single = is_single(t)
     cdef Py_ssize_t n, m
     n, m = t.shape
@@ -256,6 +263,7 @@ def sum_of_logs(r, int axis, Py_ssize_t n_factors):
 
 
 def row_max(x):
+    x = in_order(x)
     cdef bint single = is_single(x)
     cdef Py_ssize_t n, k
     n, k = x.shape
@@ -286,6 +294,7 @@ def log_softmax(logits):
 
 
 cdef softmax_or_logs(logits, bint logs):
+    logits = in_order(logits)
     cdef bint single = is_single(logits)
     cdef Py_ssize_t n, k
     n, k = logits.shape
@@ -323,6 +332,7 @@ def max_plus(x, A):
 
 
 def sigmoid(x):
+    x = in_order(x)
     cdef bint single = is_single(x)
     cdef Py_ssize_t n, k
     n, k = x.shape

@@ -234,6 +234,9 @@ def spoilt(a, how):
     return a.astype(np.longdouble)
 
 
+IN_ANY_ORDER = ("odds_off", "row_max", "softmax", "log_softmax", "sigmoid")
+
+
 @needs_core
 @every_call
 @pytest.mark.parametrize("how", ["order", "precision", "bytes", "extended"])
@@ -246,17 +249,17 @@ def test_numpy_computes_what_the_core_does_not_take(name, draw, how):
             [a.copy() if isinstance(a, np.ndarray) else a for a in arguments] for _ in range(2)
         )
         given[place], same[place] = spoilt(argument, how), spoilt(argument, how)
-        if name == "pair_adjoint" and place == 4:
-            continue
-        untouched = given[place].copy()
-        with pytest.raises(ValueError, match=r"."):
-            getattr(COMPILED, name)(*given)
-        assert_array_equal(given[place], untouched)
+        if how != "order" or name not in IN_ANY_ORDER:
+            untouched = given[place].copy()
+            with pytest.raises(ValueError, match=r"."):
+                getattr(COMPILED, name)(*given)
+            assert_array_equal(given[place], untouched)
         assert_same(
             name,
             results(FUSED[name], given),
             results(FUSED[name].__wrapped__, same),
             rtol=1e-12,
+            atol=1e-14,
         )
 
 
