@@ -12,6 +12,7 @@ interpreter's lock is released during the loops, which are in _fused_loops.h.
 from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS,
     PyBUF_FORMAT,
+    PyBUF_STRIDES,
     PyBUF_WRITABLE,
     PyBuffer_Release,
     PyObject_GetBuffer,
@@ -23,6 +24,15 @@ cdef extern from "_fused.h" nogil:
     enum:
         LONGEST
     const char* processor()
+    void c_grown(bint, size_t, size_t, bint, void*, void*, double, void*)
+    void c_fraction(bint, size_t, void*, void*, double, void*)
+    void c_negative_weights(bint, size_t, void*, void*, double, void*)
+    void c_through_weights(bint, size_t, void*, void*, void*)
+    void c_numerator_adjoint(bint, size_t, size_t, void*, void*, void*, void*, void*, void*)
+    void c_masked(bint, size_t, size_t, size_t, void*, void*, void*, double)
+    void c_mask_forward(
+        bint, size_t, size_t, size_t, void*, void*, void*, double, void*, void*, void*)
+    void c_mask_adjoint(bint, size_t, void*, void*, void*, void*, void*, void*)
     void c_row_max(bint, size_t, size_t, void*, void*)
     void c_exp_below(bint, size_t, size_t, void*)
     void c_softmax(bint, size_t, size_t, bint, void*, void*)
@@ -84,6 +94,29 @@ cdef void* data(
             or (ndim > 2 and buffer.shape[2] != k)
         ):
             raise ValueError("another dtype or shape is expected")
+        return buffer.buf
+    finally:
+        PyBuffer_Release(&buffer)
+
+
+cdef void* rows_of(array, bint single, Py_ssize_t n, Py_ssize_t m, size_t* stride) except NULL:
+    """As `data`, of (n, m) whose rows may be apart; `stride` is set to how many elements."""
+    cdef Py_buffer buffer
+    cdef Py_ssize_t size = 4 if single else 8
+    PyObject_GetBuffer(array, &buffer, PyBUF_STRIDES | PyBUF_FORMAT)
+    try:
+        if (
+            buffer.format[0] != (c'f' if single else c'd')
+            or buffer.format[1] != 0
+            or buffer.ndim != 2
+            or buffer.shape[0] != n
+            or buffer.shape[1] != m
+            or buffer.strides[1] != size
+            or buffer.strides[0] < 0
+            or buffer.strides[0] % size
+        ):
+            raise ValueError("another dtype, shape or order is expected")
+        stride[0] = buffer.strides[0] // size
         return buffer.buf
     finally:
         PyBuffer_Release(&buffer)
@@ -342,6 +375,115 @@ def sigmoid(x):
     with nogil:
         c_sigmoid(single, n * k, p_x, p_out)
     return out
+
+
+def grown(h, factor, double smallest, out):
+    cdef bint single = is_single(factor)
+    cdef Py_ssize_t n, k
+    cdef bint each = len(h) != 1
+    n, k = factor.shape
+    cdef void *p_h = data(h, single, False, n if each else 1, k)
+    cdef void *p_factor = data(factor, single, False, n, k)
+    cdef void *p_out = data(out, single, True, n, k)
+    if p_out == p_factor:
+        raise ValueError("the factor is not overwritten")
+    with nogil:
+        c_grown(single, n, k, each, p_h, p_factor, smallest, p_out)
+    return out
+
+
+def fraction(num, den, double floor, out):
+    cdef bint single = is_single(num)
+    cdef Py_ssize_t n, k
+    n, k = num.shape
+    cdef void *p_num = data(num, single, False, n, k)
+    cdef void *p_den = data(den, single, True, n, k)
+    cdef void *p_out = data(out, single, True, n, k)
+    with nogil:
+        c_fraction(single, n * k, p_num, p_den, floor, p_out)
+    return out
+
+
+def negative_weights(X, v, double floor, out):
+    cdef bint single = is_single(v)
+    cdef Py_ssize_t n, k
+    n, k = v.shape
+    cdef void *p_X = data(X, single, False, n, k)
+    cdef void *p_v = data(v, single, True, n, k)
+    cdef void *p_out = data(out, single, True, n, k)
+    with nogil:
+        c_negative_weights(single, n * k, p_X, p_v, floor, p_out)
+    return out
+
+
+def through_weights(g, A, v):
+    cdef bint single = is_single(g)
+    cdef Py_ssize_t n, k
+    n, k = g.shape
+    cdef void *p_g = data(g, single, True, n, k)
+    cdef void *p_A = data(A, single, False, n, k)
+    cdef void *p_v = data(v, single, False, n, k)
+    with nogil:
+        c_through_weights(single, n * k, p_g, p_A, p_v)
+    return g
+
+
+def numerator_adjoint(x, h, den, ratio, out):
+    cdef bint single = is_single(x)
+    cdef Py_ssize_t n, k
+    n, k = x.shape
+    of_den = zeros(x, k)
+    cdef void *p_x = data(x, single, False, n, k)
+    cdef void *p_h = data(h, single, False, n, k)
+    cdef void *p_den = data(den, single, False, 1, k)
+    cdef void *p_ratio = data(ratio, single, False, n, k)
+    cdef void *p_out = data(out, single, True, n, k)
+    cdef void *p_of_den = data(of_den, single, True, k)
+    with nogil:
+        c_numerator_adjoint(single, n, k, p_x, p_h, p_den, p_ratio, p_out, p_of_den)
+    return of_den
+
+
+def masked(y, other, X, double floor):
+    cdef bint single = is_single(y)
+    cdef Py_ssize_t n, k
+    cdef size_t stride = 0
+    n, k = y.shape
+    cdef void *p_y = data(y, single, True, n, k)
+    cdef void *p_other = data(other, single, False, n, k)
+    cdef void *p_X = rows_of(X, single, n, k, &stride)
+    with nogil:
+        c_masked(single, n, k, stride, p_y, p_other, p_X, floor)
+
+
+def mask_forward(own, other, X, double floor, d, X_over_d, y):
+    cdef bint single = is_single(own)
+    cdef Py_ssize_t n, k
+    cdef size_t stride = 0
+    n, k = own.shape
+    cdef void *p_own = data(own, single, False, n, k)
+    cdef void *p_other = data(other, single, False, n, k)
+    cdef void *p_X = rows_of(X, single, n, k, &stride)
+    cdef void *p_d = data(d, single, True, n, k)
+    cdef void *p_X_over_d = data(X_over_d, single, True, n, k)
+    cdef void *p_y = data(y, single, True, n, k)
+    with nogil:
+        c_mask_forward(
+            single, n, k, stride, p_own, p_other, p_X, floor, p_d, p_X_over_d, p_y)
+
+
+def mask_adjoint(x, X_over_d, own, d, g_own, g_other):
+    cdef bint single = is_single(x)
+    cdef Py_ssize_t n, k
+    n, k = x.shape
+    cdef void *p_x = data(x, single, False, n, k)
+    cdef void *p_X_over_d = data(X_over_d, single, False, n, k)
+    cdef void *p_own = data(own, single, False, n, k)
+    cdef void *p_d = data(d, single, False, n, k)
+    cdef void *p_g_own = data(g_own, single, True, n, k)
+    cdef void *p_g_other = data(g_other, single, True, n, k)
+    with nogil:
+        c_mask_adjoint(single, n * k, p_x, p_X_over_d, p_own, p_d, p_g_own, p_g_other)
 
 
 def log_gradient(w, g):

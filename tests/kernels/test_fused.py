@@ -10,6 +10,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 # the modules that have functions with twins
 import skunfold._kernels.class_messages
+import skunfold._kernels.kullback_leibler
+import skunfold._kernels.nmf_layers
+import skunfold._kernels.outputs
 import skunfold._kernels.ratios
 import skunfold._training.moves  # noqa: F401
 from skunfold._kernels.fused import COMPILED, CORE, FUSED
@@ -47,6 +50,10 @@ def class_shares_adjoint(rng, n, m, k):
 def update(rng, *sizes):
     n = int(np.prod(sizes))
     return positive(rng, n), rng.normal(size=n), rng.normal(size=n), positive(rng, n)
+
+
+def pairs_of(rng, n, k, count):
+    return tuple(positive(rng, n, k) for _ in range(count))
 
 
 def short_rows(rng, n, m, k):
@@ -92,11 +99,38 @@ ARGUMENTS = {
         for axis in (1, 2)
         for most in (2, 7, 20)
     ],
+    "grown": [
+        lambda rng, n, m, k, rows=rows: (
+            positive(rng, n if rows else 1, k),
+            positive(rng, n, k),
+            0.1,
+            np.zeros((n, k)),
+        )
+        for rows in (False, True)
+    ],
+    "fraction": [lambda rng, n, m, k: (*pairs_of(rng, n, k, 2), 0.1, np.zeros((n, k)))],
+    "negative_weights": [lambda rng, n, m, k: (*pairs_of(rng, n, k, 2), 0.1, np.zeros((n, k)))],
+    "through_weights": [lambda rng, n, m, k: pairs_of(rng, n, k, 3)],
+    "numerator_adjoint": [
+        lambda rng, n, m, k: (
+            *pairs_of(rng, n, k, 2),
+            positive(rng, 1, k),
+            positive(rng, n, k),
+            np.zeros((n, k)),
+        )
+    ],
+    "masked": [lambda rng, n, m, k: (*pairs_of(rng, n, k, 3), 0.1)],
+    "mask_forward": [
+        lambda rng, n, m, k: (*pairs_of(rng, n, k, 3), 0.1, *(np.zeros((n, k)) for _ in "dXy"))
+    ],
+    "mask_adjoint": [
+        lambda rng, n, m, k: (*pairs_of(rng, n, k, 4), *(np.zeros((n, k)) for _ in "sr"))
+    ],
     "row_max": [short_rows],
     "exp_below": [short_rows],
     "softmax": [short_rows],
     "log_softmax": [short_rows],
-    "log_above": [lambda rng, n, m, k: (positive(rng, n, k), 0.5, np.empty((n, k)))],
+    "log_above": [lambda rng, n, m, k: (positive(rng, n, k), 0.5, np.zeros((n, k)))],
     "max_plus": [
         table_of_each,
         lambda rng, *sizes: (*short_rows(rng, *sizes), table_of_each(rng, 1, *sizes[1:])[1][0]),
@@ -137,8 +171,20 @@ def results(function, arguments):
 
 def left_alone(name):
     """Return which arguments hold results: an array that may be overwritten need not."""
-    changed = {"adam": (0, 2, 3), "exponentiated": (0, 2, 3), "log_gradient": (1,)}
-    return changed.get(name, (0,) if name in ("multiplicative", "log_above") else ())
+    changed = {
+        "adam": (0, 2, 3),
+        "exponentiated": (0, 2, 3),
+        "log_gradient": (1,),
+        "multiplicative": (0,),
+        "log_above": (0,),
+        "fraction": (1,),
+        "negative_weights": (1,),
+        "numerator_adjoint": (4,),
+        "masked": (0,),
+        "mask_forward": (4, 5, 6),
+        "mask_adjoint": (4, 5),
+    }
+    return changed.get(name, ())
 
 
 def assert_same(name, found, expected, **tolerance):
@@ -226,7 +272,7 @@ def test_exponentials_and_logarithms_are_accurate(dtype):
 def spoilt(a, how):
     """Return an array of the same values, or nearly, that a compiled function does not take."""
     if how == "order":
-        return np.asfortranarray(a) if a.ndim > 1 else np.repeat(a, 2)[::2]
+        return np.repeat(a, 2, axis=-1)[..., ::2]
     if how == "precision":
         return a.astype(np.float16)
     if how == "bytes":
