@@ -40,9 +40,11 @@ def extensions():
         [f"{KERNELS}/_fused.pyx"],
         include_dirs=[KERNELS],
         depends=[f"{KERNELS}/_fused.h", f"{KERNELS}/_fused_loops.h"],
-        optional=wanted != "1",
     )
-    return cythonize([core], build_dir="build/cython")
+    cores = cythonize([core], build_dir="build/cython")
+    for core in cores:  # these are others, which Cython makes
+        core.optional = wanted != "1"
+    return cores
 
 
 setup(ext_modules=extensions(), cmdclass={"build_ext": BuildWithFlags})

@@ -4,13 +4,15 @@
 
 `skunfold._kernels.fused` chooses between the two. A twin raises ValueError or TypeError, before it
 changes anything, for arrays that it does not take: all are of one dtype, float32 or float64, in
-C order, and of the shapes in the docstring of the function of NumPy. There is no state, and the
+C order (of functions of one array that is not changed, in any), and of the shapes in the docstring
+of the function of NumPy. There is no state, and the
 interpreter's lock is released during the loops, which are in _fused_loops.h.
 """
 
 from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS,
     PyBUF_FORMAT,
+    PyBUF_STRIDES,
     PyBUF_WRITABLE,
     PyBuffer_Release,
     PyObject_GetBuffer,
@@ -22,6 +24,15 @@ cdef extern from "_fused.h" nogil:
     enum:
         LONGEST
     const char* processor()
+    void c_grown(bint, size_t, size_t, bint, void*, void*, double, void*)
+    void c_fraction(bint, size_t, void*, void*, double, void*)
+    void c_negative_weights(bint, size_t, void*, void*, double, void*)
+    void c_through_weights(bint, size_t, void*, void*, void*)
+    void c_numerator_adjoint(bint, size_t, size_t, void*, void*, void*, void*, void*, void*)
+    void c_masked(bint, size_t, size_t, size_t, void*, void*, void*, double)
+    void c_mask_forward(
+        bint, size_t, size_t, size_t, void*, void*, void*, double, void*, void*, void*)
+    void c_mask_adjoint(bint, size_t, void*, void*, void*, void*, void*, void*)
     void c_row_max(bint, size_t, size_t, void*, void*)
     void c_exp_below(bint, size_t, size_t, void*)
     void c_softmax(bint, size_t, size_t, bint, void*, void*)
@@ -88,11 +99,39 @@ cdef void* data(
         PyBuffer_Release(&buffer)
 
 
+cdef void* rows_of(array, bint single, Py_ssize_t n, Py_ssize_t m, size_t* stride) except NULL:
+    """As `data`, of (n, m) whose rows may be apart; `stride` is set to how many elements."""
+    cdef Py_buffer buffer
+    cdef Py_ssize_t size = 4 if single else 8
+    PyObject_GetBuffer(array, &buffer, PyBUF_STRIDES | PyBUF_FORMAT)
+    try:
+        if (
+            buffer.format[0] != (c'f' if single else c'd')
+            or buffer.format[1] != 0
+            or buffer.ndim != 2
+            or buffer.shape[0] != n
+            or buffer.shape[1] != m
+            or buffer.strides[1] != size
+            or buffer.strides[0] < 0
+            or buffer.strides[0] % size
+        ):
+            raise ValueError("another dtype, shape or order is expected")
+        stride[0] = buffer.strides[0] // size
+        return buffer.buf
+    finally:
+        PyBuffer_Release(&buffer)
+
+
 cdef Py_ssize_t short_row(Py_ssize_t length) except -1:
     """Return the length of rows that are short enough to be side by side; else ValueError."""
     if not 0 < length <= LONGEST:
         raise ValueError("the rows are long, or empty")
     return length
+
+
+cdef in_order(array):
+    """Return an array, or a copy of it in C order, so that results do not depend on the order."""
+    return np.ascontiguousarray(array)
 
 
 cdef new(array, shape):
@@ -104,6 +143,7 @@ cdef zeros(array, shape):
 
 
 def odds_off(t, double limit):
+    t = in_order(t)
     cdef bint single = is_single(t)
     cdef Py_ssize_t n, m
     n, m = t.shape
@@ -256,6 +296,7 @@ def sum_of_logs(r, int axis, Py_ssize_t n_factors):
 
 
 def row_max(x):
+    x = in_order(x)
     cdef bint single = is_single(x)
     cdef Py_ssize_t n, k
     n, k = x.shape
@@ -286,6 +327,7 @@ def log_softmax(logits):
 
 
 cdef softmax_or_logs(logits, bint logs):
+    logits = in_order(logits)
     cdef bint single = is_single(logits)
     cdef Py_ssize_t n, k
     n, k = logits.shape
@@ -323,6 +365,7 @@ def max_plus(x, A):
 
 
 def sigmoid(x):
+    x = in_order(x)
     cdef bint single = is_single(x)
     cdef Py_ssize_t n, k
     n, k = x.shape
@@ -332,6 +375,115 @@ def sigmoid(x):
     with nogil:
         c_sigmoid(single, n * k, p_x, p_out)
     return out
+
+
+def grown(h, factor, double smallest, out):
+    cdef bint single = is_single(factor)
+    cdef Py_ssize_t n, k
+    cdef bint each = len(h) != 1
+    n, k = factor.shape
+    cdef void *p_h = data(h, single, False, n if each else 1, k)
+    cdef void *p_factor = data(factor, single, False, n, k)
+    cdef void *p_out = data(out, single, True, n, k)
+    if p_out == p_factor:
+        raise ValueError("the factor is not overwritten")
+    with nogil:
+        c_grown(single, n, k, each, p_h, p_factor, smallest, p_out)
+    return out
+
+
+def fraction(num, den, double floor, out):
+    cdef bint single = is_single(num)
+    cdef Py_ssize_t n, k
+    n, k = num.shape
+    cdef void *p_num = data(num, single, False, n, k)
+    cdef void *p_den = data(den, single, True, n, k)
+    cdef void *p_out = data(out, single, True, n, k)
+    with nogil:
+        c_fraction(single, n * k, p_num, p_den, floor, p_out)
+    return out
+
+
+def negative_weights(X, v, double floor, out):
+    cdef bint single = is_single(v)
+    cdef Py_ssize_t n, k
+    n, k = v.shape
+    cdef void *p_X = data(X, single, False, n, k)
+    cdef void *p_v = data(v, single, True, n, k)
+    cdef void *p_out = data(out, single, True, n, k)
+    with nogil:
+        c_negative_weights(single, n * k, p_X, p_v, floor, p_out)
+    return out
+
+
+def through_weights(g, A, v):
+    cdef bint single = is_single(g)
+    cdef Py_ssize_t n, k
+    n, k = g.shape
+    cdef void *p_g = data(g, single, True, n, k)
+    cdef void *p_A = data(A, single, False, n, k)
+    cdef void *p_v = data(v, single, False, n, k)
+    with nogil:
+        c_through_weights(single, n * k, p_g, p_A, p_v)
+    return g
+
+
+def numerator_adjoint(x, h, den, ratio, out):
+    cdef bint single = is_single(x)
+    cdef Py_ssize_t n, k
+    n, k = x.shape
+    of_den = zeros(x, k)
+    cdef void *p_x = data(x, single, False, n, k)
+    cdef void *p_h = data(h, single, False, n, k)
+    cdef void *p_den = data(den, single, False, 1, k)
+    cdef void *p_ratio = data(ratio, single, False, n, k)
+    cdef void *p_out = data(out, single, True, n, k)
+    cdef void *p_of_den = data(of_den, single, True, k)
+    with nogil:
+        c_numerator_adjoint(single, n, k, p_x, p_h, p_den, p_ratio, p_out, p_of_den)
+    return of_den
+
+
+def masked(y, other, X, double floor):
+    cdef bint single = is_single(y)
+    cdef Py_ssize_t n, k
+    cdef size_t stride = 0
+    n, k = y.shape
+    cdef void *p_y = data(y, single, True, n, k)
+    cdef void *p_other = data(other, single, False, n, k)
+    cdef void *p_X = rows_of(X, single, n, k, &stride)
+    with nogil:
+        c_masked(single, n, k, stride, p_y, p_other, p_X, floor)
+
+
+def mask_forward(own, other, X, double floor, d, X_over_d, y):
+    cdef bint single = is_single(own)
+    cdef Py_ssize_t n, k
+    cdef size_t stride = 0
+    n, k = own.shape
+    cdef void *p_own = data(own, single, False, n, k)
+    cdef void *p_other = data(other, single, False, n, k)
+    cdef void *p_X = rows_of(X, single, n, k, &stride)
+    cdef void *p_d = data(d, single, True, n, k)
+    cdef void *p_X_over_d = data(X_over_d, single, True, n, k)
+    cdef void *p_y = data(y, single, True, n, k)
+    with nogil:
+        c_mask_forward(
+            single, n, k, stride, p_own, p_other, p_X, floor, p_d, p_X_over_d, p_y)
+
+
+def mask_adjoint(x, X_over_d, own, d, g_own, g_other):
+    cdef bint single = is_single(x)
+    cdef Py_ssize_t n, k
+    n, k = x.shape
+    cdef void *p_x = data(x, single, False, n, k)
+    cdef void *p_X_over_d = data(X_over_d, single, False, n, k)
+    cdef void *p_own = data(own, single, False, n, k)
+    cdef void *p_d = data(d, single, False, n, k)
+    cdef void *p_g_own = data(g_own, single, True, n, k)
+    cdef void *p_g_other = data(g_other, single, True, n, k)
+    with nogil:
+        c_mask_adjoint(single, n * k, p_x, p_X_over_d, p_own, p_d, p_g_own, p_g_other)
 
 
 def log_gradient(w, g):

@@ -318,7 +318,97 @@ CLONES static void NAME(sigmoid)(size_t size, const real *RESTRICT x, real *REST
     SIMD for (size_t i = 0; i < size; i++) out[i] = 1 / (1 + NAME(exp)(-x[i]));
 }
 
-/* Updates: updates.py */
+/* NMF: nmf_layers.py, kullback_leibler.py. */
+
+/* h has `each` row, or one; out may be h. */
+CLONES static void NAME(grown)(size_t n, size_t k, int each, const real *h,
+                               const real *RESTRICT factor, real smallest, real *out)
+{
+    for (size_t s = 0; s < n; s++, factor += k, out += k, h += each ? k : 0) {
+        SIMD for (size_t j = 0; j < k; j++) out[j] = h[j] * factor[j] + smallest;
+    }
+}
+
+CLONES static void NAME(fraction)(size_t size, const real *RESTRICT num, real *RESTRICT den,
+                                  real floor, real *RESTRICT out)
+{
+    SIMD for (size_t i = 0; i < size; i++) {
+        den[i] += floor;
+        out[i] = num[i] / den[i];
+    }
+}
+
+CLONES static void NAME(negative_weights)(size_t size, const real *RESTRICT X, real *RESTRICT v,
+                                          real floor, real *RESTRICT out)
+{
+    SIMD for (size_t i = 0; i < size; i++) {
+        v[i] = -floor - v[i];
+        out[i] = X[i] / v[i];
+    }
+}
+
+CLONES static void NAME(through_weights)(size_t size, real *RESTRICT g, const real *RESTRICT A,
+                                         const real *RESTRICT v)
+{
+    SIMD for (size_t i = 0; i < size; i++) g[i] = g[i] * A[i] / v[i];
+}
+
+/* of_den begins with zeros. */
+CLONES static void NAME(numerator_adjoint)(size_t n, size_t k, const real *RESTRICT x,
+                                           const real *RESTRICT h, const real *RESTRICT den,
+                                           const real *RESTRICT ratio, real *RESTRICT N,
+                                           real *RESTRICT of_den)
+{
+    for (size_t s = 0; s < n; s++, x += k, h += k, ratio += k, N += k) {
+        SIMD for (size_t j = 0; j < k; j++) {
+            N[j] = x[j] * h[j] / den[j];
+            of_den[j] += N[j] * ratio[j];
+        }
+    }
+}
+
+/* Masks of two groups: outputs.py. Rows of X are `stride` elements apart. */
+
+CLONES static void NAME(masked)(size_t n, size_t k, size_t stride, real *RESTRICT y,
+                                const real *RESTRICT other, const real *RESTRICT X, real floor)
+{
+    for (size_t s = 0; s < n; s++, y += k, other += k, X += stride) {
+        SIMD for (size_t j = 0; j < k; j++) y[j] = y[j] / (y[j] + other[j] + floor) * X[j];
+    }
+}
+
+CLONES static void NAME(mask_forward)(size_t n, size_t k, size_t stride,
+                                      const real *RESTRICT own, const real *RESTRICT other,
+                                      const real *RESTRICT X, real floor, real *RESTRICT d,
+                                      real *RESTRICT X_over_d, real *RESTRICT y)
+{
+    for (size_t s = 0; s < n; s++, X += stride) {
+        for (size_t j = 0; j < k; j++) {
+            d[j] = (own[j] < floor ? floor : own[j]) + other[j];
+            X_over_d[j] = X[j] / d[j];
+            y[j] = own[j] * X_over_d[j];
+        }
+        own += k;
+        other += k;
+        d += k;
+        X_over_d += k;
+        y += k;
+    }
+}
+
+CLONES static void NAME(mask_adjoint)(size_t size, const real *RESTRICT x,
+                                      const real *RESTRICT X_over_d, const real *RESTRICT own,
+                                      const real *RESTRICT d, real *RESTRICT g_own,
+                                      real *RESTRICT g_other)
+{
+    SIMD for (size_t i = 0; i < size; i++) {
+        real direct = x[i] * X_over_d[i];
+        g_other[i] = -(direct * own[i] / d[i]);
+        g_own[i] = direct + g_other[i];
+    }
+}
+
+/* Updates: moves.py. */
 
 CLONES static double NAME(log_gradient)(size_t size, const real *RESTRICT w, real *RESTRICT g)
 {

@@ -7,6 +7,7 @@ for the first one and lifted after the last one.
 
 import os
 import threading
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
@@ -109,13 +110,15 @@ class BlockThreads:
         if len(tasks) == 1 or self._pool is None:
             return [function(*task) for task in tasks]
         results = [None] * len(tasks)
-        places = iter(range(len(tasks)))  # shared: each place goes to one thread
+        places = deque(range(len(tasks)))  # shared: each place goes to one thread
         failed = False
 
         def work():
             nonlocal failed
-            for i in places:
-                if failed:
+            while not failed:
+                try:
+                    i = places.popleft()
+                except IndexError:
                     return
                 try:
                     results[i] = function(*tasks[i])

@@ -164,7 +164,7 @@ def largest_messages(totals, messages, tables, graph):
 
 @fused
 def max_plus(x, A):
-    """Return max_b (x[b] + A[b, c]) of each row (n, K); A is (K, K), or has one for each row."""
+    """Return max_b (x[b] + A[b, c]) of each row (n, K), for tables A (K, K) or (n, K, K)."""
     return (x[:, :, np.newaxis] + A).max(axis=1)
 
 

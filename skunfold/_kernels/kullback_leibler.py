@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from skunfold._kernels.fused import fused
 from skunfold._kernels.nmf_layers import Layer, like_rows, through_factor, through_ratio
 from skunfold._kernels.numerics import NEW_ARRAYS, Parts, floor_of
 from skunfold._kernels.sparse_rows import (
@@ -47,6 +48,29 @@ class Start(NamedTuple):
     h: np.ndarray  # (1, R)
     v: np.ndarray  # (1, F), negative
     projections: np.ndarray  # (F, R), V^T / (den v^T)
+
+
+@fused
+def negative_weights(X, v, floor, out):
+    """Set v to -(v + floor), and return X / v in `out`."""
+    np.subtract(-floor, v, out=v)
+    return np.divide(X, v, out=out)
+
+
+@fused
+def through_weights(g, A, v):
+    """Return g A / v, in the array of g."""
+    g *= A
+    g /= v
+    return g
+
+
+@fused
+def numerator_adjoint(x, h, den, ratio, out):
+    """Return the sum of N ratio over the samples (R,), and N = x h / den in `out` (n, R)."""
+    np.multiply(x, h, out=out)
+    out /= den
+    return np.einsum("nr,nr->r", out, ratio)
 
 
 @dataclass(frozen=True)
@@ -129,16 +153,18 @@ class KullbackLeiblerLayer(Layer):
     def _weights(self, X, h, work):
         """Return the Weights of X for the activations h."""
         v = product_at(X, h, self.W, "v", work)
-        np.subtract(-floor_of(X.dtype), v, out=v)
+        floor = floor_of(X.dtype)
         if is_sparse(X):
-            A = np.divide(X.data, v, out=work.array("A", v.shape, X.dtype))
+            A = negative_weights(X.data, v, floor, work.array("A", v.shape, X.dtype))
             return Weights(v, with_values(X, A), None)
         n = len(X)
         stack = work.array("stack", (2 * n + 1, X.shape[1]), X.dtype)
-        return Weights(v, np.divide(X, v, out=stack[n:-1]), stack)
+        return Weights(v, negative_weights(X, v, floor, stack[n:-1]), stack)
 
     def _through_numerator(self, x, tape, out):
         """Return what falls through the denominator, (R,), and N in `out`: both negative."""
+        if tape.exponent == 1:
+            return numerator_adjoint(x, tape.h, self.den, tape.ratio, out)
         N = through_ratio(x, tape, out)
         N /= self.den
         return np.einsum("nr,nr->r", N, tape.ratio)
@@ -149,8 +175,7 @@ class KullbackLeiblerLayer(Layer):
             fall_v = product_at(terms.A, N, self.V, "fall_v", work)
         else:
             fall_v = np.matmul(N, self.V, out=terms.stack[: len(N)])
-        fall_v *= values_of(terms.A)
-        fall_v /= terms.v
+        through_weights(fall_v, values_of(terms.A), terms.v)
         return with_values(terms.A, fall_v)
 
 

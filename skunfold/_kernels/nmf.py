@@ -10,7 +10,7 @@ import numpy as np
 from skunfold._kernels.blocks import gram_matrix
 from skunfold._kernels.kullback_leibler import kullback_leibler_layer
 from skunfold._kernels.nmf_layers import BetaLayer, FrobeniusLayer, grown
-from skunfold._kernels.numerics import NEW_ARRAYS, Workspace, power
+from skunfold._kernels.numerics import NEW_ARRAYS, Workspace, power, smallest_of
 from skunfold._kernels.unfolding import BaseIteration, walk
 
 
@@ -56,7 +56,8 @@ class NMFIteration(BaseIteration):
         layer, data = drive
         ratio, _ = layer.growth(data, h, self.work)
         out = self.work.array("h", ratio.shape, ratio.dtype)
-        return grown(h, power(ratio, self._exponent(k), out=ratio), out)
+        factor = power(ratio, self._exponent(k), out=ratio)
+        return grown(h, factor, smallest_of(out.dtype), out)
 
     def step(self, layer, drive, h, k):
         """Return h' and the tape."""
