@@ -13,6 +13,7 @@ LAYERS = (
     # what needs nothing of the package but each other
     "_version _install _text _storage _running metrics",
     "_kernels",
+    "_show_versions",
     "_training",
     # the loop's estimators, and what they check of their data
     "_estimator unfolding",

@@ -17,11 +17,11 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import issparse
 
 from skunfold._kernels.nmf_layers import Layer, like_rows, through_factor, through_ratio
 from skunfold._kernels.numerics import NEW_ARRAYS, Parts, floor_of
 from skunfold._kernels.sparse_rows import (
+    is_sparse,
     product_at,
     times,
     transposed_times,
@@ -129,7 +129,7 @@ class KullbackLeiblerLayer(Layer):
         """Return the Weights of X for the activations h."""
         v = product_at(X, h, self.W, "v", work)
         np.subtract(-floor_of(X.dtype), v, out=v)
-        if issparse(X):
+        if is_sparse(X):
             A = np.divide(X.data, v, out=work.array("A", v.shape, X.dtype))
             return Weights(v, with_values(X, A), None)
         n = len(X)

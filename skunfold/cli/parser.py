@@ -178,6 +178,16 @@ class _Parser(argparse.ArgumentParser):
             super()._print_message(message, file)
 
 
+class _Version(argparse.Action):
+    """Prints the version, and the core, which is loaded only for that."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from skunfold._kernels.fused import CORE
+
+        print_text(f"skunfold {__version__}\ncore: {CORE}")
+        parser.exit()
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = _Parser(
@@ -186,7 +196,9 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=_EPILOGUE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"skunfold {__version__}")
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, help="show the version and the core, and exit"
+    )
     parser.add_argument(
         "--traceback", action="store_true", help="after a failure, show where it happened"
     )
