@@ -30,6 +30,7 @@ from skunfold._kernels.sparse_rows import (
 )
 
 WORTH_TRANSPOSING = 128  # uses by a sample that pay for storing a matrix transposed
+LARGE = 1 << 20  # elements of a matrix that is never worth it: transposing leaves the caches
 
 
 class Weights(NamedTuple):
@@ -153,16 +154,20 @@ class KullbackLeiblerLayer(Layer):
         return with_values(terms.A, fall_v)
 
 
-def kullback_leibler_layer(W, V, sparsity, n_uses, start):
-    """Return the layer of these matrices, which a number of samples use; None: many.
+def kullback_leibler_layer(W, V, sparsity, n_samples, n_uses, start):
+    """Return the layer of these matrices, used so often in a row for that many samples.
 
-    `start`, (1, R) or None, are the activations that inference begins with, in the first layer.
+    None samples: many. `start`, (1, R) or None, are the activations that inference begins
+    with, in the first layer; it is not prepared for them where there are fewer samples than
+    components.
     """
     den = -V.sum(axis=1)[np.newaxis]
     den -= V.dtype.type(sparsity) + floor_of(V.dtype)
-    worth_it = n_uses is None or n_uses >= WORTH_TRANSPOSING
-    projections = np.divide(V.T, den, order="C" if worth_it else "K")
-    if start is not None:
-        v = -(start @ W) - floor_of(W.dtype)
-        start = Start(start, v, projections / v.T)
-    return KullbackLeiblerLayer(W, V, sparsity, den, projections, start)
+    often = n_samples is None or n_samples * n_uses >= WORTH_TRANSPOSING
+    projections = np.divide(V.T, den, order="C" if often and V.size < LARGE else "K")
+    prepared = None
+    if start is not None and (n_samples is None or n_samples >= len(W)):
+        # Not by BLAS, whose threads would spin on processors that blocks of samples need next.
+        v = -np.einsum("kr,rf->kf", start, W) - floor_of(W.dtype)
+        prepared = Start(start, v, projections / v.T)
+    return KullbackLeiblerLayer(W, V, sparsity, den, projections, prepared)
