@@ -18,11 +18,11 @@ from skunfold.audio._noise_sample import check_noise_sample
 from skunfold.audio._recording import Recording
 from skunfold.audio._regressor import RegressorError
 from skunfold.audio.waveforms import FloatArray
-from skunfold.cli.files import STREAM, Task, load_enhancer, plan_tasks
+from skunfold.cli.files import STREAM, Task, default_output, load_enhancer, plan_tasks
 from skunfold.cli.meter import Meter
 from skunfold.cli.output import Stdout, StdoutError, sentence_of, tell
 from skunfold.cli.pipes import enhance_pipe
-from skunfold.cli.progress import Progress, open_progress
+from skunfold.cli.progress import SOUND, Progress, open_progress
 from skunfold.cli.workbench import print_result
 
 
@@ -79,6 +79,8 @@ class Outcome:
 
 def enhance(options: argparse.Namespace) -> int:
     """Denoise recordings; return the exit code."""
+    if options.output is None:
+        options.output = default_output(options.inputs[0])
     from_stdin, to_stdout = options.inputs == ["-"], options.output == "-"
     _check_streams(from_stdin, to_stdout)
     enhancer = load_enhancer(options.model)
@@ -98,7 +100,7 @@ def enhance(options: argparse.Namespace) -> int:
             sources = [
                 task.source for task, skip in zip(tasks, skipped) if not skip and not from_stdin
             ]
-            progress.stage("denoise", _seconds(sources), "s")
+            progress.stage("denoise", _seconds(sources), SOUND)
             for task, outcome, skip in zip(tasks, outcomes, skipped):
                 if skip:
                     outcome.status = "skipped"
