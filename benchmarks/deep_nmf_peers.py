@@ -31,11 +31,9 @@ class Products:
         np.matmul(a, b, out=self.out[out])
 
     def inference(self, beta, n_layers, by_gram):
-        """Do the products of inference; all layers have the same bases."""
+        """Do the products of inference; layers have the same bases, their Gram matrix known."""
         if beta == 2:
             self._multiply("X", "Wt", "h")
-        if by_gram:
-            self._multiply("W", "Wt", "G")
         for _ in range(n_layers):
             if by_gram:
                 self._multiply("h", "G", "h")
@@ -92,7 +90,19 @@ class PlainInference:
 
 
 class TunedInference(PlainInference):
-    """The same by hand: in place, the denominator folded into the bases, Gram matrices."""
+    """The same by hand: in place, the denominator folded into the bases, Gram matrices.
+
+    What follows from the bases alone is computed once, as by a fitted estimator.
+    """
+
+    def __init__(self, W, U, beta, sparsity, start, n_layers):
+        super().__init__(W, U, beta, sparsity, start, n_layers)
+        W = self.W
+        if beta == 1:
+            scaled = W / (W.sum(1, keepdim=True) + sparsity)
+            self.projections = scaled.T.contiguous()
+        else:
+            self.gram = W @ W.T if len(W) < 2 * W.shape[1] else None
 
     def __call__(self, X):
         """Return the masked frames."""
@@ -100,16 +110,15 @@ class TunedInference(PlainInference):
         with torch.no_grad():
             h, a = torch.full((len(X), len(W)), self.start), torch.empty(len(X), len(W))
             if self.beta == 1:
-                scaled, v = W / (W.sum(1, keepdim=True) + self.sparsity), torch.empty_like(X)
+                v = torch.empty_like(X)
                 for _ in range(self.n_layers):
                     torch.mm(h, W, out=v)
                     torch.div(X, v.clamp_(min=FLOOR), out=v)
-                    h *= torch.mm(v, scaled.T, out=a)
+                    h *= torch.mm(v, self.projections, out=a)
             else:
-                by_gram = len(W) < 2 * W.shape[1]
-                num, gram = X @ W.T, W @ W.T if by_gram else None
+                num, gram = X @ W.T, self.gram
                 for _ in range(self.n_layers):
-                    a = torch.mm(h, gram, out=a) if by_gram else (h @ W) @ W.T
+                    a = (h @ W) @ W.T if gram is None else torch.mm(h, gram, out=a)
                     a += self.sparsity
                     h *= num
                     h /= a

@@ -6,8 +6,9 @@ For every cell all implementations run by turns in one process with the same num
 in float32, and the median of five such runs counts (`harness.interleaved`). "bound" are the
 matrix products of the cell alone, by the same BLAS; "plain" is PyTorch as one would write it,
 "tuned" PyTorch with the same tricks as ours; "eager" and "compiled" are its autograd and Adam;
-"mu" is our own multiplicative step. Ratios are frames per second of ours over theirs: above 1,
-ours is faster.
+"mu" is our own multiplicative step. In inference, ours, "bound" and "tuned" compute once what
+follows from the bases alone, as a fitted estimator does. Ratios are frames per second of ours
+over theirs: above 1, ours is faster.
 
 Rows have names such as "training threads=1 R=200 F=257 C=4 tied=False batch=1024". Compilation
 takes up to a minute a cell, so only batches of 1024 have a compiled peer::
@@ -15,7 +16,6 @@ takes up to a minute a cell, so only batches of 1024 have a compiled peer::
     python benchmarks/throughput.py --only "training threads=1 R=200 .*batch=1024"
 """
 
-from contextlib import ExitStack
 from itertools import product
 
 import numpy as np
@@ -72,8 +72,9 @@ def inference(beta, n_components, n_features, n):
     tX = torch.tensor(X)
     arguments = (W, U, beta, SPARSITY, START, n_layers)
     plain, tuned = PlainInference(*arguments), TunedInference(*arguments)
+    layers = network.layers([(W,)] * n_layers, n)
     functions = {
-        "ours": lambda: network.predictions(X, network.layers([(W,)] * n_layers, n), U, out),
+        "ours": lambda: network.predictions(X, layers, U, out),
         "bound": lambda: products.inference(beta, n_layers, by_gram),
         "plain": lambda: plain(tX),
         "tuned": lambda: tuned(tX),
@@ -83,8 +84,8 @@ def inference(beta, n_components, n_features, n):
     return functions
 
 
-def training(n_features, n_components, n_trained, tied, n, objectives, compiled):
-    """Return the functions of a cell of training steps; `objectives` holds what is entered."""
+def training(n_features, n_components, n_trained, tied, n, compiled):
+    """Return the functions of a cell of training steps."""
     n_layers = N_LAYERS["training"]
     n_trained = n_layers + 1 if n_trained == "all" else n_trained
     network = make_network(n_layers, n_trained, tied, 1.0, n_components)
@@ -99,7 +100,7 @@ def training(n_features, n_components, n_trained, tied, n, objectives, compiled)
         ("ours", ExponentiatedGradient(RATE)),
         ("mu", MultiplicativeUpdate(0.25)),
     ):
-        objective = objectives.enter_context(Objective(network.network(2.0, cancel=True)))
+        objective = Objective(network.network(2.0, cancel=True))
         parameters = [p.copy() for p in (*bases[:n_bases], U)]
         functions[name] = _step(objective, update, parameters, samples)
     products = Products(n, n_features, n_components, WIDTH)
@@ -118,7 +119,8 @@ def training(n_features, n_components, n_trained, tied, n, objectives, compiled)
 
 def _step(objective, update, parameters, samples):
     def step():
-        loss, gradients = objective.gradient(parameters, samples, update.form)
+        with objective:  # the peers need the threads of BLAS between two steps
+            loss, gradients = objective.gradient(parameters, samples, update.form)
         update.step(parameters, gradients)
         return loss
 
@@ -144,13 +146,13 @@ def name_of(task, n_threads, cell):
 def measured(task, n_threads, cell, compiled):
     """Return a row: the cell, frames per second of ours, and its ratios to all others."""
     torch.set_num_threads(n_threads)
-    with threadpool_limits(n_threads, user_api="blas"), ExitStack() as objectives:
+    with threadpool_limits(n_threads, user_api="blas"):
         if task == "inference":
             functions = inference(cell["beta"], cell["R"], cell["F"], cell["batch"])
         else:
             shape = (cell[name] for name in ("F", "R", "C", "tied", "batch"))
             compiled = compiled and cell["batch"] == COMPILED_BATCH
-            functions = training(*shape, objectives, compiled)
+            functions = training(*shape, compiled)
         seconds = interleaved(functions, n_threads)
     ours = seconds.pop("ours")
     row = {"task": task, "threads": n_threads, **cell, "kframes/s": cell["batch"] / ours / 1e3}

@@ -6,7 +6,7 @@ import numpy as np
 
 from skunfold._crf.sweep import DriveGradient
 from skunfold._kernels.chains import likelihood, likelihood_gradients
-from skunfold._kernels.class_messages import row_max, row_sums, softmax
+from skunfold._kernels.probabilities import row_max, row_sums, softmax
 from skunfold._kernels.unfolding import Unfolding
 
 BLOCK_ELEMENTS = 1 << 16  # rows times classes, of the components that are worked on at a time
@@ -34,10 +34,11 @@ class RowNetwork(Unfolding):
     """The unfolded sweeps; samples are components."""
 
     mean_size: float = 1.0  # rows of a component
+    fewest_rows: int = 1  # of a block
 
     def block_size(self, parameters):
         """Return how many components to carry through all sweeps at a time."""
-        n_rows = BLOCK_ELEMENTS / self.iteration.n_classes
+        n_rows = max(BLOCK_ELEMENTS / self.iteration.n_classes, self.fewest_rows)
         return max(1, int(n_rows / self.mean_size))
 
     @property

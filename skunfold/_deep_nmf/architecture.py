@@ -54,7 +54,9 @@ class NMFArchitecture:
         return sets_of([n_arrays] * (self.n_layers - self.n_frozen), self.tied)
 
     def scaled(self, X, work=NEW_ARRAYS):
-        """Return X in the units of the computation."""
+        """Return X in the units of the computation, X itself if these are its own."""
+        if self.scale == 1:
+            return X
         values = values_of(X)
         out = work.array("scaled", values.shape, X.dtype)
         return with_values(X, np.multiply(values, X.dtype.type(1 / self.scale), out=out))
@@ -83,11 +85,11 @@ class NMFArchitecture:
     def _start(self, n_components, dtype, factors, work=NEW_ARRAYS):
         """Return the activations that inference begins with, in the computation's units.
 
-        They are the constant (1, R), or factors (n, R) of it.
+        They are factors (n, R) of the constant; None for the constant itself.
         """
-        constant = constant_activations(self.start / self.scale, n_components, dtype)
         if factors is None:
-            return constant
+            return None
+        constant = constant_activations(self.start / self.scale, n_components, dtype)
         return np.multiply(factors, constant, out=work.array("start", factors.shape, dtype))
 
     def before_a_sequence(self, n_components):
@@ -119,10 +121,9 @@ class NMFArchitecture:
     def relative_activations(self, X, layers):
         """Return the activations (n, R), begun with the constant, over their mean."""
         n_components = len(layers[0].W)
-        start = self._start(n_components, X.dtype, None)
 
         def fill(out, work, X):
-            h = self._inferred(self.scaled(X, work), layers, start, work)
+            h = self._inferred(self.scaled(X, work), layers, None, work)
             np.divide(h, h.mean(axis=1, keepdims=True, dtype=np.float64), out=out)
 
         out = np.empty((X.shape[0], n_components), X.dtype)
@@ -133,36 +134,35 @@ class NMFArchitecture:
 
         def fill(out, work, X, factors=None):
             start = self._start(len(U), X.dtype, factors, work)
-            X = self.scaled(X, work)
-            h = self._inferred(X, layers, start, work)
-            self._write_output(out, X, h, U, work)
+            h = self._inferred(self.scaled(X, work), layers, start, work)
+            self.output.write(X, h, U, self.scale, out, work)
 
         return _map(fill, out, layers, X, *_given(factors))
 
     def staged_predictions(self, X, layers, U, n_outputs, factors=None):
         """Yield the outputs after each layer."""
         H = np.empty((X.shape[0], len(U)), X.dtype)
-        H[:] = self._start(len(U), X.dtype, factors)
+        if factors is not None:
+            H[:] = self._start(len(U), X.dtype, factors)
         for k, layer in enumerate(layers):
 
             def fill(out, work, X, h, layer=layer, k=k):
-                X = self.scaled(X, work)
-                h[:] = self._inferred(X, [layer], h, work, first=k)
-                self._write_output(out, X, h, U, work)
+                start = None if k == 0 and factors is None else h
+                h[:] = self._inferred(self.scaled(X, work), [layer], start, work, first=k)
+                self.output.write(X, h, U, self.scale, out, work)
 
             out = np.empty((X.shape[0], n_outputs), X.dtype)
             yield _map(fill, out, layers, X, H)
 
     def _inferred(self, X, layers, h, work, first=0):
-        """Return the activations after the layers, of which the first has that number."""
+        """Return the activations after the layers, of which the first has that number.
+
+        They begin with h (n, R), or for None with the constant.
+        """
         iteration = self.iteration.with_workspace(work)
         for state in walk(iteration, layers, X, h, first=first):
             h = state
         return h
-
-    def _write_output(self, out, X, h, U, work):
-        y_hat, _ = self.output.forward(X, h, U, work.scope("output"))
-        np.multiply(y_hat, X.dtype.type(self.scale), out=out)
 
     def network(self, training_beta, cancel):
         """Return the trained part, as the training loop sees it."""

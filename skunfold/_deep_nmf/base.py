@@ -256,14 +256,15 @@ class DeepNMFBase(SequenceMethods, NumberTargets, UnfoldedEstimator):
 
         For the Frobenius norm it depends on the number of samples.
         """
-        key = (X.dtype, X.shape[0] if beta_of(self.beta_loss) == 2 else None)
-        return self._kept(key, lambda: self._new_inference(X))
+        n_samples = X.shape[0] if beta_of(self.beta_loss) == 2 else None
+        key = (X.dtype, n_samples)
+        return self._kept(key, lambda: self._new_inference(X, n_samples))
 
-    def _new_inference(self, X):
+    def _new_inference(self, X, n_samples):
         architecture, thetas = self._architecture(), self._thetas()
         like_X = {id(W): W.astype(X.dtype, copy=False) for theta in thetas for W in theta}
         thetas = [tuple(like_X[id(W)] for W in theta) for theta in thetas]
-        layers = architecture.layers(thetas, X.shape[0])
+        layers = architecture.layers(thetas, n_samples)
         U = self.output_bases_.astype(X.dtype, copy=False)
         return Inference(architecture, layers, U, self.n_outputs_)
 
@@ -442,7 +443,8 @@ class DeepNMFBase(SequenceMethods, NumberTargets, UnfoldedEstimator):
 
     def _mean_loss(self, data):
         beta = beta_of(self.training_loss)
-        return self._new_inference(data.X).mean_loss(data, 1 / self.target_scale_, beta)
+        inference = self._new_inference(data.X, data.X.shape[0])
+        return inference.mean_loss(data, 1 / self.target_scale_, beta)
 
     @property
     def _n_features_out(self):

@@ -16,8 +16,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from skunfold._estimator.scaling import weighted_mean
 from skunfold._kernels import sparse_nmf, weighted_nmf
-from skunfold._kernels.nmf import constant_activations, infer
-from skunfold._kernels.nmf_layers import layer_of
+from skunfold._kernels.nmf import constant_activations, infer, layer_of
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
 from skunfold._kernels.sparse_rows import beside, dense, row_means, transposed, values_of
 from skunfold._storage import working_memory

@@ -10,7 +10,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -18,10 +17,13 @@ from threadpoolctl import ThreadpoolController
 from skunfold._kernels.numerics import Workspace
 
 WORTH_THREADS = 1 << 24  # in a product of fewer multiplications, threads gain nothing
+# In a layer of fewer multiplications, threads over blocks of samples wait for the interpreter
+# more than they gain.
+WORTH_BLOCKS = 1 << 26
 
 _lock = threading.Lock()
 _users = 0
-_limit: Any = None
+_former: list = []  # each BLAS and how many threads it had
 _n_threads = 1
 
 
@@ -38,28 +40,41 @@ if hasattr(os, "register_at_fork"):
 
 @cache
 def _blas():
-    return ThreadpoolController().select(user_api="blas")
+    """Return what controls each BLAS of the process."""
+    return ThreadpoolController().select(user_api="blas").lib_controllers
 
 
 def _enter_limit():
     """Limit BLAS to one thread and return how many threads it had."""
-    global _users, _limit, _n_threads
+    global _users, _former, _n_threads
     with _lock:
         if _users == 0:
-            infos = _blas().info()
-            _n_threads = max((info["num_threads"] for info in infos), default=1)
-            _limit = _blas().limit(limits=1)
+            _former = [(blas, blas.get_num_threads()) for blas in _blas()]
+            _n_threads = max((n for _, n in _former), default=1)
+            _set_threads((blas, 1) for blas, n in _former if n > 1)
         _users += 1
         return _n_threads
 
 
 def _leave_limit():
-    global _users, _limit
+    global _users
     with _lock:
         _users -= 1
         if _users == 0:
-            _limit.restore_original_limits()
-            _limit = None
+            _set_threads((blas, n) for blas, n in _former if n > 1)
+
+
+def _set_threads(numbers):
+    """Set the number of threads of each BLAS, from any thread of ours.
+
+    Since version 3.8, threadpoolctl lets only the thread that was the first to set the number
+    set it again.
+    """
+    for blas, n in numbers:
+        forget_the_first = getattr(blas, "clear_controlling_thread", lambda force: None)
+        forget_the_first(force=True)
+        blas.set_num_threads(n)
+        forget_the_first(force=True)
 
 
 class BlockThreads:
@@ -91,6 +106,8 @@ class BlockThreads:
     def map(self, function, *arguments):
         """Return [function(*a) for a in zip(*arguments)], computed by the threads."""
         tasks = list(zip(*arguments))
+        if len(tasks) == 1 or self._pool is None:
+            return [function(*task) for task in tasks]
         results = [None] * len(tasks)
         places = iter(range(len(tasks)))  # shared: each place goes to one thread
         failed = False
@@ -106,10 +123,8 @@ class BlockThreads:
                     failed = True
                     raise
 
-        helpers = []
-        if self._pool is not None:
-            n_helpers = min(self.n_threads, len(tasks)) - 1
-            helpers = [self._pool.submit(work) for _ in range(n_helpers)]
+        n_helpers = min(self.n_threads, len(tasks)) - 1
+        helpers = [self._pool.submit(work) for _ in range(n_helpers)]
         try:
             work()
         finally:
@@ -138,13 +153,18 @@ def map_samples(function, out, n_weights, *inputs, block_size=None):
     """Fill `out` and return it: function(out[rows], workspace, *rows of inputs), in threads.
 
     The block size follows from the number of weights unless it is given. It is smaller where
-    threads would otherwise have nothing to do.
+    threads would otherwise have nothing to do. The blocks of few samples are computed by this
+    thread alone: BLAS divides its products among its own threads then.
     """
     workspace = PerThread(Workspace)
 
     def work(rows):
         function(out[rows], workspace(), *(a[rows] for a in inputs))
 
+    if block_size is None and (len(out) < 128 or len(out) * n_weights < WORTH_BLOCKS):
+        for rows in block_slices(len(out), block_size_for(len(out), n_weights, n_threads=1)):
+            work(rows)
+        return out
     with BlockThreads() as threads:
         n = threads.n_threads
         if block_size is None:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skunfold._kernels.nmf_layers import grown, layer_of
+from skunfold._kernels.blocks import gram_matrix
+from skunfold._kernels.kullback_leibler import kullback_leibler_layer
+from skunfold._kernels.nmf_layers import BetaLayer, FrobeniusLayer, grown
 from skunfold._kernels.numerics import NEW_ARRAYS, Workspace, power
 from skunfold._kernels.unfolding import BaseIteration, walk
 
@@ -36,7 +38,8 @@ class NMFIteration(BaseIteration):
 
     def prepare(self, theta, n_samples, layers):
         """Return the layer of theta."""
-        return layer_of(theta, self.beta, self.sparsity, n_samples, len(layers))
+        start = self._constant(theta[0]) if layers[0] == 0 else None
+        return layer_of(theta, self.beta, self.sparsity, n_samples, len(layers), start)
 
     def drive(self, layer, X):
         """Return the layer in the form for X, and its `data` of X."""
@@ -45,7 +48,8 @@ class NMFIteration(BaseIteration):
 
     def initial(self, layer, drive, n_samples):
         """Return the constant activations, (1, R)."""
-        return constant_activations(self.start, len(layer.W), layer.W.dtype)
+        prepared = layer.first_activations
+        return self._constant(layer.W) if prepared is None else prepared
 
     def advance(self, layer, drive, h, k):
         """Return h' in one array for all layers; h may be that array."""
@@ -75,11 +79,33 @@ class NMFIteration(BaseIteration):
     def _adjoint(self, tape, g, k, need_h):
         layer, tape = tape
         work, kept = self.work.scope("adjoint"), self.work.scope(("adjoint", k))
-        dh, g_drive, parts = layer.deferred_adjoint(g, tape, work, kept, need_h)
-        return dh and dh.net(), g_drive, tuple(part.net() for part in parts)
+        return layer.net_adjoint(g, tape, work, kept, need_h)
+
+    def _constant(self, W):
+        return constant_activations(self.start, len(W), W.dtype)
 
     def _exponent(self, k):
         return 1.0 if self.exponents is None else self.exponents[k]
+
+
+def layer_of(theta, beta, sparsity, n_samples=None, n_uses=1, start=None):
+    """Return the layer of (W,) or (W, V), used so often in a row for that many samples.
+
+    None samples: any number; for beta = 2 their number has to be known. `start`, (1, R) or
+    None, are the activations that inference begins with, in the first layer.
+    """
+    W, V = theta[0], theta[-1]
+    n_components, n_features = W.shape
+    if beta == 1:
+        n_uses = None if n_samples is None else n_samples * n_uses
+        return kullback_leibler_layer(W, V, sparsity, n_uses, start)
+    if beta == 2:
+        # Multiplications by n_components: the Gram matrix once and it in every use, or two
+        # products with the bases in every use.
+        by_gram = n_components * n_features + n_uses * n_samples * n_components
+        worth_it = by_gram < n_uses * 2 * n_samples * n_features
+        return FrobeniusLayer(W, V, sparsity, gram_matrix(W, V) if worth_it else None)
+    return BetaLayer(W, V, sparsity, beta)
 
 
 def infer(X, layers, h, work=NEW_ARRAYS):

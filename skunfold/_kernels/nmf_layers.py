@@ -104,7 +104,7 @@ def grown(h, factor, out):
 
 
 @dataclass(frozen=True)
-class _Layer:
+class Layer:
     """Base class of layers; subclasses compute num / den."""
 
     W: np.ndarray  # (R, F)
@@ -123,6 +123,11 @@ class _Layer:
         """Return the same layer with its bases in Fortran order."""
         W = np.asfortranarray(self.W)
         return replace(self, W=W, V=np.asfortranarray(self.V) if self._has_projections else W)
+
+    @property
+    def first_activations(self):
+        """Those that inference begins with, (1, R), if this layer is prepared for them."""
+        return None
 
     def data(self, X, work=NEW_ARRAYS):
         """Return what layers of the same bases need of the samples."""
@@ -150,6 +155,14 @@ class _Layer:
         grown(h, power(ratio, exponent, out=h_next), out=h_next)
         return h_next, LayerTape(data, h, ratio, exponent, terms)
 
+    def net_adjoint(self, x, tape, work=NEW_ARRAYS, kept=NEW_ARRAYS, need_h=True):
+        """Return (dE/dh or None, dE/ddata or None, tuple of the gradients by theta).
+
+        They are the differences of the Parts of `deferred_adjoint`, in the same workspaces.
+        """
+        dh, g_drive, of_theta = self.deferred_adjoint(x, tape, work, kept, need_h)
+        return dh and dh.net(), g_drive, tuple(part.net() for part in of_theta)
+
     def adjoint(self, x, tape, work=NEW_ARRAYS, kept=NEW_ARRAYS, need_h=True):
         """Return (Parts of dE/dh, list of Parts by theta): what rises and falls, linear in x.
 
@@ -172,9 +185,7 @@ class _Layer:
         if not need_h:
             return None, g_drive, of_theta
         fall_h, product = None, work.array("product", x.shape, x.dtype)
-        factor_h = power(tape.ratio, tape.exponent, out=product)
-        rise_h = work.array("rise_h", x.shape, x.dtype)  # which x may be, from the layer above
-        np.multiply(x, factor_h, out=rise_h)
+        rise_h = through_factor(x, tape, work, product)
         if rise is not None:
             rise_h += times_transposed(rise, factor, out=product)
         if fall is not None:
@@ -208,39 +219,7 @@ class _Layer:
 
 
 @dataclass(frozen=True)
-class KullbackLeiblerLayer(_Layer):
-    """A layer for beta = 1: the denominator is that of the bases alone."""
-
-    den: np.ndarray  # (R, 1)
-    scaled: np.ndarray  # (R, F), W / den
-
-    def growth(self, data, h, work=NEW_ARRAYS):
-        """Return num / den (n, R), and the Reconstruction."""
-        terms = reconstruction(data, h, self.W, 1, work)
-        ratio = work.array("ratio", (data.shape[0], len(self.W)), data.dtype)
-        return times_transposed(terms.A, self.scaled, out=ratio), terms
-
-    def _feature_by_feature(self):
-        return replace(super()._feature_by_feature(), scaled=np.asfortranarray(self.scaled))
-
-    def _adjoint_of_bases(self, x, tape, work, kept):
-        terms, dtype = tape.terms, x.dtype
-        N = _through_ratio(x, tape, work)
-        fall_by_den = np.einsum("nr,nr->r", N, tape.ratio)[:, None]
-        N /= self.den.T
-        rise_V = transposed_times(N, terms.A, out=self._array("rise_V", kept, dtype))
-        fall_v = product_at(terms.A, N, self.V, "fall_v", work)
-        fall_v *= values_of(terms.A)
-        fall_v /= terms.v
-        fall_v = with_values(terms.A, fall_v)
-        fall_W = self._array("fall_W", kept if self._has_projections else work, dtype)
-        transposed_times(tape.h, _like_rows(fall_v, tape.h), out=fall_W)
-        of_V = Parts(rise_V, fall_by_den / self.den)
-        return self._by_theta(Parts(None, fall_W), of_V), None, (None, fall_v), self.W
-
-
-@dataclass(frozen=True)
-class FrobeniusLayer(_Layer):
+class FrobeniusLayer(Layer):
     """A layer for beta = 2: the numerator is that of the data alone."""
 
     gram: np.ndarray | None  # (R, R), W V^T; None for products with the bases instead
@@ -282,7 +261,7 @@ class FrobeniusLayer(_Layer):
     def _adjoint_of_bases(self, x, tape, work, kept):
         den, v = tape.terms
         N, D = _through_fraction(x, tape, den, work, kept)
-        D = _like_rows(D, tape.h)
+        D = like_rows(D, tape.h)
         if self.gram is not None:
             nothing = [Parts(None, None)] * (2 if self._has_projections else 1)
             return nothing, (N, tape.h.T @ D), (None, D), self.gram
@@ -299,7 +278,7 @@ class FrobeniusLayer(_Layer):
 
 
 @dataclass(frozen=True)
-class BetaLayer(_Layer):
+class BetaLayer(Layer):
     """A layer for any beta."""
 
     beta: float
@@ -319,14 +298,14 @@ class BetaLayer(_Layer):
         den, terms = tape.terms
         N, D = _through_fraction(x, tape, den, work, work)
         through_v = self._adjoint_of_v(N, D, terms, work)
-        of_projections = (N, terms.A), (_like_rows(D, terms.B), terms.B)
+        of_projections = (N, terms.A), (like_rows(D, terms.B), terms.B)
         of_V, of_W = [], []
         for name, (factor, weights), dv in zip(Parts._fields, of_projections, through_v):
             out = self._array(("V", name), kept, x.dtype)
             of_V.append(np.matmul(factor.T, weights, out=out))
             if dv is not None:
                 out = self._array(("W", name), kept, x.dtype)
-                dv = np.matmul(tape.h.T, _like_rows(dv, tape.h), out=out)
+                dv = np.matmul(tape.h.T, like_rows(dv, tape.h), out=out)
             of_W.append(dv)
         return self._by_theta(Parts(*of_W), Parts(*of_V)), None, through_v, self.W
 
@@ -348,26 +327,14 @@ class BetaLayer(_Layer):
         return through_A, through_B
 
 
-def layer_of(theta, beta, sparsity, n_samples, n_uses=1):
-    """Return the layer of (W,) or (W, V), which is used as often in a row for `n_samples`."""
-    W, V = theta[0], theta[-1]
-    n_components, n_features = W.shape
-    if beta == 1:
-        den = V.sum(axis=1, keepdims=True)
-        den += V.dtype.type(sparsity) + floor_of(V.dtype)
-        return KullbackLeiblerLayer(W, V, sparsity, den, V / den)
-    if beta == 2:
-        # Multiplications by n_components: the Gram matrix once and it in every use, or two
-        # products with the bases in every use.
-        by_gram = n_components * n_features + n_uses * n_samples * n_components
-        worth_it = by_gram < n_uses * 2 * n_samples * n_features
-        return FrobeniusLayer(W, V, sparsity, gram_matrix(W, V) if worth_it else None)
-    return BetaLayer(W, V, sparsity, beta)
+def through_factor(x, tape, work, scratch):
+    """Return what rises with the outputs through h itself, (n, R); x may be that array."""
+    rise = work.array("rise_h", x.shape, x.dtype)
+    return np.multiply(x, power(tape.ratio, tape.exponent, out=scratch), out=rise)
 
 
-def _through_ratio(x, tape, work):
+def through_ratio(x, tape, out):
     """Return dE/d(num / den), (n, R): it rises with the outputs."""
-    out = work.array("N", x.shape, x.dtype)
     if tape.exponent == 1:
         return np.multiply(x, tape.h, out=out)
     np.multiply(power(tape.ratio, tape.exponent - 1, out=out), tape.h, out=out)
@@ -378,11 +345,11 @@ def _through_ratio(x, tape, work):
 
 def _through_fraction(x, tape, den, work, kept):
     """Return N = dE/dnum, in an array of `kept`, and D = -dE/dden, (n, R) each."""
-    N = _through_ratio(x, tape, kept)
+    N = through_ratio(x, tape, kept.array("N", x.shape, x.dtype))
     N /= den
     return N, np.multiply(N, tape.ratio, out=work.array("D", x.shape, x.dtype))
 
 
-def _like_rows(x, other):
+def like_rows(x, other):
     """Sum x over the samples where `other` has one row for all of them."""
     return x if other.shape[0] == x.shape[0] else x.sum(axis=0)[np.newaxis]

@@ -80,27 +80,34 @@ class Workspace:
     what was computed before stays valid.
     """
 
-    def __init__(self, reuse=True, scope=""):
+    def __init__(self, reuse=True):
         self._reuse = reuse
-        self._scope = scope
+        self._flat: dict = {}
         self._arrays: dict = {}
+        self._scopes: dict = {}
 
     def array(self, name, shape, dtype):
         """Return an uninitialised array, which lasts until its name is asked for again."""
         if not self._reuse:
             return np.empty(shape, dtype)
-        key = (self._scope, name, dtype)
-        flat = self._arrays.get(key)
-        size = prod(shape)
+        array = self._arrays.get(name)
+        if array is None or array.shape != shape or array.dtype != dtype:
+            array = self._arrays[name] = self._shaped((name, dtype), shape, dtype)
+        return array
+
+    def _shaped(self, key, shape, dtype):
+        flat, size = self._flat.get(key), prod(shape)
         if flat is None or flat.size < size:
-            flat = self._arrays[key] = np.empty(size, dtype)
+            flat = self._flat[key] = np.empty(size, dtype)
         return flat[:size].reshape(shape)
 
-    def scope(self, scope):
-        """Return a view of this workspace whose names do not meet those of other scopes."""
-        view = Workspace(self._reuse, (self._scope, scope))
-        view._arrays = self._arrays
-        return view
+    def scope(self, name):
+        """Return the workspace inside this one whose names do not meet those of others."""
+        if not self._reuse:
+            return self
+        if name not in self._scopes:
+            self._scopes[name] = Workspace()
+        return self._scopes[name]
 
 
 NEW_ARRAYS = Workspace(reuse=False)  # for callers that keep the arrays

@@ -16,7 +16,7 @@ only their difference is needed, `net_adjoint` takes fewer passes.
 """
 
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 
 import numpy as np
 
@@ -34,6 +34,12 @@ class LinearOutput:
         """Return y_hat (n, n_outputs) and the tape."""
         y_hat = np.matmul(h, U, out=work.array("y_hat", (h.shape[0], U.shape[1]), h.dtype))
         return y_hat, h
+
+    def write(self, X, h, U, scale, out, work):
+        """Write `scale` times y_hat to `out`."""
+        np.matmul(h, U, out=out)
+        if scale != 1:
+            out *= out.dtype.type(scale)
 
     def net_adjoint(self, x, U, h, work=NEW_ARRAYS, need_h=True):
         """Return (dE/dh or None, dE/dU) for x = dE/dy_hat."""
@@ -65,7 +71,7 @@ class MaskOutput:
     group_sizes: tuple
     n_targets: int
 
-    @property
+    @cached_property
     def groups(self):
         """The slice of each group's components."""
         ends = np.cumsum(self.group_sizes)
@@ -88,9 +94,32 @@ class MaskOutput:
         X_last = dense(X[:, -shape[1] :])
         X_over_d = np.divide(X_last, d, out=work.array("X_over_d", shape, h.dtype))
         y_hat = work.array("y_hat", (shape[0], self.n_targets * shape[1]), h.dtype)
-        for target, y_g in enumerate(np.split(y_hat, self.n_targets, axis=1)):
+        for target, y_g in enumerate(self._by_target(y_hat)):
             np.multiply(n[target], X_over_d, out=y_g)
         return y_hat, MaskTape(h, n, d, X_over_d)
+
+    def write(self, X, h, U, scale, out, work):
+        """Write y_hat to `out`; h is in units of `scale`, X and y_hat are not.
+
+        Masks have no unit.
+        """
+        groups, shape = self.groups, (len(h), U.shape[1])
+        y_hat = self._by_target(out)
+        n = [*y_hat]
+        n += [work.array(("n", i), shape, h.dtype) for i in range(len(groups) - len(n))]
+        for n_g, g in zip(n, groups):
+            np.matmul(h[:, g], U[g], out=n_g)
+        d = np.add(n[-1], floor_of(h.dtype), out=work.array("d", shape, h.dtype))
+        for n_g in n[:-1]:
+            d += n_g
+        X_last = dense(X[:, -shape[1] :])
+        for y_g in y_hat:
+            y_g /= d
+            y_g *= X_last
+
+    def _by_target(self, y):
+        """Return views of y (n, n_targets F_out), each the outputs of one target."""
+        return np.split(y, self.n_targets, axis=1) if self.n_targets > 1 else [y]
 
     def net_adjoint(self, x, U, tape, work=NEW_ARRAYS, need_h=True):
         """Return (dE/dh or None, dE/dU) for x = dE/dy_hat.
@@ -101,7 +130,7 @@ class MaskOutput:
         n_targets, shape, dtype = self.n_targets, tape.d.shape, x.dtype
         dn, dd = [], work.array("dE/dd", shape, dtype)
         product = work.array("product", shape, dtype)
-        for i, x_g in enumerate(np.split(x, n_targets, axis=1)):
+        for i, x_g in enumerate(self._by_target(x)):
             direct = work.array(("dE/dn", i), shape, dtype)
             dn.append(np.multiply(x_g, tape.X_over_d, out=direct))
             np.multiply(direct, tape.n[i], out=product if i else dd)
@@ -121,7 +150,7 @@ class MaskOutput:
         Own group: dy_hat/dn = X_last (d - n) / d^2. Any other: -X_last n / d^2.
         """
         scaled, through_masks = [], []
-        for i, x_g in enumerate(np.split(x, self.n_targets, axis=1)):
+        for i, x_g in enumerate(self._by_target(x)):
             s = np.multiply(x_g, tape.X_over_d, out=work.array(("s", i), x_g.shape, x.dtype))
             s /= tape.d
             scaled.append(s)

@@ -30,8 +30,8 @@ from skunfold._kernels.blocks import (
     block_slices,
     for_threads,
 )
-from skunfold._kernels.nmf import infer
-from skunfold._kernels.nmf_layers import layer_of, reconstruction
+from skunfold._kernels.nmf import infer, layer_of
+from skunfold._kernels.nmf_layers import reconstruction
 from skunfold._kernels.numerics import Workspace, add, floor_of, smallest_of
 from skunfold._kernels.sparse_rows import (
     divergence_of_product,

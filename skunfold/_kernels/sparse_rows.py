@@ -93,12 +93,17 @@ def product_at(X, h, W, name, work=NEW_ARRAYS):
     return values
 
 
+def times(X, P, out):
+    """Return X P (n, R), in `out`."""
+    if not issparse(X):
+        return np.matmul(X, P, out=out)
+    out[:] = X @ P
+    return out
+
+
 def times_transposed(X, W, out):
     """Return X W^T (n, R), in `out`."""
-    if not issparse(X):
-        return np.matmul(X, W.T, out=out)
-    out[:] = X @ W.T
-    return out
+    return times(X, W.T, out)
 
 
 def transposed_times(A, B, out):

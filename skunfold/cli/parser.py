@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from skunfold._install import install_advice
 from skunfold._version import __version__
 from skunfold.cli.output import print_text
 
@@ -131,10 +132,10 @@ examples:
   skunfold evaluate street.model --speech other-voices --noise other-street --json
 """
 
-_APP = """\
+_APP = f"""\
 Open a web page on this computer: upload or record speech, choose a model, see the spectrograms,
 hear the noisy and the enhanced recording, download the result.  Needs the extra `app`:
-pip install "skunfold[app]".
+{install_advice("app")}.
 """
 
 _APP_EPILOGUE = """\
@@ -164,6 +165,16 @@ class _Parser(argparse.ArgumentParser):
             super()._print_message(message, file)
 
 
+class _Version(argparse.Action):
+    """Prints the version, and the core, which is loaded only for that."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from skunfold._kernels.fused import CORE
+
+        print_text(f"skunfold {__version__}\ncore: {CORE}")
+        parser.exit()
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = _Parser(
@@ -172,7 +183,9 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=_EPILOGUE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"skunfold {__version__}")
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, help="show the version and the core, and exit"
+    )
     parser.add_argument(
         "--traceback", action="store_true", help="after a failure, show where it happened"
     )

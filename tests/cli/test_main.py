@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import skunfold
+from skunfold._kernels.fused import CORE
 from skunfold._storage import replacing
 from skunfold.cli import main, progress, web_page, workbench
 from skunfold.model_files import load_model
@@ -28,7 +29,7 @@ def test_version_and_help(capsys):
 def test_python_m():
     command = [sys.executable, "-m", "skunfold", "--version"]
     output = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert output.stdout.strip() == f"skunfold {skunfold.__version__}"
+    assert output.stdout == f"skunfold {skunfold.__version__}\ncore: {CORE}\n"
 
 
 TRAIN = ["train", "--speech", "a", "--noise", "b", "-o", "c"]

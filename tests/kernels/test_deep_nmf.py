@@ -9,8 +9,7 @@ from numpy.testing import assert_allclose
 from scipy.sparse import csr_array
 
 from skunfold._kernels.deep_nmf import DeepNMF, NMFReadout
-from skunfold._kernels.nmf import NMFIteration, infer
-from skunfold._kernels.nmf_layers import layer_of
+from skunfold._kernels.nmf import NMFIteration, infer, layer_of
 from skunfold._kernels.numerics import Parts
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
 from skunfold._kernels.unfolding import sets_of

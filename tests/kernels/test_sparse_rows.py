@@ -7,8 +7,7 @@ from scipy import sparse
 
 from skunfold._kernels import sparse_rows
 from skunfold._kernels.divergences import divergence
-from skunfold._kernels.nmf import infer
-from skunfold._kernels.nmf_layers import layer_of
+from skunfold._kernels.nmf import infer, layer_of
 from skunfold._kernels.sparse_nmf import fit, total_divergence
 from skunfold._kernels.sparse_rows import (
     beside,
