@@ -15,6 +15,7 @@ beside the results.
 
 import textwrap
 import time
+from itertools import chain
 
 import numpy as np
 from general_models import folds, kind_of
@@ -59,7 +60,8 @@ WAYS = {  # the rows: the model, and the samples that it is given
     "sparse NMF, bases of 5 s": (UNTRAINED, None),
     "noisereduce, 5 s": (TOOL, None),
 }
-BASELINE = "network without a sample"
+BASELINE, INFORMED = "network without a sample", "network with samples, 5 s"
+LABELS = ("utterance", "kind", "snr")
 
 
 def network(n_draws):
@@ -180,62 +182,72 @@ def train(folder, left_out, model, n_draws):
 
 
 class Tools:
-    """Functions from (noisy, sample) to waveforms, by model and kind of noise."""
+    """Functions from (noisy, sample) to waveforms, by model and fold of the kinds of noise."""
 
     def __init__(self, options):
         self._options = options
         self._parts = folds(options.data)
         self._made = {}
-        self.seconds = {}
+        self.seconds = {}  # of training
 
-    def __call__(self, model, kind):
-        """Return the function of a model that has not heard a kind of noise."""
+    def __call__(self, model, part):
+        """Return the function of a model that has not heard the kinds of a fold."""
         if model == NOISY:
             return lambda noisy, sample: noisy
-        if model == TOOL:
-            return self._kept(TOOL, PEERS[TOOL])
-        without = [name for name, kinds in self._parts.items() if kind in kinds]
-        name = [*without, *self._parts][0]
-        return self._kept((model, name), lambda: self._trained(model, name))
-
-    def _kept(self, key, make):
+        key = TOOL if model == TOOL else (model, part)
         if key not in self._made:
-            self._made[key] = make()
+            self._made[key] = PEERS[TOOL]() if model == TOOL else self._trained(model, part)
         return self._made[key]
 
-    def _trained(self, model, name):
+    def _trained(self, model, part):
         draws, folder = self._options.draws, self._options.out.with_suffix(".models")
-        file = folder / f"{model}, {name}, {draws} draws.joblib"
-        made, seconds = kept(
-            file, lambda: train(self._options.data, self._parts[name], model, draws)
+        file = folder / f"{model}, {part}, {draws} draws.joblib"
+        made, self.seconds[model, part] = kept(
+            file, lambda: train(self._options.data, self._parts[part], model, draws)
         )
-        self.seconds[model, name] = seconds
         return made
 
 
-def run_row(way, items, measures, tools):
-    """Return the scores of a way to enhance the items, and CPU seconds."""
+def run_row(way, part, items, measures, tools):
+    """Return the scores of a way to enhance the items of a fold, and CPU seconds."""
     model, length = WAYS[way]
-    estimates, enhancing = [], 0.0
+    enhance, blind = tools(model, part), model in (NOISY, WITHOUT) or length == 0
     with threadpool_limits(1):
-        for item in items:
-            enhance = tools(model, item.kind)
-            sample = None if model in (NOISY, WITHOUT) or length == 0 else item.sample[:length]
-            began = time.process_time()
-            estimates.append(enhance(item.noisy, sample))
-            enhancing += time.process_time() - began
-    training = [s for (name, _), s in tools.seconds.items() if name == model]
-    row = {"cpu_seconds": enhancing, "seconds": sum(len(i.noisy) for i in items) / SAMPLE_RATE}
-    row["training"] = float(np.mean(training)) if training else None
+        began = time.process_time()
+        estimates = [enhance(i.noisy, None if blind else i.sample[:length]) for i in items]
+        cpu_seconds = time.process_time() - began
+    row = {"cpu_seconds": cpu_seconds, "training": tools.seconds.get((model, part))}
+    row["seconds"] = sum(len(item.noisy) for item in items) / SAMPLE_RATE
     for label in ("utterance", "kind", "snr"):
         row[label] = [getattr(item, label) for item in items]
-    row["sample_seconds"] = [len(item.sample) / SAMPLE_RATE for item in items]
     scores = [
         {k: v for measure in measures for k, v in measure(item.clean, e).items()}
         for item, e in zip(items, estimates)
     ]
     row["scores"] = {key: [round(float(s[key]), 4) for s in scores] for key in scores[0]}
     return row
+
+
+def name_of(way, part):
+    """Return the name of a row."""
+    return f"{way}, models {part}"
+
+
+def joined(results, parts):
+    """Return the rows of all folds as one, by way, where there are all of them."""
+    rows = {}
+    for way in WAYS:
+        found = results.of(name_of(way, part) for part in parts)
+        if len(found) < len(parts):
+            continue
+        row = rows[way] = {key: [*chain(*(r[key] for r in found))] for key in LABELS}
+        row |= {key: sum(r[key] for r in found) for key in ("cpu_seconds", "seconds")}
+        trained = [r["training"] for r in found if r["training"]]
+        row["training"] = float(np.mean(trained)) if trained else None
+        row["scores"] = {
+            key: [*chain(*(r["scores"][key] for r in found))] for key in found[0]["scores"]
+        }
+    return rows
 
 
 def overview(rows):
@@ -275,9 +287,9 @@ def by(label, rows):
 
 
 INTRODUCTION = """\
-Means over {n} mixtures of {subset} at -6 to 9 dB with 95 % bootstrap intervals over utterances
-in brackets; gains are over the network without a sample, mixture by mixture. Each mixture is
-enhanced by a model that was trained without its kind of noise, one of {n_folds} folds. All
+Means over {n} mixtures of {subset} ({kinds}) at -6 to 9 dB with 95 % bootstrap intervals over
+utterances in brackets; gains are over the network without a sample, mixture by mixture. Each
+mixture is enhanced by a model that was trained without its kind of noise, one of {n_folds} folds. All
 networks have {components} components for speech and {components} for noise, {layers} tied
 layers and separate projections, and were trained on {draws} draws of {mixtures} mixtures. In
 those of all but the network without a sample, the noise went through random equalizers. The
@@ -296,22 +308,30 @@ def main():
     options, results = begin(parser, ["subset", "draws"])
     options.markdown = options.markdown or options.out.with_suffix(".md")
     items, measures = mixtures(options.data, options.subset), available(Distortion, Pesq)
-    tools = Tools(options)
+    tools, parts = Tools(options), folds(options.data)
+    tried = {
+        part: [item for item in items if item.kind in kinds] for part, kinds in parts.items()
+    }
     for way in WAYS:
         try:
             results.compute(
                 run_row,
-                {way: (way, items, measures, tools)},
+                {name_of(way, p): (way, p, chosen, measures, tools)
+                 for p, chosen in tried.items() if chosen},
                 lambda row: f"{np.mean(row['scores']['SI-SDR']):.2f} dB",
-            )
+            )  # fmt: skip
         except ModuleNotFoundError as error:
             print(f"{way} is left out: {error}")
-    rows = {way: results.rows[way] for way in WAYS if way in results.rows}
-    lengths = [len(item.sample) / SAMPLE_RATE for item in items]
+    needed = (NOISY, BASELINE, INFORMED)
+    done = [p for p in parts if len(results.of(name_of(way, p) for way in needed)) == 3]
+    rows = joined(results, done)
+    items = [item for part in done for item in tried[part]]
+    lengths = [len(item.sample) / SAMPLE_RATE for item in items] or [0.0]
     introduction = INTRODUCTION.format(
         n=len(items),
         subset=options.subset,
-        n_folds=len(folds(options.data)),
+        n_folds=len(parts),
+        kinds=", ".join(sorted({item.kind for item in items})),
         components=N_COMPONENTS,
         inferred=N_SAMPLE_COMPONENTS,
         layers=N_LAYERS,
