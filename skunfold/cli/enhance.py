@@ -13,7 +13,7 @@ from typing import BinaryIO, cast
 
 from skunfold._storage import NO_ROOM, Spool
 from skunfold._text import one_line, printable
-from skunfold.audio import SpeechEnhancer, read_audio
+from skunfold.audio import SpeechEnhancer, read_audio, resample
 from skunfold.audio._noise_sample import check_noise_sample
 from skunfold.audio._recording import Recording
 from skunfold.audio._regressor import RegressorError
@@ -120,9 +120,16 @@ def _noise_sample(enhancer: SpeechEnhancer, options: argparse.Namespace) -> Floa
             f"{printable(options.model)} takes no --noise-sample; leave it out, or train a "
             "model that does by `skunfold train --sample-components 24`."
         )
-    rate = enhancer.sample_rate
-    sample, _ = read_audio(options.noise_sample, rate, mono=True)
-    return check_noise_sample(printable(options.noise_sample), sample, rate)
+    sample, rate = read_audio(options.noise_sample, mono=True)
+    if rate < enhancer.sample_rate:
+        tell(
+            f"skunfold: warning: {printable(options.noise_sample)} has a sample rate of {rate} "
+            f"Hz, so it holds no noise above {rate / 2:g} Hz; give a sample of at least "
+            f"{enhancer.sample_rate} Hz, unless the recordings have that rate as well"
+        )
+    sample = resample(sample, rate, enhancer.sample_rate)
+    name = printable(options.noise_sample)
+    return check_noise_sample(name, sample, enhancer.sample_rate)
 
 
 def _name(path: Path, stream: str) -> str:
