@@ -37,7 +37,8 @@ def step_of(objective, update, parameters, samples):
     """Return a function that does a step of training."""
 
     def step():
-        loss, gradients = objective.gradient(parameters, samples, update.form)
+        with objective:  # the peers need the threads of BLAS between two steps
+            loss, gradients = objective.gradient(parameters, samples, update.form)
         update.step(parameters, gradients)
         return loss
 

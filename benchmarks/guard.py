@@ -134,13 +134,13 @@ def measured_cells():
     network = make_network(n_layers, n_layers + 1, True, 1.0, COMPONENTS)
     X, y, bases, U = make_data(n, FEATURES, COMPONENTS, 1)
     products = Products(n, FEATURES, COMPONENTS, WIDTH)
-    with Objective(network.network(2.0, cancel=True)) as objective:
-        update, parameters = ExponentiatedGradient(RATE), [*bases, U]
-        functions = {
-            "ours": step_of(objective, update, parameters, Samples((X,), y)),
-            "bound": lambda: products.training(n_layers, False),
-        }
-        seconds = interleaved(functions, 1, RUNS, 10 * SECONDS)
+    objective = Objective(network.network(2.0, cancel=True))
+    update, parameters = ExponentiatedGradient(RATE), [*bases, U]
+    functions = {
+        "ours": step_of(objective, update, parameters, Samples((X,), y)),
+        "bound": lambda: products.training(n_layers, False),
+    }
+    seconds = interleaved(functions, 1, RUNS, 10 * SECONDS)
     found["training, tied"] = seconds["bound"] / seconds["ours"]
     return found
 

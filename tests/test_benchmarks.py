@@ -10,6 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 NO_SCRIPTS = {
+    "crf_data",
+    "crf_peers",
     "deep_nmf_cells",
     "deep_nmf_peers",
     "general_models",

@@ -2,26 +2,24 @@
 
 from dataclasses import replace
 from functools import partial
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skunfold._crf.inference import all_outputs, fill_rows, hidden_units, output
 from skunfold._crf.layout import Layout
 from skunfold._crf.memory import check_memory
 from skunfold._crf.network import ClassLoss, LikelihoodNetwork, RowNetwork
+from skunfold._crf.parameters import CONSTRAINTS, check_settings, check_unchanged
 from skunfold._crf.samples import RowData, mean_size, samples_of, split_components
 from skunfold._crf.structure import (
     Columns,
     Kinds,
     check_number_of_columns,
     check_numeric,
-    fits_kinds,
     graph_of,
     places_of_columns,
     without_columns,
@@ -31,9 +29,9 @@ from skunfold._crf.targets import RowTargets
 from skunfold._estimator.base import UnfoldedEstimator
 from skunfold._estimator.classifier import ClassTargets
 from skunfold._estimator.data import warn_if_still_improving
-from skunfold._estimator.loop_parameters import FREE_CONSTRAINTS
 from skunfold._estimator.scaling import check_magnitude
 from skunfold._kernels.class_messages import BeliefMessages, MeanFieldMessages
+from skunfold._kernels.sparse_rows import sparse_block_size
 from skunfold._mrf.initialization import layer_sizes
 from skunfold._training.averaging import RunningAverage
 from skunfold._training.lbfgs import fit_lbfgs
@@ -44,21 +42,6 @@ from skunfold._training.updates import SGD, Adam
 USUAL_PATIENCE = 10  # epochs, where n_iter_no_change is infinite
 UPDATES = {"adam": Adam, "sgd": SGD, "lbfgs": Adam}  # the state of "lbfgs" keeps no step size
 BLOCK_ELEMENTS = 1 << 15  # rows times classes, of the components of a block of inference
-
-CONSTRAINTS: dict[str, list[Any]] = {
-    **{k: v for k, v in UnfoldedEstimator._parameter_constraints.items() if k != "n_jobs"},
-    **FREE_CONSTRAINTS,
-    "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-    "graph": [StrOptions({"chain", "grid"}), callable],
-    "graph_columns": ["array-like", str, Integral, None],
-    "inference": [StrOptions({"bp", "mean_field"})],
-    "schedule": [StrOptions({"flooding", "sequential"})],
-    "coupling": [StrOptions({"table", "features"})],
-    "training_loss": [StrOptions({"marginals", "likelihood"})],
-    "damping": [Interval(Real, 0, 1, closed="left")],
-    "power": [Interval(Real, 0, None, closed="neither")],
-    "class_weight": [StrOptions({"balanced"}), dict, None],
-}
 
 
 class RowClassifier(ClassTargets, UnfoldedEstimator):
@@ -126,22 +109,7 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
         return self._n_sweeps > 1 or self._sequential
 
     def _check_settings(self):
-        layer_sizes(self.hidden_layer_sizes)
-        if not self._sequential:
-            if self.training_loss == "likelihood" and self.graph_columns is not None:
-                raise ValueError(
-                    "training_loss='likelihood' needs exact inference along chains; use "
-                    "schedule='sequential', or training_loss='marginals'."
-                )
-            return
-        for name, needed in (("graph", "chain"), ("inference", "bp"), ("power", 1)):
-            value = getattr(self, name)
-            if callable(value) or value != needed:
-                raise ValueError(
-                    "schedule='sequential' passes along chains and back, which is exact belief "
-                    f"propagation; it needs {name}={needed!r}, not {value!r}. Use "
-                    "schedule='flooding'."
-                )
+        check_settings(self)
 
     def _layout(self):
         symmetric = self.symmetric_kinds_ if self._sends else ()
@@ -321,6 +289,7 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
             ClassLoss(),
             layout.sets,
             mean_size=mean_size(samples),
+            fewest_rows=sparse_block_size(samples.inputs[0].values) or 1,
         )
         return Objective(network, L2Penalty(self.alpha, layout.penalised))
 
@@ -349,22 +318,8 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
     # Inference
 
     def _check_structure(self):
-        """Check that parameters that shape the network are unchanged since the fit."""
-        layout = self._layout()
-        names = getattr(self, "feature_names_in_", None)
-        places = places_of_columns(self.graph_columns, names, self.n_features_in_)
-        arrays = [[a for part in one.values() for a in part] for one in self.potentials_]
-        tied = all(a is b for found in arrays for a, b in zip(found, arrays[0]))
-        same = np.array_equal(places, self.graph_columns_) and (tied or not layout.tied)
-        same = same and fits_kinds(self.graph, len(places), self.edge_kinds_)
         shapes = self._sweep().shapes(self.n_features_in_ - len(self.graph_columns_))
-        [one, *_] = layout.tied_layout.potentials(shapes)
-        expected = [shape for part in one.values() for shape in part]
-        if not same or [[a.shape for a in f] for f in arrays] != [expected] * layout.n_sweeps:
-            raise ValueError(
-                "hidden_layer_sizes, graph, graph_columns, n_layers, schedule, coupling or "
-                "tied is not that of the fit; set it back, or fit again with warm_start=False."
-            )
+        check_unchanged(self, self._layout(), shapes)
 
     def _network(self):
         return RowNetwork(self._sweep(), TotalsReadout(), ClassLoss(), self._layout().sets)

@@ -34,10 +34,11 @@ class RowNetwork(Unfolding):
     """The unfolded sweeps; samples are components."""
 
     mean_size: float = 1.0  # rows of a component
+    fewest_rows: int = 1  # of a block
 
     def block_size(self, parameters):
         """Return how many components to carry through all sweeps at a time."""
-        n_rows = BLOCK_ELEMENTS / self.iteration.n_classes
+        n_rows = max(BLOCK_ELEMENTS / self.iteration.n_classes, self.fewest_rows)
         return max(1, int(n_rows / self.mean_size))
 
     @property

@@ -18,7 +18,6 @@ from skunfold._kernels.class_messages import Tables
 from skunfold._kernels.numerics import add
 from skunfold._kernels.probabilities import sigmoid
 from skunfold._kernels.row_graphs import sums_at
-from skunfold._kernels.sparse_rows import transposed_times
 from skunfold.unfolding.iteration import Iteration
 from skunfold.unfolding.readouts import Readout
 
@@ -140,11 +139,9 @@ class RowSweep(Iteration):
         g_field = g.field
         for layer in reversed(range(n // 2 + 1)):
             below = g.hidden[layer - 1] if layer else X.features
-            W = theta[2 * layer]
-            g_W = transposed_times(below, g_field, out=np.empty(W.shape, g_field.dtype))
-            gradients = [g_W, g_field.sum(axis=0), *gradients]
+            gradients = [below.T @ g_field, g_field.sum(axis=0), *gradients]
             if layer:
-                g_field = g_field @ W.T
+                g_field = g_field @ theta[2 * layer].T
                 g_field *= below
                 g_field *= 1 - below
         if not g.tables:
@@ -165,8 +162,7 @@ class RowSweep(Iteration):
                     (X.graph.sources, X.graph.targets), self._ends(coefs, kind)
                 ):
                     at_rows = sums_at(places[edges], g.reshape(len(g), -1), X.shape[0])
-                    out = np.empty((X.shape[1], at_rows.shape[1]), g.dtype)
-                    ends.append(transposed_times(X.features, at_rows, out).reshape(P.shape))
+                    ends.append((X.features.T @ at_rows).reshape(P.shape))
                 of_coefs += [ends[0] + np.swapaxes(ends[1], 1, 2)] if symmetric else ends
         return *of_tables, *of_coefs
 

@@ -212,7 +212,7 @@ alpha : float, default=0.0005
 solver : {"adam", "sgd", "lbfgs"}, default="adam"
     "adam": Kingma and Ba (2015). "sgd": gradient descent with Nesterov's momentum. "lbfgs":
     quasi-Newton steps on all samples, for small data; it takes up to `max_iter` iterations,
-    stops when no element of the gradient is larger than `tol` or by scipy's ``ftol``, and
+    stops when no element of the gradient is larger than `tol` or the loss hardly changes, and
     ignores batches, step sizes, averaging and early stopping.
 
 learning_rate_init : float, default=0.01

@@ -17,12 +17,12 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import issparse
 
 from skunfold._kernels.fused import fused
 from skunfold._kernels.nmf_layers import Layer, like_rows, through_factor, through_ratio
 from skunfold._kernels.numerics import NEW_ARRAYS, Parts, floor_of
 from skunfold._kernels.sparse_rows import (
+    is_sparse,
     product_at,
     times,
     transposed_times,
@@ -31,6 +31,7 @@ from skunfold._kernels.sparse_rows import (
 )
 
 WORTH_TRANSPOSING = 128  # uses by a sample that pay for storing a matrix transposed
+LARGE = 1 << 20  # elements of a matrix that is never worth it: transposing leaves the caches
 
 
 class Weights(NamedTuple):
@@ -153,7 +154,7 @@ class KullbackLeiblerLayer(Layer):
         """Return the Weights of X for the activations h."""
         v = product_at(X, h, self.W, "v", work)
         floor = floor_of(X.dtype)
-        if issparse(X):
+        if is_sparse(X):
             A = negative_weights(X.data, v, floor, work.array("A", v.shape, X.dtype))
             return Weights(v, with_values(X, A), None)
         n = len(X)
@@ -178,16 +179,20 @@ class KullbackLeiblerLayer(Layer):
         return with_values(terms.A, fall_v)
 
 
-def kullback_leibler_layer(W, V, sparsity, n_uses, start):
-    """Return the layer of these matrices, which a number of samples use; None: many.
+def kullback_leibler_layer(W, V, sparsity, n_samples, n_uses, start):
+    """Return the layer of these matrices, used so often in a row for that many samples.
 
-    `start`, (1, R) or None, are the activations that inference begins with, in the first layer.
+    None samples: many. `start`, (1, R) or None, are the activations that inference begins
+    with, in the first layer; it is not prepared for them where there are fewer samples than
+    components.
     """
     den = -V.sum(axis=1)[np.newaxis]
     den -= V.dtype.type(sparsity) + floor_of(V.dtype)
-    worth_it = n_uses is None or n_uses >= WORTH_TRANSPOSING
-    projections = np.divide(V.T, den, order="C" if worth_it else "K")
-    if start is not None:
-        v = -(start @ W) - floor_of(W.dtype)
-        start = Start(start, v, projections / v.T)
-    return KullbackLeiblerLayer(W, V, sparsity, den, projections, start)
+    often = n_samples is None or n_samples * n_uses >= WORTH_TRANSPOSING
+    projections = np.divide(V.T, den, order="C" if often and V.size < LARGE else "K")
+    prepared = None
+    if start is not None and (n_samples is None or n_samples >= len(W)):
+        # Not by BLAS, whose threads would spin on processors that blocks of samples need next.
+        v = -np.einsum("kr,rf->kf", start, W) - floor_of(W.dtype)
+        prepared = Start(start, v, projections / v.T)
+    return KullbackLeiblerLayer(W, V, sparsity, den, projections, prepared)

@@ -98,8 +98,7 @@ def layer_of(theta, beta, sparsity, n_samples=None, n_uses=1, start=None):
     W, V = theta[0], theta[-1]
     n_components, n_features = W.shape
     if beta == 1:
-        n_uses = None if n_samples is None else n_samples * n_uses
-        return kullback_leibler_layer(W, V, sparsity, n_uses, start)
+        return kullback_leibler_layer(W, V, sparsity, n_samples, n_uses, start)
     if beta == 2:
         # Multiplications by n_components: the Gram matrix once and it in every use, or two
         # products with the bases in every use.

@@ -52,12 +52,12 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import issparse
 
 from skunfold._kernels.blocks import gram_matrix
 from skunfold._kernels.fused import fused
 from skunfold._kernels.numerics import NEW_ARRAYS, Parts, add, floor_of, power, smallest_of
 from skunfold._kernels.sparse_rows import (
+    is_sparse,
     product_at,
     times_transposed,
     transposed_times,
@@ -122,7 +122,7 @@ class Layer:
 
     def suited_to(self, X):
         """Return this layer, or for sparse X the same with its matrices as these read them."""
-        return self._for_sparse_rows if issparse(X) else self
+        return self._for_sparse_rows if is_sparse(X) else self
 
     @cached_property
     def _for_sparse_rows(self):

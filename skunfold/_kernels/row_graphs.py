@@ -120,11 +120,11 @@ class EdgeGraph:
 
     def of_senders(self, values):
         """Return the values (n_rows, K) of the row that sends each message, a new array."""
-        return values[self._senders]
+        return values.take(self._senders, axis=0)
 
     def of_receivers(self, values):
         """Return the values of the row that each message ends in, a new array."""
-        return values[self._receivers]
+        return values.take(self._receivers, axis=0)
 
     def at_receivers(self, messages):
         """Return for each row the sum of the messages that end in it, (n_rows, K)."""

@@ -156,6 +156,7 @@ def _enhancer_to_train(options: argparse.Namespace) -> SpeechEnhancer:
         n_components=options.components,
         n_layers=options.layers,
         n_trained_layers=options.trained_layers,
+        n_sample_components=options.sample_components,
         tied=not options.untied,
         max_iter=options.epochs,
     )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
+from skunfold._install import install_advice
 from skunfold._storage import replacing
 from skunfold._text import printable
 from skunfold.audio import SpeechEnhancer, write_audio
@@ -40,7 +41,7 @@ N_STAGES = 6
 _RESULTS = {"results.json", "model", "wav", "spectrograms.png"}
 
 _NO_PICTURE = (
-    'For a picture of the spectrograms: pip install "skunfold[plotting]", and run it again.'
+    f"For a picture of the spectrograms: {install_advice('plotting')}, and run it again."
 )
 
 

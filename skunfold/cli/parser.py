@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from skunfold._install import install_advice
 from skunfold._version import __version__
 from skunfold.cli.output import print_text
 
@@ -16,6 +17,7 @@ _NETWORK = {  # settings of the network that `train` makes
     "context": 9,
     "sample_rate": 16000,
     "untied": False,
+    "sample_components": None,
 }
 
 _DESCRIPTION = """\
@@ -64,6 +66,9 @@ to 9 dB.  Half a minute of the noise that you want to remove is enough, recorded
 you record speech; without --speech, the voices that come with the package are used.  Training
 ends early when the loss on held-out utterances stops falling.  A model processes frequencies up
 to half its sample rate: 8 kHz, unless --sample-rate is given.
+
+With --sample-components, the model learns from many kinds of noise how to remove one that it is
+shown in a short sample (`skunfold enhance --noise-sample`), also of kinds that it never heard.
 """
 
 _TRAIN_EPILOGUE = """\
@@ -73,6 +78,7 @@ examples:
   skunfold train --speech voices --noise street -o street.model
   skunfold train --speech voices --noise street -o small.model --components 25
   skunfold train --speech voices --noise street -o nmf.model --trained-layers 0
+  skunfold train --speech voices --noise noises -o any.model --sample-components 24
 
 The model is written only after training has ended.
 """
@@ -88,6 +94,7 @@ examples:
   skunfold enhance street.model call.wav -o call-clean.wav
   skunfold enhance street.model monday/*.flac -o denoised/
   skunfold enhance street.model recordings/ -o denoised/ --skip-existing
+  skunfold enhance any.model call.wav --noise-sample noise.wav -o call-clean.wav
   cat noisy.wav | skunfold enhance street.model - -o - > clean.wav
   arecord -f S16_LE -r 16000 | skunfold enhance street.model - -o - | aplay
 
@@ -99,6 +106,9 @@ denoised.
 An input is never overwritten.  Other existing files are kept unless --overwrite is given:
 without it, nothing is done if one output exists.  Every file is written completely or not at
 all.
+
+A sample of the noise (--noise-sample), such as a second in which nobody speaks, helps a model
+that was trained with --sample-components.  All recordings are denoised with the same sample.
 
 The output keeps the sample rate, the channels and, unless --subtype is given, the sample format
 of the input.  WAV of more than 4 GiB becomes RF64.
@@ -122,10 +132,10 @@ examples:
   skunfold evaluate street.model --speech other-voices --noise other-street --json
 """
 
-_APP = """\
+_APP = f"""\
 Open a web page on this computer: upload or record speech, choose a model, see the spectrograms,
 hear the noisy and the enhanced recording, download the result.  Needs the extra `app`:
-pip install "skunfold[app]".
+{install_advice("app")}.
 """
 
 _APP_EPILOGUE = """\
@@ -262,6 +272,11 @@ def _add_enhance(commands: Any) -> None:
         help="for one recording a file, a folder, or - for stdout; otherwise a folder, made if "
         "missing",
     )  # fmt: skip
+    enhance.add_argument(
+        "--noise-sample", type=Path, metavar="FILE",
+        help="recording of the noise alone, 0.25 s or more, better 5 s; for a model trained "
+        "with --sample-components",
+    )  # fmt: skip
     existing = enhance.add_mutually_exclusive_group()
     existing.add_argument(
         "-f", "--overwrite", action="store_true", help="replace outputs that exist"
@@ -374,6 +389,11 @@ def _add_model_options(command: argparse.ArgumentParser) -> None:
         command.add_argument(
             f"--{name}", type=kind, metavar=metavar, help=f"{text} (default: {default})"
         )
+    command.add_argument(
+        "--sample-components", type=_integer(1, 10_000), metavar="S",
+        help="train a model that takes samples of noise, and infers S bases from each; 24 is "
+        "usual (default: a model that takes none)",
+    )  # fmt: skip
     command.add_argument(
         "--untied", action="store_true", default=None,
         help="bases for each layer: a larger model",

@@ -51,7 +51,11 @@ class Wave:
 
 
 def enhance_pipe(
-    enhancer: SpeechEnhancer, source: BinaryIO, target: Stdout, subtype: str | None = None
+    enhancer: SpeechEnhancer,
+    source: BinaryIO,
+    target: Stdout,
+    subtype: str | None = None,
+    noise_sample: FloatArray | None = None,
 ) -> tuple[Meter, list[str]]:
     """Denoise a WAV file while it arrives.
 
@@ -66,6 +70,8 @@ def enhance_pipe(
     subtype : str or None, default=None
         Encoding of the samples of `target`, one of PCM or floating point.  None: as `source`
         has it, or 16 bits where that is A-law or mu-law.
+    noise_sample : ndarray or None, default=None
+        A sample of the noise, as `SpeechEnhancer.stream` takes it.
 
     Returns
     -------
@@ -87,7 +93,9 @@ def enhance_pipe(
     wave = read_header(source)
     subtype = choose_subtype(target, subtype, wave.subtype)
     meter = Meter(wave.sample_rate, wave.n_channels)
-    output = _enhance_blocks(_open_stream(enhancer, wave), _read_blocks(source, wave, meter))
+    output = _enhance_blocks(
+        _open_stream(enhancer, wave, noise_sample), _read_blocks(source, wave, meter)
+    )
     n_clipped = 0
     for i, block in enumerate(output):
         if i == 0:
@@ -199,9 +207,13 @@ def _read_blocks(source: BinaryIO, wave: Wave, meter: Meter) -> Iterator[FloatAr
             yield block
 
 
-def _open_stream(enhancer: SpeechEnhancer, wave: Wave) -> EnhancementStream:
+def _open_stream(
+    enhancer: SpeechEnhancer, wave: Wave, noise_sample: FloatArray | None
+) -> EnhancementStream:
     try:
-        return enhancer.stream(wave.n_channels, sample_rate=wave.sample_rate)
+        return enhancer.stream(
+            wave.n_channels, sample_rate=wave.sample_rate, noise_sample=noise_sample
+        )
     except ValueError as error:
         raise ValueError(f"stdin has an unusual sample rate: {error}") from None
 

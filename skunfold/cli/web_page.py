@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from skunfold._install import install_advice
 from skunfold._text import printable
 from skunfold._version import __version__
 from skunfold.audio import SpeechEnhancer, read_audio, write_audio
@@ -46,8 +47,8 @@ def check_extra() -> None:
     for package in ("gradio", "matplotlib"):
         if importlib.util.find_spec(package) is None:
             raise ModuleNotFoundError(
-                f'{package} is not installed; pip install "skunfold[app]" brings what the web '
-                "page needs."
+                f"{package} is not installed; {install_advice('app')} brings what the web page "
+                "needs."
             )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from skunfold._install import install_advice
 from skunfold.audio import read_audio, write_audio
 from skunfold.cli import demo, main, web_page
 from skunfold.datasets import load_bundled_recordings, mix_at_snr
@@ -46,7 +47,7 @@ def noisy(tmp_path_factory):
 def test_without_the_extra_it_says_what_to_install(monkeypatch, assert_one_sentence):
     monkeypatch.setattr(web_page.importlib.util, "find_spec", lambda name: None)
     assert main(["app"]) == 1
-    assert_one_sentence("gradio is not installed", 'pip install "skunfold[app]"')
+    assert_one_sentence("gradio is not installed", install_advice("app"))
 
 
 def test_models_of_files_and_the_bundled_one(

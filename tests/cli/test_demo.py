@@ -7,6 +7,7 @@ import os
 import numpy as np
 import pytest
 
+from skunfold._install import install_advice
 from skunfold.cli import demo, main
 from skunfold.model_files import load_model
 
@@ -48,7 +49,7 @@ def test_demo(matplotlib, tiny_demo, tmp_path, capsys, monkeypatch):
     assert len(os.listdir(folder / "wav")) == 12
     assert load_model(folder / "model").regressor_.n_layers == 2
     assert (folder / "spectrograms.png").exists() == matplotlib
-    assert ('pip install "skunfold[plotting]"' in output.out) != matplotlib
+    assert (install_advice("plotting") in output.out) != matplotlib
     assert output.err.splitlines()[-1] == "[6/6] write the results"
 
 
