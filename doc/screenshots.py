@@ -2,8 +2,8 @@
 
 HTML is the folder that ``sphinx-build`` wrote.  Each page is photographed in a headless
 Chromium as wide as a desktop and as a phone, in light and in dark colours.  With ``--app
-MODEL`` the page of ``skunfold app`` is photographed as well, with an example enhanced.  It needs the
-extra ``browser-tests``, ``chromium`` and ``chromedriver``.
+MODEL`` the page of ``skunfold app`` is photographed as well, with an example enhanced.  It
+needs the extra ``browser-tests``, ``chromium`` and ``chromedriver``.
 """
 
 import argparse

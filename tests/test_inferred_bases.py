@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from callbacks import Watch
 from differences import finite_differences
 from numpy.testing import assert_allclose
 
@@ -150,3 +151,15 @@ def test_ctrl_c_keeps_the_best(monkeypatch):
     assert training.interrupted
     assert len(calls) == 1
     assert np.isfinite(training.network.predict(draw.X)).all()
+
+
+def test_callbacks_see_every_epoch():
+    pytest.importorskip("sklearn.callback")
+    draw = make_draw()
+    training = make_training(draw, max_iter=20, tol=0)
+    watch = Watch()
+    training.network.set_callbacks(watch)
+    training.fit(draw)
+    assert len(watch.scores) == 6  # the fifth asks to stop, and the last is that of the fit
+    assert len(training.network.history_) == 5
+    assert watch.scores[-1] == pytest.approx(training.network.score(draw.X, draw.y))

@@ -28,7 +28,7 @@ def column(page, name, key):
 
 
 def _bars(d, x, y, title, bars, *, labels=170, width=160, digits=2, unit=""):
-    """Draw horizontal bars (name, value, whether it is ours), the longest as wide as `width`."""
+    """Draw horizontal bars (name, value, whether ours), the longest as wide as `width`."""
     d.words(x, y, title, "ink", size=14, weight=600, anchor="start")
     longest = max(value for _, value, _ in bars)
     for i, (name, value, ours) in enumerate(bars):

@@ -68,6 +68,7 @@ class Episodes:
             [
                 (i, rows)
                 for i, (samples, _) in enumerate(whole)
+                if len(samples)
                 for rows in block_slices(len(samples), BLOCK)
             ],
         )
@@ -229,6 +230,10 @@ class EpisodeTraining:
             episodes, held_out = ([episodes[i] for i in part] for part in rows)
         _run(network, self, draw, Episodes.of(episodes), held_out and Episodes.of(held_out))
 
+    def warn_if_still_improving(self):
+        """Warn that training could have continued."""
+        warn_if_still_improving(self.state, self.network.max_iter, self.network.tol)
+
     def results(self):
         """Return the attributes of the network for the best parameters so far."""
         n_arrays = len(self.gains)
@@ -271,7 +276,6 @@ def _run(network, training, draw, train, valid):
     for name, value in training.results().items():
         setattr(network, name, value)
     callbacks.end_fit()
-    warn_if_still_improving(training.state, network.max_iter, network.tol)
 
 
 def _score(episodes, output):

@@ -86,7 +86,7 @@ class MixtureFitting:
         draws = (self._draw(regressor, context, rng, *mixtures) for mixtures in drawn)
         gains = getattr(self, "sample_gains_", None) if self.warm_start else None
         self.sample_gains_, self.n_frames_ = train_with_samples(
-            regressor, gains, self.n_sample_components, draws, valid
+            regressor, gains, self.n_sample_components, draws, n_draws, valid
         )
         self.regressor_ = regressor
         return self

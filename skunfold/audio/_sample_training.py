@@ -106,6 +106,7 @@ def train_with_samples(
     gains: list[NDArray] | None,
     n_components: int,
     draws: Iterable[tuple[Draw, list[NDArray]]],
+    n_draws: int,
     valid: Draw | None,
 ) -> tuple[list[NDArray], int]:
     """Train a regressor, in place, and the gains of inferred bases on draw after draw.
@@ -120,6 +121,8 @@ def train_with_samples(
         How many bases are inferred from a sample.
     draws : iterable of (Draw, list of 2 ndarrays)
         Each with the features of speech and noise alone.
+    n_draws : int
+        How many there are.
     valid : Draw or None
         What decides when to stop.
 
@@ -142,6 +145,8 @@ def train_with_samples(
         if training.interrupted:
             break
     assert training is not None
+    if n_draws == 1:
+        training.warn_if_still_improving()
     return training.gains, len(draw.X)
 
 

@@ -119,6 +119,12 @@ class SpeechEnhancer(MixtureFitting, DocumentedEstimator, BaseEstimator):
     sample the mean of the last tenth of a second. `fit_sources` mixes without offsets, and
     `score` does not count that of the clean speech.
 
+    With `n_sample_components`, `fit_sources` cuts a sample of 0.5 to 5 s, half of it at most,
+    off each recording of noise in each draw, puts both parts through a random equalizer, and
+    mixes the rest with speech. The bases of the sample come from 40 updates of NMF; there is no
+    gradient through these. A quarter of the mixtures are learned without their sample. Updates
+    take blocks of 128 frames of as many mixtures as make a batch.
+
     The features take 4 bytes a frame (100 frames a second) and feature for float32
     waveforms, 0.25 GB for 20 minutes at the default settings; twice that for float64. There are
     ``(len(context_averages) + n_context - 1) * context_bands + n_bins`` of them, with
@@ -292,7 +298,10 @@ class SpeechEnhancer(MixtureFitting, DocumentedEstimator, BaseEstimator):
             or a waveform is empty, constant, not 1-D, not floating point or not finite;
             for ``X_val`` and ``y_val`` as in `fit`. If ``n_draws`` is above 1 and the regressor
             cannot continue from a previous fit, or would hold out a part of each draw.
-            If a recurrent regressor is inside another estimator, as in `fit`.
+            If a recurrent regressor is inside another estimator, as in `fit`. With
+            `n_sample_components`, if the regressor does not suit it, a recording of noise is
+            shorter than half a second, or one of ``noise_samples_val`` is no sample for
+            `enhance`; without, if ``noise_samples_val`` is given.
         TypeError
             If the regressor is a classifier.
 

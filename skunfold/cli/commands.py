@@ -11,6 +11,7 @@ from skunfold.cli import web_page
 from skunfold.cli.demo import N_STAGES, check_demo_folder, run_demo
 from skunfold.cli.enhance import enhance
 from skunfold.cli.files import check_new_model, load_enhancer
+from skunfold.cli.info import info
 from skunfold.cli.output import tell
 from skunfold.cli.progress import open_progress
 from skunfold.cli.sources import (
@@ -180,6 +181,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "train": train,
     "enhance": enhance,
     "evaluate": evaluate,
+    "info": info,
     "app": app,
 }
 

@@ -107,6 +107,7 @@ def run_demo(folder: Path, seed: int, progress: Progress) -> tuple[list[dict[str
     deep_seconds = _fit(deep, train, progress)
     progress.stage("denoise with deep NMF", len(mixtures.noisy))
     trained = _denoise("deep NMF", deep, mixtures, sparse_seconds + deep_seconds, progress)
+    best.row["n_parameters"] = sparse.regressor_.n_parameters_  # copies hold its bases twice
 
     progress.stage("write the results")
     rows = [score_row("noisy", mixtures, mixtures.noisy), best.row, trained.row]

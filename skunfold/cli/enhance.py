@@ -13,16 +13,16 @@ from typing import BinaryIO, cast
 
 from skunfold._storage import NO_ROOM, Spool
 from skunfold._text import one_line, printable
-from skunfold.audio import SpeechEnhancer, read_audio
+from skunfold.audio import SpeechEnhancer, read_audio, resample
 from skunfold.audio._noise_sample import check_noise_sample
 from skunfold.audio._recording import Recording
 from skunfold.audio._regressor import RegressorError
 from skunfold.audio.waveforms import FloatArray
-from skunfold.cli.files import STREAM, Task, load_enhancer, plan_tasks
+from skunfold.cli.files import STREAM, Task, default_output, load_enhancer, plan_tasks
 from skunfold.cli.meter import Meter
 from skunfold.cli.output import Stdout, StdoutError, sentence_of, tell
 from skunfold.cli.pipes import enhance_pipe
-from skunfold.cli.progress import Progress, open_progress
+from skunfold.cli.progress import SOUND, Progress, open_progress
 from skunfold.cli.workbench import print_result
 
 
@@ -79,6 +79,8 @@ class Outcome:
 
 def enhance(options: argparse.Namespace) -> int:
     """Denoise recordings; return the exit code."""
+    if options.output is None:
+        options.output = default_output(options.inputs[0])
     from_stdin, to_stdout = options.inputs == ["-"], options.output == "-"
     _check_streams(from_stdin, to_stdout)
     enhancer = load_enhancer(options.model)
@@ -98,7 +100,7 @@ def enhance(options: argparse.Namespace) -> int:
             sources = [
                 task.source for task, skip in zip(tasks, skipped) if not skip and not from_stdin
             ]
-            progress.stage("denoise", _seconds(sources), "s")
+            progress.stage("denoise", _seconds(sources), SOUND)
             for task, outcome, skip in zip(tasks, outcomes, skipped):
                 if skip:
                     outcome.status = "skipped"
@@ -118,9 +120,16 @@ def _noise_sample(enhancer: SpeechEnhancer, options: argparse.Namespace) -> Floa
             f"{printable(options.model)} takes no --noise-sample; leave it out, or train a "
             "model that does by `skunfold train --sample-components 24`."
         )
-    rate = enhancer.sample_rate
-    sample, _ = read_audio(options.noise_sample, rate, mono=True)
-    return check_noise_sample(printable(options.noise_sample), sample, rate)
+    sample, rate = read_audio(options.noise_sample, mono=True)
+    if rate < enhancer.sample_rate:
+        tell(
+            f"skunfold: warning: {printable(options.noise_sample)} has a sample rate of {rate} "
+            f"Hz, so it holds no noise above {rate / 2:g} Hz; give a sample of at least "
+            f"{enhancer.sample_rate} Hz, unless the recordings have that rate as well"
+        )
+    sample = resample(sample, rate, enhancer.sample_rate)
+    name = printable(options.noise_sample)
+    return check_noise_sample(name, sample, enhancer.sample_rate)
 
 
 def _name(path: Path, stream: str) -> str:

@@ -30,7 +30,8 @@ examples:
   skunfold demo                                            see it work, in about a minute
   skunfold train --noise my-machine.wav -o MODEL           learn your noise from a recording
   skunfold train --speech DIR --noise DIR -o MODEL         learn from your own recordings
-  skunfold enhance MODEL noisy.wav -o clean.wav            denoise a recording
+  skunfold enhance MODEL noisy.wav                         denoise it: noisy-enhanced.wav
+  skunfold info MODEL                                      say what a model is
   skunfold evaluate MODEL --speech DIR --noise DIR         measure how well it does
   skunfold app                                             open the web app
 
@@ -91,6 +92,7 @@ cannot run code.
 
 _ENHANCE_EPILOGUE = """\
 examples:
+  skunfold enhance street.model call.wav                   # call-enhanced.wav
   skunfold enhance street.model call.wav -o call-clean.wav
   skunfold enhance street.model monday/*.flac -o denoised/
   skunfold enhance street.model recordings/ -o denoised/ --skip-existing
@@ -130,6 +132,17 @@ _EVALUATE_EPILOGUE = """\
 examples:
   skunfold evaluate street.model --speech other-voices --noise other-street
   skunfold evaluate street.model --speech other-voices --noise other-street --json
+"""
+
+_INFO = """\
+Say what a model file holds: its network, its sample rate, how long it was trained, and how well
+it does on held-out utterances.  No code of the file is run.
+"""
+
+_INFO_EPILOGUE = """\
+examples:
+  skunfold info street.model
+  skunfold info street.model --json
 """
 
 _APP = f"""\
@@ -189,20 +202,23 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--traceback", action="store_true", help="after a failure, show where it happened"
     )
-    commands = parser.add_subparsers(
-        title="commands", dest="command", metavar="COMMAND", required=True
-    )
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     _add_demo(commands)
     _add_train(commands)
     _add_enhance(commands)
     _add_evaluate(commands)
+    _add_info(commands)
     _add_app(commands)
     return parser
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Return the options, or exit with code 2 if they are invalid."""
-    options = build_parser().parse_args(argv)
+    """Return the options; exit with code 2 if they are invalid, with help if there are none."""
+    whole = build_parser()
+    options = whole.parse_args(argv)
+    if options.command is None:
+        whole.print_help()
+        whole.exit()
     parser = options.parser
     if options.command == "train":
         _settle_network(options)
@@ -213,8 +229,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
                 f"--layers, or all; got {options.trained_layers}"
             )
     if options.command == "enhance":
-        if "-" in options.inputs and len(options.inputs) > 1:
+        several = len(options.inputs) > 1
+        if "-" in options.inputs and several:
             parser.error("argument IN: - means stdin, and cannot be one of several")
+        if options.output is None and several:
+            parser.error("argument -o/--output: name a folder for several recordings")
+        if options.output is None and options.inputs == ["-"]:
+            options.output = "-"
         if options.output == "-" and len(options.inputs) > 1:
             parser.error("argument -o/--output: - means stdout, which takes one recording")
         if options.output == "-" and options.json:
@@ -268,9 +289,9 @@ def _add_enhance(commands: Any) -> None:
         "inputs", nargs="+", metavar="IN", help="recordings, folders of them, or - for stdin"
     )
     enhance.add_argument(
-        "-o", "--output", required=True, metavar="OUT",
+        "-o", "--output", metavar="OUT",
         help="for one recording a file, a folder, or - for stdout; otherwise a folder, made if "
-        "missing",
+        "missing (default: beside IN, with -enhanced in its name; stdout for stdin)",
     )  # fmt: skip
     enhance.add_argument(
         "--noise-sample", type=Path, metavar="FILE",
@@ -301,6 +322,12 @@ def _add_evaluate(commands: Any) -> None:
     _add_recordings(evaluate)
     _add_seed(evaluate)
     _add_json(evaluate, "the table")
+
+
+def _add_info(commands: Any) -> None:
+    info = _add_command(commands, "info", "say what a model is", _INFO, _INFO_EPILOGUE)
+    info.add_argument("model", type=Path, metavar="MODEL", help="model file")
+    _add_json(info, "the same")
 
 
 def _add_app(commands: Any) -> None:

@@ -17,6 +17,7 @@ from skunfold.audio.streaming import EnhancementStream
 from skunfold.audio.waveforms import FloatArray, check_channels, check_waveform
 from skunfold.cli.meter import Meter
 from skunfold.cli.output import Stdout
+from skunfold.cli.progress import PIPE_SECONDS, SOUND, Ticker
 
 _SUBTYPES = {  # by the format tag and the bits of a sample
     (1, 8): "PCM_U8", (1, 16): "PCM_16", (1, 24): "PCM_24", (1, 32): "PCM_32",
@@ -93,6 +94,7 @@ def enhance_pipe(
     wave = read_header(source)
     subtype = choose_subtype(target, subtype, wave.subtype)
     meter = Meter(wave.sample_rate, wave.n_channels)
+    ticker = Ticker("skunfold enhance", None, SOUND, PIPE_SECONDS)
     output = _enhance_blocks(
         _open_stream(enhancer, wave, noise_sample), _read_blocks(source, wave, meter)
     )
@@ -104,6 +106,7 @@ def enhance_pipe(
             n_clipped += int((np.abs(block) > 1.0).sum())
         target.write(_encode(block, wave, subtype))
         target.flush()
+        ticker.advance(len(block) / wave.sample_rate)
     if not meter.n_frames:
         raise ValueError("stdin is a WAV file without samples; pipe a recording into it.")
     if wave.n_frames is not None and meter.n_frames < wave.n_frames:

@@ -2,11 +2,13 @@
 
 import copy
 import pickle
+import warnings
 
 import numpy as np
 import pytest
 from enhancers import WienerLike, make_recordings, small_network
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 from skunfold._model_files import tree
 from skunfold._model_files.checks import check_model
@@ -119,13 +121,25 @@ def test_a_fit_is_repeatable_and_can_be_continued(sources, trained, unknown):
         again.enhance(unknown[0], noise_sample=unknown[2])
 
 
+def test_only_a_single_draw_may_have_been_too_short(sources):
+    enhancer = SpeechEnhancer(small_network(max_iter=1), n_context=2, n_sample_components=3)
+    with pytest.warns(ConvergenceWarning, match="max_iter=1 epochs and was still improving"):
+        enhancer.fit_sources(*sources, n_mixtures=6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        enhancer.fit_sources(*sources, n_mixtures=6, n_draws=2)
+
+
 def test_validation_recordings_have_samples(sources, unknown):
     noisy, clean, sample = unknown
     network = small_network(early_stopping=True, max_iter=1)
     enhancer = SpeechEnhancer(network, n_context=2, n_sample_components=3, random_state=0)
-    known = {"X_val": [noisy], "y_val": [clean]}
-    enhancer.fit_sources(*sources, n_mixtures=6, n_draws=2, **known, noise_samples_val=[sample])
+    known = {"X_val": [noisy, np.zeros(4000)], "y_val": [clean, np.zeros(4000)]}
+    samples = [sample] * 2
+    enhancer.fit_sources(*sources, n_mixtures=6, n_draws=2, **known, noise_samples_val=samples)
+    assert np.isfinite(enhancer.regressor_.validation_loss_curve_).all()
     assert len(enhancer.regressor_.validation_scores_) == 2
+    known = {"X_val": [noisy], "y_val": [clean]}
     with pytest.raises(ValueError, match="noise_samples_val must be a list"):
         enhancer.fit_sources(*sources, **known)
     with pytest.raises(ValueError, match="equally many recordings, got 1 and 2"):

@@ -46,6 +46,8 @@ def test_demo(matplotlib, tiny_demo, tmp_path, capsys, monkeypatch):
         assert row["mean_si_sdr"] == pytest.approx(mean)
     assert (rows[0]["n_parameters"], rows[0]["fit_seconds"]) == (0, 0.0)
     assert rows[2]["n_parameters"] > rows[1]["n_parameters"] > 0
+    deep = load_model(folder / "model").regressor_
+    assert rows[1]["n_parameters"] == deep.bases_[0].size  # those of sparse NMF are its bases
     assert len(os.listdir(folder / "wav")) == 12
     assert load_model(folder / "model").regressor_.n_layers == 2
     assert (folder / "spectrograms.png").exists() == matplotlib

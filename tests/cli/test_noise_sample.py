@@ -27,14 +27,16 @@ def test_a_model_is_trained_with_samples(model):
     assert len(enhancer.sample_gains_) == 3  # of bases, projections and output bases
 
 
-@pytest.mark.parametrize("rate", [16000, 48000])
-def test_recordings_are_denoised_with_a_sample(recordings, model, rate, tmp_path):
+@pytest.mark.parametrize("rate", [16000, 48000, 8000])
+def test_recordings_are_denoised_with_a_sample(recordings, model, rate, tmp_path, capsys):
     sample = tmp_path / "sample.wav"
     waveform, _ = read_audio(recordings.noise / "noise0.wav", rate)
     write_audio(sample, waveform, rate)
     source, target = recordings.speech / "speech0.wav", tmp_path / "out.wav"
     enhance = ["enhance", str(model), str(source), "-o", str(target), "--overwrite"]
     assert main([*enhance, "--noise-sample", str(sample)]) == 0
+    warned = "has a sample rate of 8000 Hz, so it holds no noise above 4000 Hz"
+    assert (f"{sample} {warned}" in capsys.readouterr().err) == (rate == 8000)
     output, _ = read_audio(target)
     noisy, _ = read_audio(source)
     at_its_rate, _ = read_audio(sample, 16000)
