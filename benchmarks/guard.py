@@ -1,7 +1,7 @@
 """Compares a few measurements with stored bounds, and exits with 1 if one is beyond.
 
-    python benchmarks/guard.py            # measure, compare
-    python benchmarks/guard.py --write    # measure, and store new bounds
+    python benchmarks/guard.py                                # compare
+    python benchmarks/guard.py --out benchmarks/guard.json    # store new bounds
 
 It guards against regressions, and is no test of the suite: it needs a machine with little other
 work. Measured are, in one thread and CPU time,
@@ -163,7 +163,7 @@ def faults(loops, cells, bounds):
 def main():
     """Measure and compare, or store bounds."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--write", action="store_true", help=f"store bounds in {BOUNDS.name}")
+    parser.add_argument("--out", type=Path, help="store new bounds in this JSON file instead")
     options = parser.parse_args()
     if COMPILED is None:
         sys.exit(f"The compiled core is not in use: {CORE}.")
@@ -174,12 +174,12 @@ def main():
         print(f"{name:30} {row['compiled']:6.2f} ns an element, NumPy {row['numpy']:6.2f}")
     for name, ratio in cells.items():
         print(f"{name:30} {ratio:6.2f} of its products")
-    if options.write:
+    if options.out:
         stored = {name: ALLOWED["loops"] * row["compiled"] for name, row in loops.items()}
         ratios = {name: ALLOWED["cells"] * ratio for name, ratio in cells.items()}
         rounded = [{k: round(v, 2) for k, v in part.items()} for part in (stored, ratios)]
         bounds = dict(zip(("loops", "cells"), rounded))
-        BOUNDS.write_text(json.dumps(bounds, indent=2) + "\n")
+        options.out.write_text(json.dumps(bounds, indent=2) + "\n")
         return
     found = faults(loops, cells, json.loads(BOUNDS.read_text()))
     sys.exit("\n".join(found) or None)
