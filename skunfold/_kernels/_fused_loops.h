@@ -383,7 +383,7 @@ CLONES static void NAME(mask_forward)(size_t n, size_t k, size_t stride,
                                       real *RESTRICT X_over_d, real *RESTRICT y)
 {
     for (size_t s = 0; s < n; s++, X += stride) {
-        for (size_t j = 0; j < k; j++) {
+        SIMD for (size_t j = 0; j < k; j++) {
             d[j] = (own[j] < floor ? floor : own[j]) + other[j];
             X_over_d[j] = X[j] / d[j];
             y[j] = own[j] * X_over_d[j];
