@@ -38,20 +38,21 @@ def family(name):
 
 
 def parameters(results):
-    """Draw SI-SDR against the number of parameters."""
+    """Draw SI-SDR against the number of parameters.
+
+    Labelled are rows 0.1 dB better than all smaller models of their family.
+    """
     figure, ax = plt.subplots(figsize=(9, 6.5), layout="constrained")
-    labelled = []
     for label, marker in zip(FAMILIES.values(), "so^"):
         rows = {n: r for n, r in results.items() if family(n) == label}
         rows = dict(sorted(rows.items(), key=lambda item: item[1]["n_parameters"]))
         sizes = [row["n_parameters"] for row in rows.values()]
         means = [row["all"]["mean"] for row in rows.values()]
         ax.plot(sizes, means, marker, label=label)
-        for name, size, mean in zip(rows, sizes, means):
-            place = np.log10(size), 10 * mean
-            if any(np.abs(np.subtract(place, other)).max() < 0.6 for other in labelled):
-                continue  # the tables name every row; labels on each other name none
-            labelled.append(place)
+        for i, (name, size, mean) in enumerate(zip(rows, sizes, means)):
+            smaller = [other for j, other in enumerate(means) if sizes[j] <= size and j != i]
+            if max(smaller, default=-np.inf) > mean - 0.1:
+                continue  # the tables name every row
             text = name.removeprefix(f"{label}, ").replace(", all layers", "")
             text = text.replace("relaxed, projections, recurrent", "recurrent")
             text = text.replace(", 6 more draws", ", longer").replace(" bases a source", "")

@@ -180,18 +180,28 @@ def others(results, names):
 
 
 def draw(rows, file):
-    """Draw PESQ over SI-SDR of all tools."""
+    """Draw SI-SDR, PESQ and the noise that DNSMOS hears, of all tools."""
     from matplotlib.figure import Figure
 
-    axes = (figure := Figure(figsize=(8, 5.5), layout="constrained")).add_subplot()
-    for name, row in rows.items():
-        x, y = mean(row, "SI-SDR"), mean(row, "PESQ")
-        if name == IDEAL or x is None or y is None:
-            continue
-        axes.plot(x, y, "o", color="C1" if name.startswith(KNOWN) else "C0")
-        axes.annotate(f" {name}", (x, y), fontsize=8)
-    axes.set(xlabel="mean SI-SDR (dB)", ylabel="mean PESQ")
-    axes.margins(x=0.2)
+    shown = {
+        "SI-SDR": "mean SI-SDR (dB)",
+        "PESQ": "mean PESQ",
+        "DNSMOS BAK": "mean DNSMOS, background",
+    }
+    names = [
+        name
+        for name, row in rows.items()
+        if name != IDEAL and all(mean(row, measure) is not None for measure in shown)
+    ]
+    names.sort(key=lambda name: mean(rows[name], "SI-SDR"))
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    for axes, (measure, label) in zip(figure.subplots(1, 3, sharey=True), shown.items()):
+        colours = ["C1" if name.startswith(KNOWN) else "C0" for name in names]
+        bars = axes.barh(names, [mean(rows[name], measure) for name in names], color=colours)
+        axes.bar_label(bars, fmt="%.2f", padding=2, fontsize=8)
+        axes.margins(x=0.25)
+        axes.set_xlabel(label)
+        axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(file, dpi=110)
 
 
@@ -241,7 +251,7 @@ def main():
     parts = [
         textwrap.fill(introduction, 96),
         overview(rows),
-        f"![PESQ and SI-SDR]({picture.name})",
+        f"![SI-SDR, PESQ and DNSMOS of the background]({picture.name})",
     ]
     for label, text in (("snr", "SNR"), ("kind", "noise"), ("voice", "voice")):
         parts += [f"SI-SDR by {text}:", by_label(rows, label, "SI-SDR")]

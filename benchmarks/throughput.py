@@ -16,7 +16,6 @@ takes up to a minute a cell, so only batches of 1024 have a compiled peer::
     python benchmarks/throughput.py --only "training threads=1 R=200 .*batch=1024"
 """
 
-from contextlib import ExitStack
 from itertools import product
 
 import numpy as np
@@ -85,8 +84,8 @@ def inference(beta, n_components, n_features, n):
     return functions
 
 
-def training(n_features, n_components, n_trained, tied, n, objectives, compiled):
-    """Return the functions of a cell of training steps; `objectives` holds what is entered."""
+def training(n_features, n_components, n_trained, tied, n, compiled):
+    """Return the functions of a cell of training steps."""
     n_layers = N_LAYERS["training"]
     n_trained = n_layers + 1 if n_trained == "all" else n_trained
     network = make_network(n_layers, n_trained, tied, 1.0, n_components)
@@ -101,7 +100,7 @@ def training(n_features, n_components, n_trained, tied, n, objectives, compiled)
         ("ours", ExponentiatedGradient(RATE)),
         ("mu", MultiplicativeUpdate(0.25)),
     ):
-        objective = objectives.enter_context(Objective(network.network(2.0, cancel=True)))
+        objective = Objective(network.network(2.0, cancel=True))
         parameters = [p.copy() for p in (*bases[:n_bases], U)]
         functions[name] = _step(objective, update, parameters, samples)
     products = Products(n, n_features, n_components, WIDTH)
@@ -120,7 +119,8 @@ def training(n_features, n_components, n_trained, tied, n, objectives, compiled)
 
 def _step(objective, update, parameters, samples):
     def step():
-        loss, gradients = objective.gradient(parameters, samples, update.form)
+        with objective:  # the peers need the threads of BLAS between two steps
+            loss, gradients = objective.gradient(parameters, samples, update.form)
         update.step(parameters, gradients)
         return loss
 
@@ -146,13 +146,13 @@ def name_of(task, n_threads, cell):
 def measured(task, n_threads, cell, compiled):
     """Return a row: the cell, frames per second of ours, and its ratios to all others."""
     torch.set_num_threads(n_threads)
-    with threadpool_limits(n_threads, user_api="blas"), ExitStack() as objectives:
+    with threadpool_limits(n_threads, user_api="blas"):
         if task == "inference":
             functions = inference(cell["beta"], cell["R"], cell["F"], cell["batch"])
         else:
             shape = (cell[name] for name in ("F", "R", "C", "tied", "batch"))
             compiled = compiled and cell["batch"] == COMPILED_BATCH
-            functions = training(*shape, objectives, compiled)
+            functions = training(*shape, compiled)
         seconds = interleaved(functions, n_threads)
     ours = seconds.pop("ours")
     row = {"task": task, "threads": n_threads, **cell, "kframes/s": cell["batch"] / ours / 1e3}

@@ -1,6 +1,7 @@
 """Settings of the documentation: ``sphinx-build -W --keep-going -n doc doc/_build/html``."""
 
 import re
+import sys
 import zlib
 from importlib.resources import files
 from importlib.util import find_spec
@@ -12,6 +13,9 @@ from sklearn.utils.discovery import all_displays, all_estimators, all_functions
 from skunfold import __version__
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "extensions"))
+
+from addresses import project_urls, repository_options, version_switcher  # noqa: E402
 
 project = "skunfold"
 author = "the skunfold developers"
@@ -19,12 +23,17 @@ copyright = "the skunfold developers, BSD 3-Clause licence"
 version = release = __version__
 
 extensions = [
+    "drawings",
+    "installing",
+    "reference",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
     "sphinx.ext.mathjax",
+    "sphinx_copybutton",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build", "auto_examples/*.md5"]
@@ -38,19 +47,42 @@ numpydoc_show_class_members = False  # the class template lists them
 numpydoc_use_plots = False
 myst_heading_anchors = 3
 
+copybutton_prompt_text = r">>> |\.\.\. "
+copybutton_prompt_is_regexp = True
+copybutton_exclude = ".linenos, .gp, .go"
+copybutton_selector = (
+    "div.highlight-python pre, div.highlight-bash pre, div.highlight-default pre"
+)
+
+URLS = project_urls()
+repository, html_context = repository_options(URLS)
+made = HERE / "_build" / "static"
+switcher = version_switcher(URLS, __version__, made)
+
 html_theme = "pydata_sphinx_theme"
 html_title = "skunfold"
-html_static_path = ["_static"]
+html_favicon = "_static/favicon.svg"
+html_static_path = ["_static", str(made)]
 if find_spec("mathjax"):  # of django-static-mathjax: formulas show without a network
     html_static_path.append(str(files("mathjax") / "static" / "mathjax" / "es5" / "tex-svg.js"))
     mathjax_path = "tex-svg.js"
-html_css_files = ["wide.css"]
-html_sidebars = {"index": [], "getting_started": []}  # they have no pages below
+html_css_files = ["pages.css"]
+html_sidebars = {"index": [], "install": [], "getting_started": []}  # they have no pages below
 html_theme_options = {
-    "secondary_sidebar_items": ["page-toc"],
-    "show_prev_next": False,
+    "logo": {
+        "image_light": "_static/drawings/logo-light.svg",
+        "image_dark": "_static/drawings/logo-dark.svg",
+        "text": "skunfold",
+        "alt_text": "skunfold: home",
+    },
+    "switcher": switcher,
+    "check_switcher": False,  # it is made above
+    "navbar_end": ["version-switcher", "theme-switcher", "navbar-icon-links"],
+    "header_links_before_dropdown": 6,
+    "secondary_sidebar_items": ["page-toc", "edit-this-page"],
+    "show_prev_next": True,
     "navigation_with_keys": False,
-}
+} | repository
 html_show_sourcelink = False
 toc_object_entries_show_parents = "hide"
 

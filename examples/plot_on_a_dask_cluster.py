@@ -6,7 +6,7 @@ Train on a Dask cluster
 The samples of one large fit, or the many fits of a search, can be divided among the workers of
 a Dask cluster. joblib sends the work to the cluster; the estimators need no change. Here the
 cluster is two processes on this machine; ``Client("scheduler-address:8786")`` connects to a
-real one. It needs ``pip install "skunfold[dask]"``.
+real one. It needs the extra ``dask`` (:ref:`install`).
 """
 
 # %%

@@ -1,7 +1,7 @@
 """Deep unfolding for scikit-learn.
 
-Estimators are imported when they are first asked for, as Scientific Python's SPEC 1 has it: the
-one does not wait for the others.
+Estimators and functions are imported when they are first asked for, as Scientific Python's
+SPEC 1 has it: the one does not wait for the others.
 """
 
 from importlib import import_module
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from skunfold._version import __version__
 
 if TYPE_CHECKING:
+    from skunfold._show_versions import show_versions
     from skunfold.crf import UnfoldedCRFClassifier
     from skunfold.deep_nmf import DeepNMFRegressor
     from skunfold.mrf import UnfoldedBPClassifier, UnfoldedMeanFieldClassifier
@@ -22,6 +23,7 @@ __all__ = [
     "UnfoldedCRFClassifier",
     "UnfoldedMeanFieldClassifier",
     "__version__",
+    "show_versions",
 ]
 
 _MODULES = {
@@ -30,14 +32,15 @@ _MODULES = {
     "UnfoldedBPClassifier": "skunfold.mrf",
     "UnfoldedCRFClassifier": "skunfold.crf",
     "UnfoldedMeanFieldClassifier": "skunfold.mrf",
+    "show_versions": "skunfold._show_versions",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module 'skunfold' has no attribute {name!r}")
-    estimator = globals()[name] = getattr(import_module(_MODULES[name]), name)
-    return estimator
+    value = globals()[name] = getattr(import_module(_MODULES[name]), name)
+    return value
 
 
 def __dir__() -> list[str]:

@@ -11,11 +11,15 @@ import numpy as np
 import pytest
 
 import skunfold
+from skunfold._install import install_command
 from skunfold.cli import main
 
 ROOT = Path(__file__).parent.parent
 DOC = ROOT / "doc"
-PAGES = sorted(DOC.glob("*.rst")) + sorted(DOC.glob("user_guide/*.rst"))
+PAGES = [
+    page for where in ("", "api/", "user_guide/") for page in sorted(DOC.glob(f"{where}*.rst"))
+]
+REFERENCE = "\n".join(page.read_text() for page in sorted((DOC / "api").glob("*.rst")))
 
 
 def code_blocks(page, language):
@@ -38,7 +42,7 @@ def public_names():
 def documented_names():
     """Return the full names in the tables of the API reference."""
     module, names = None, {"skunfold.__version__"}
-    for line in (DOC / "api.rst").read_text().splitlines():
+    for line in REFERENCE.splitlines():
         if line.startswith(".. currentmodule::"):
             module = line.split()[-1]
         elif re.fullmatch(r"   \w+", line):
@@ -80,17 +84,69 @@ def same_output(printed, promised):
     return words[0] == words[1] and np.allclose(*numbers, rtol=0.1, atol=0.02)
 
 
-def test_the_first_page_can_be_copied_line_by_line(tmp_path, monkeypatch, capsys):
-    page = DOC / "getting_started.rst"
+@pytest.mark.parametrize("page", ["index.rst", "getting_started.rst"])
+def test_the_first_pages_can_be_copied_line_by_line(page, tmp_path, monkeypatch, capsys):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    page = DOC / page
     monkeypatch.chdir(tmp_path)
     names = {}
     for block in code_blocks(page, "python"):
         exec(compile(block, str(page), "exec"), names)
+    pyplot.close("all")
     promised = "\n".join(code_blocks(page, "text"))
     assert same_output(capsys.readouterr().out, promised)
-    install, enhance = code_blocks(page, "bash")
-    # What installs and runs the demo is tested where the README's commands are.
-    assert f"```bash\n{install.strip()}\n```" in (ROOT / "README.md").read_text()
+    if page.stem != "getting_started":
+        return
+    (enhance,) = code_blocks(page, "bash")
     before = Path("enhanced.wav").read_bytes()
     assert main(enhance.split()[1:]) == 0
     assert Path("enhanced-again.wav").read_bytes() == before
+
+
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_readme_has_the_example_of_the_first_page():
+    for language in ("python", "text"):
+        (block,) = code_blocks(DOC / "index.rst", language)
+        assert f"```{language}\n{block.strip()}\n```" in README
+
+
+def test_commands_that_install_are_those_of_the_package():
+    assert install_command("cli") in README
+    written = re.compile(r"pip install (?!-)\S*(skunfold|\.\[|\.$)")
+    places = [page for page in PAGES if written.search(page.read_text())]
+    assert [page.name for page in places] == [
+        "command_line.rst"
+    ]  # it quotes what --help prints
+    help_text = " ".join(places[0].read_text().split())
+    assert install_command("app") in help_text
+
+
+def test_links_of_the_readme_lead_somewhere():
+    links = re.findall(r'(?:\]\(|src="|srcset=")([^)"#]+)', README)
+    local = [link for link in links if "://" not in link]
+    assert "doc/install.rst" in local
+    assert [link for link in local if not (ROOT / link).exists()] == []
+
+
+FIGURE = re.compile(r"\d[\d,]*(?:\.\d+)?")
+
+
+@pytest.mark.parametrize(
+    ("page", "figures"),
+    [
+        (
+            "speech_tools.md",
+            ["noisy 1.50", "RNNoise 5.97", "GTCRN 7.17", "DTLN 7.63", "**7.99", "1.06 MB"],
+        ),
+        ("speech_enhancement.md", ["8.58 dB", "2,880,713", "**8.64", "264,600"]),
+        ("crf.md", ["LogisticRegression 78.53", "CRFsuite 86.26", "**95.60"]),
+    ],
+)
+def test_the_figures_of_the_first_page_are_those_of_the_results(page, figures):
+    results = (DOC / "results" / page).read_text()
+    for text in (README, " ".join((DOC / "index.rst").read_text().split())):
+        for figure in figures:
+            assert figure in text
+            assert re.search(rf"\| {FIGURE.search(figure)[0]}\b", results)

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -70,8 +71,12 @@ def test_html_links_to_the_page_of_the_estimator(page, project_urls):
     html = estimator_html_repr(make_pipeline(PAGES[page]))
     assert f'href="https://docs.example/s/generated/{page}.html"' in html
     module, _, name = page.rpartition(".")
-    api = (ROOT / "doc" / "api.rst").read_text().split(f".. currentmodule:: {module}\n")[1]
-    assert f"   {name}\n" in api.split(".. currentmodule::")[0]
+    (listed,) = [
+        text
+        for file in (ROOT / "doc" / "api").glob("*.rst")
+        if f".. currentmodule:: {module}\n" in (text := file.read_text())
+    ]
+    assert f"   {name}\n" in listed
 
 
 def test_the_address_is_that_of_the_project():
@@ -146,3 +151,30 @@ def test_slots_are_filled_in_place():
         @documented({})
         class Wrong:
             """%(unknown)s"""
+
+
+@pytest.fixture
+def reference(monkeypatch):
+    """Return the extension that writes the pages of the API reference."""
+    monkeypatch.syspath_prepend(ROOT / "doc" / "extensions")
+    monkeypatch.delitem(sys.modules, "reference", raising=False)
+    import reference
+
+    return reference
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+def test_parameters_of_the_reference_are_in_groups(cls, reference):
+    parameters = list(inspect.signature(cls).parameters)
+    groups = [reference.group_of(name) for name in parameters]
+    order = ["Model", "Initialisation", "Training", "Running"]
+    assert groups == sorted(groups, key=order.index)  # in the signature, too, they are together
+    lines = [":Parameters:", ""]
+    for name in parameters:
+        lines += [f"    **{name}** : int", "        What it is.", ""]
+    lines.append(":Attributes:")
+    (name,) = [name for name in reference.GUIDE if name.endswith(f".{cls.__name__}")]
+    reference.group_parameters(None, "class", name, cls, None, lines)
+    titles = [line.split(":: ")[1] for line in lines if ".. rubric::" in line]
+    assert titles == list(dict.fromkeys(groups))
+    assert lines[-1] == ":Attributes:"

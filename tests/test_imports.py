@@ -11,8 +11,9 @@ PACKAGE = Path(skunfold.__file__).parent
 # From the lowest up: modules of `skunfold`, a package standing for all that is in it.
 LAYERS = (
     # what needs nothing of the package but each other
-    "_version _text _storage _running metrics",
+    "_version _install _text _storage _running metrics",
     "_kernels",
+    "_show_versions",
     "_training",
     # the loop's estimators, and what they check of their data
     "_estimator unfolding",

@@ -6,7 +6,7 @@ import numpy as np
 
 from skunfold._crf.sweep import DriveGradient
 from skunfold._kernels.chains import likelihood, likelihood_gradients
-from skunfold._kernels.class_messages import row_max, row_sums, softmax
+from skunfold._kernels.probabilities import row_max, row_sums, softmax
 from skunfold._kernels.unfolding import Unfolding
 
 BLOCK_ELEMENTS = 1 << 16  # rows times classes, of the components that are worked on at a time

@@ -38,7 +38,7 @@ Hershey, Le Roux and Weninger (arXiv 1409.2574), section 3.2; the form by ratios
 """
 
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -47,8 +47,17 @@ import numpy as np
 from skunfold._kernels.graphs import Graph
 from skunfold._kernels.layered_mrf import Message
 from skunfold._kernels.numerics import add
-
-WORTH_A_PRODUCT = 4096  # with fewer ratios, logarithms cost less than calls of NumPy
+from skunfold._kernels.ratios import (
+    class_adjoint,
+    class_ratios,
+    class_shares,
+    class_shares_adjoint,
+    odds_off,
+    pair_adjoint,
+    pair_ratios,
+    sum_of_logs,
+    within,
+)
 
 
 @dataclass(frozen=True)
@@ -96,43 +105,6 @@ def limit_of(dtype):
     return dtype.type(0.45 * np.log(np.finfo(dtype).max))
 
 
-@lru_cache(maxsize=64)
-def _ones(n, dtype):
-    ones = np.ones(n, dtype)
-    ones.flags.writeable = False
-    return ones
-
-
-def _sum(a, axis):
-    """Return the sum over one of three axes, by BLAS: several times faster on short axes."""
-    ones = _ones(a.shape[axis], a.dtype)
-    if axis == 2:
-        return a @ ones
-    if axis == 1:
-        return np.matmul(ones[None, :], a)[:, 0]
-    return (ones @ a.reshape(len(a), -1)).reshape(a.shape[1:])
-
-
-def _sum_of_logs(r, axis, n_factors):
-    """Return the sum of log r over the second or the last of three axes.
-
-    Logarithms are of products of at most `n_factors` ratios, which costs much less where there
-    are many.
-    """
-    n, of_each = r.shape[axis], 1
-    while r.size >= WORTH_A_PRODUCT and n > 1 and (2 + n % 2) * of_each <= n_factors:
-        of_each *= 2 + n % 2
-        first, second, rest = (
-            r[(slice(None),) * axis + (places,)]
-            for places in (slice(0, n - 1, 2), slice(1, n, 2), slice(n - n % 2, n))
-        )
-        products = first * second
-        if n % 2:
-            products[(slice(None),) * axis + (slice(1),)] *= rest
-        r, n = products, n // 2
-    return _sum(np.log(r), axis)
-
-
 @dataclass(frozen=True)
 class _Ratios:
     """Base class of links: couplings, odds, damping."""
@@ -160,31 +132,26 @@ class _Ratios:
         """Return the weights in the shape that they are used in; whether it is transposed."""
         raise NotImplementedError
 
-    def _odds(self, t):
-        """Return exp(-t), the odds of being off, limited."""
-        limit = limit_of(t.dtype)
-        x = np.clip(t, -limit, limit)
-        return np.exp(np.negative(x, out=x), out=x)
-
-    def _within(self, g, t):
-        """Return dE/dt, which is zero where t was limited."""
-        limit = limit_of(t.dtype)
-        if max(t.max(initial=0), -t.min(initial=0)) > limit:
-            g = g * (np.abs(t) <= limit)
-        return g
-
     def _damped(self, r, old):
         """Return the ratios that are sent."""
         if old is None or self.damping == 0:
             return r
         return r * np.power(old / r, r.dtype.type(self.damping))
 
-    def _undamp(self, G, shape, old_was_there):
-        """Return dE by the logarithms of the undamped ratios and of the old ones."""
+    def _undamp(self, g_field, g_state, shape, old_was_there):
+        """Return dE by the logarithms of the undamped ratios, and of the old ones.
+
+        dE by the ratios is the sum of that by the field, which has one axis of length 1, and
+        that by the state.
+        """
         if not old_was_there or self.damping == 0:
-            return G, None
-        d = G.dtype.type(self.damping)
-        return (1 - d) * G, d * np.broadcast_to(G, shape)
+            return g_field, g_state, None
+        d = g_field.dtype.type(self.damping)
+        g_old = d * np.broadcast_to(g_field, shape)
+        if g_state is not None:
+            g_old += d * g_state
+            g_state *= 1 - d
+        return (1 - d) * g_field, g_state, g_old
 
     def _weight_gradient(self, g, couplings):
         """Return dE/dw from dE/d(a w) in the shape that they are used in."""
@@ -212,36 +179,29 @@ class PairLink(_Ratios):
 
     def send(self, t, back, old, couplings):
         """Return the Message from totals t, (n, m) going up or (n, k) going down."""
-        own, other = self._axes(couplings)
-        x = np.expand_dims(self._odds(t), other)
-        rho = x if back is None else back * x
-        d = rho + rho.dtype.type(1)
-        r = couplings.E + rho if back is None else np.add(couplings.E, rho, out=rho)
-        r /= d
+        in_columns = self._in_columns(couplings)
+        odds = odds_off(t, limit_of(t.dtype))
+        r, d = pair_ratios(odds, back, couplings.E, in_columns)
         state = self._damped(r, old)
-        field = self._scaled(_sum_of_logs(state, own, couplings.n_factors))
-        return Message(field, state, (t, d, r, back is not None, old is not None))
+        field = sum_of_logs(state, 2 if in_columns else 1, couplings.n_factors)
+        return Message(self._scaled(field), state, (t, odds, back, d, r, old is not None))
 
     def adjoint(self, g_field, g_state, message, couplings):
         """Return dE by (t, back, old, weights), from those by the field and the state."""
-        t, d, r, has_back, has_old = message.tape
-        own, other = self._axes(couplings)
-        G = np.expand_dims(self._scaled(g_field.copy()), own)
-        if g_state is not None:
-            G = np.add(g_state, G, out=g_state)
-        G, g_old = self._undamp(G, message.state.shape, has_old)
-        Gs = G / d if g_state is None else np.divide(G, d, out=G)
-        Gp = Gs * couplings.E
-        Gp /= r
-        g_weight = self._weight_gradient(_sum(Gp, 0), couplings)
-        g_rho = np.subtract(Gs, Gp, out=Gs)
-        g_t = _sum(g_rho, other)
-        g_t = self._within(np.negative(g_t, out=g_t), t)
-        return g_t, g_rho if has_back else None, g_old, g_weight
+        t, odds, back, d, r, has_old = message.tape
+        in_columns = self._in_columns(couplings)
+        own = 2 if in_columns else 1
+        g = np.expand_dims(self._scaled(g_field.copy()), own)
+        g, g_state, g_old = self._undamp(g, g_state, r.shape, has_old)
+        g_rho, g_weight, g_t = pair_adjoint(
+            g.squeeze(own), g_state, odds, back, d, r, couplings.E, in_columns
+        )
+        g_t = within(np.negative(g_t, out=g_t), t, limit_of(t.dtype))
+        return g_t, g_rho, g_old, self._weight_gradient(g_weight, couplings)
 
-    def _axes(self, couplings):
-        """Return the axes of the sending and of the receiving units."""
-        return (2, 1) if self.down != couplings.turned else (1, 2)
+    def _in_columns(self, couplings):
+        """Return whether the sending units are in columns of the couplings."""
+        return self.down != couplings.turned
 
 
 @dataclass(frozen=True)
@@ -253,29 +213,23 @@ class ToClassLink(_Ratios):
 
     def send(self, t, back, old, couplings):
         """Return the Message from totals t (n, m); its state is (C, n, m)."""
-        rho = self._odds(t)
+        rho = odds_off(t, limit_of(t.dtype))
         if back is not None:
             rho *= back
-        d = rho + rho.dtype.type(1)
-        r = couplings.E[:, None] + rho
-        r /= d
+        r = class_ratios(rho, couplings.E)
         state = self._damped(r, old)
-        field = self._scaled(_sum_of_logs(state, 2, couplings.n_factors).T)
-        return Message(field, state, (t, d, r, back is not None, old is not None))
+        field = self._scaled(sum_of_logs(state, 2, couplings.n_factors).T)
+        return Message(field, state, (t, rho, r, back is not None, old is not None))
 
     def adjoint(self, g_field, g_state, message, couplings):
         """Return dE by (t, back, old, weights), from those by the field and the state."""
-        t, d, r, has_back, has_old = message.tape
-        G = self._scaled(g_field.T.copy())[:, :, None]
-        if g_state is not None:
-            G = np.add(g_state, G, out=g_state)
-        G, g_old = self._undamp(G, message.state.shape, has_old)
-        Gs = G / d
-        Gp = Gs * couplings.E[:, None]
-        Gp /= r
-        g_weight = self._weight_gradient(_sum(Gp, 1), couplings)
-        g_rho = _sum(np.subtract(Gs, Gp, out=Gs), 0)
-        return self._within(-g_rho, t), g_rho if has_back else None, g_old, g_weight
+        t, rho, r, has_back, has_old = message.tape
+        g = self._scaled(g_field.T.copy())[:, :, None]
+        g, g_state, g_old = self._undamp(g, g_state, r.shape, has_old)
+        g_rho, g_weight = class_adjoint(g[:, :, 0], g_state, rho, r, couplings.E)
+        g_t = within(-g_rho, t, limit_of(t.dtype))
+        g_back = g_rho if has_back else None
+        return g_t, g_back, g_old, self._weight_gradient(g_weight, couplings)
 
 
 @dataclass(frozen=True)
@@ -288,33 +242,27 @@ class FromClassLink(_Ratios):
     def send(self, t, back, old, couplings):
         """Return the Message from totals t (n, C), given back (C, n, m); state is (n, m)."""
         u = t - t.max(axis=1, keepdims=True)
-        shares = np.exp(np.maximum(u, -limit_of(t.dtype))).T[:, :, None] / back
-        weighted = shares * couplings.E[:, None]
-        total, weighted_total = _sum(shares, 0), _sum(weighted, 0)
-        r = weighted_total / total
-        state = self._damped(r, old)
+        P = np.exp(np.maximum(u, -limit_of(t.dtype)).T, order="C")
+        shares, total, weighted_total = class_shares(P, back, couplings.E)
+        state = self._damped(weighted_total / total, old)
         field = self._scaled(np.log(state))
-        tape = (u, shares, weighted, total, weighted_total, old is not None)
-        return Message(field, state, tape)
+        return Message(field, state, (u, shares, total, weighted_total, old is not None))
 
     def adjoint(self, g_field, g_state, message, couplings):
         """Return dE by (t, back, old, weights), from those by the field and the state."""
-        u, shares, weighted, total, weighted_total, has_old = message.tape
+        u, shares, total, weighted_total, has_old = message.tape
         G = add(self._scaled(g_field.copy()), g_state)
-        G, g_old = self._undamp(G, message.state.shape, has_old)
-        g_alpha = weighted / weighted_total
-        g_alpha *= G
-        g_weight = self._weight_gradient(_sum(g_alpha, 1), couplings)
-        g_back = shares / total
-        g_back *= G
-        g_back -= g_alpha
-        g_u = -_sum(g_back, 2).T
+        G, _, g_old = self._undamp(G, None, G.shape, has_old)
+        g_back, g_weight, g_u = class_shares_adjoint(
+            G, shares, couplings.E, total, weighted_total
+        )
+        g_u = g_u.T
         # The largest u is subtracted from all, so its gradient is minus the sum of the others';
         # clipped ones have none.
         g_u *= u >= -limit_of(u.dtype)
         top = u == 0
         g_u -= top * (g_u.sum(axis=1) / top.sum(axis=1))[:, None]
-        return g_u, g_back, g_old, g_weight
+        return g_u, g_back, g_old, self._weight_gradient(g_weight, couplings)
 
 
 @dataclass(frozen=True)
@@ -329,7 +277,7 @@ class LateralLink(_Ratios):
     def send(self, t, back, old, couplings):
         """Return the Message from totals t (n, m)."""
         source, _, _, opposite = self.graph.directed
-        rho = np.ascontiguousarray(self._odds(t).T)[source]
+        rho = np.ascontiguousarray(odds_off(t, limit_of(t.dtype)).T)[source]
         if back is not None:
             rho *= back[opposite]
         d = rho + rho.dtype.type(1)
@@ -346,12 +294,12 @@ class LateralLink(_Ratios):
         t, d, r, has_back, has_old = message.tape
         _, end, _, opposite = self.graph.directed
         G = add(self._scaled(g_field.T[end]), g_state)
-        G, g_old = self._undamp(G, message.state.shape, has_old)
+        G, _, g_old = self._undamp(G, None, r.shape, has_old)
         Gs = G / d
         Gp = Gs * couplings.E
         Gp /= r
         g_weight = self._weight_gradient(Gp.sum(axis=1, keepdims=True), couplings)
         # by the source's log-odds, which hold the message back
         g_rho = np.subtract(Gs, Gp, out=Gs)[opposite]
-        g_t = self._within(-self.graph.at_ends(g_rho).T, t)
+        g_t = within(-self.graph.at_ends(g_rho).T, t, limit_of(t.dtype))
         return g_t, g_rho if has_back else None, g_old, self.graph.gather(g_weight[:, 0])

@@ -7,6 +7,7 @@ for the first one and lifted after the last one.
 
 import os
 import threading
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
@@ -17,6 +18,9 @@ from threadpoolctl import ThreadpoolController
 from skunfold._kernels.numerics import Workspace
 
 WORTH_THREADS = 1 << 24  # in a product of fewer multiplications, threads gain nothing
+# In a layer of fewer multiplications, threads over blocks of samples wait for the interpreter
+# more than they gain.
+WORTH_BLOCKS = 1 << 26
 
 _lock = threading.Lock()
 _users = 0
@@ -62,8 +66,16 @@ def _leave_limit():
 
 
 def _set_threads(numbers):
+    """Set the number of threads of each BLAS, from any thread of ours.
+
+    Since version 3.8, threadpoolctl lets only the thread that was the first to set the number
+    set it again.
+    """
     for blas, n in numbers:
+        forget_the_first = getattr(blas, "clear_controlling_thread", lambda force: None)
+        forget_the_first(force=True)
         blas.set_num_threads(n)
+        forget_the_first(force=True)
 
 
 class BlockThreads:
@@ -98,13 +110,15 @@ class BlockThreads:
         if len(tasks) == 1 or self._pool is None:
             return [function(*task) for task in tasks]
         results = [None] * len(tasks)
-        places = iter(range(len(tasks)))  # shared: each place goes to one thread
+        places = deque(range(len(tasks)))  # shared: each place goes to one thread
         failed = False
 
         def work():
             nonlocal failed
-            for i in places:
-                if failed:
+            while not failed:
+                try:
+                    i = places.popleft()
+                except IndexError:
                     return
                 try:
                     results[i] = function(*tasks[i])
@@ -142,13 +156,18 @@ def map_samples(function, out, n_weights, *inputs, block_size=None):
     """Fill `out` and return it: function(out[rows], workspace, *rows of inputs), in threads.
 
     The block size follows from the number of weights unless it is given. It is smaller where
-    threads would otherwise have nothing to do.
+    threads would otherwise have nothing to do. The blocks of few samples are computed by this
+    thread alone: BLAS divides its products among its own threads then.
     """
     workspace = PerThread(Workspace)
 
     def work(rows):
         function(out[rows], workspace(), *(a[rows] for a in inputs))
 
+    if block_size is None and (len(out) < 128 or len(out) * n_weights < WORTH_BLOCKS):
+        for rows in block_slices(len(out), block_size_for(len(out), n_weights, n_threads=1)):
+            work(rows)
+        return out
     with BlockThreads() as threads:
         n = threads.n_threads
         if block_size is None:

@@ -14,15 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skunfold._kernels.class_messages import (
-    exp_below,
-    outer_products,
-    row_max,
-    row_sums,
-    softmax,
-    times,
-)
+from skunfold._kernels.class_messages import log_above, outer_products, times
 from skunfold._kernels.numerics import smallest_of
+from skunfold._kernels.probabilities import exp_below, row_max, row_sums, softmax
 
 
 class Packed(NamedTuple):
@@ -64,14 +58,12 @@ def forward_backward(field, tables, graph):
     for senders, receivers in pack.steps():
         x = exp_below(theta[senders] + ahead[senders])
         m = times(x, _of_edges(tables, pack, senders), True)
-        np.maximum(m, smallest_of(m.dtype), out=m)
-        np.log(m, out=ahead[receivers])
+        log_above(m, smallest_of(m.dtype), ahead[receivers])
         forward.append((x, m))
     for receivers, senders in reversed(pack.steps()):
         x = exp_below(theta[senders] + behind[senders])
         m = times(x, _of_edges(tables, pack, receivers), False)
-        np.maximum(m, smallest_of(m.dtype), out=m)
-        np.log(m, out=behind[receivers])
+        log_above(m, smallest_of(m.dtype), behind[receivers])
         backward.append((x, m))
     totals = np.empty_like(theta)
     totals[pack.rows] = theta + ahead + behind

@@ -28,7 +28,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skunfold._kernels.fused import fused
 from skunfold._kernels.numerics import add, smallest_of
+from skunfold._kernels.probabilities import exp_below, softmax
 
 
 class Tables(NamedTuple):
@@ -66,8 +68,7 @@ class BeliefMessages:
         sums = np.empty_like(cavity)
         for way, edges, table in ways(tables.used, graph):
             times(cavity[edges], table, way, out=sums[edges])
-        np.maximum(sums, smallest_of(sums.dtype), out=sums)
-        sent = np.log(sums)
+        sent = log_above(sums, smallest_of(sums.dtype), np.empty_like(sums))
         if self.power != 1:
             sent *= sent.dtype.type(1 / self.power)
         damped = messages is not None and self.damping > 0
@@ -156,35 +157,22 @@ def largest_messages(totals, messages, tables, graph):
     sent = np.empty_like(cavity)
     for way, edges, table in ways(tables, graph):
         A = table if way else np.swapaxes(table, -1, -2)
-        sent[edges] = (cavity[edges][:, :, np.newaxis] + A).max(axis=1)
+        sent[edges] = max_plus(cavity[edges], A)
     sent -= sent.max(axis=1, keepdims=True)
     return graph.silence(sent)
 
 
-def row_max(x):
-    """Return the largest element of each row, (n, 1).
-
-    It uses a transposed copy, which is several times faster for short rows.
-    """
-    return np.ascontiguousarray(x.T).max(axis=0)[:, np.newaxis]
+@fused
+def max_plus(x, A):
+    """Return max_b (x[b] + A[b, c]) of each row (n, K), for tables A (K, K) or (n, K, K)."""
+    return (x[:, :, np.newaxis] + A).max(axis=1)
 
 
-def exp_below(x):
-    """Return exp(x - max) of each row, in the array of x."""
-    x -= row_max(x)
-    return np.exp(x, out=x)
-
-
-def row_sums(x):
-    """Return the sums of the rows, (n, 1); by BLAS, which is faster."""
-    return (x @ np.ones(x.shape[1], x.dtype))[:, np.newaxis]
-
-
-def softmax(totals):
-    """Return the marginals of the classes, (n, K)."""
-    p = exp_below(totals.copy())
-    p /= row_sums(p)
-    return p
+@fused
+def log_above(sums, smallest, out):
+    """Return the logarithms, in `out`, of sums that are first raised to the smallest value."""
+    np.maximum(sums, smallest, out=sums)
+    return np.log(sums, out=out)
 
 
 def turned(messages):

@@ -17,11 +17,12 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import issparse
 
+from skunfold._kernels.fused import fused
 from skunfold._kernels.nmf_layers import Layer, like_rows, through_factor, through_ratio
 from skunfold._kernels.numerics import NEW_ARRAYS, Parts, floor_of
 from skunfold._kernels.sparse_rows import (
+    is_sparse,
     product_at,
     times,
     transposed_times,
@@ -30,6 +31,7 @@ from skunfold._kernels.sparse_rows import (
 )
 
 WORTH_TRANSPOSING = 128  # uses by a sample that pay for storing a matrix transposed
+LARGE = 1 << 20  # elements of a matrix that is never worth it: transposing leaves the caches
 
 
 class Weights(NamedTuple):
@@ -46,6 +48,29 @@ class Start(NamedTuple):
     h: np.ndarray  # (1, R)
     v: np.ndarray  # (1, F), negative
     projections: np.ndarray  # (F, R), V^T / (den v^T)
+
+
+@fused
+def negative_weights(X, v, floor, out):
+    """Set v to -(v + floor), and return X / v in `out`."""
+    np.subtract(-floor, v, out=v)
+    return np.divide(X, v, out=out)
+
+
+@fused
+def through_weights(g, A, v):
+    """Return g A / v, in the array of g."""
+    g *= A
+    g /= v
+    return g
+
+
+@fused
+def numerator_adjoint(x, h, den, ratio, out):
+    """Return the sum of N ratio over the samples (R,), and N = x h / den in `out` (n, R)."""
+    np.multiply(x, h, out=out)
+    out /= den
+    return np.einsum("nr,nr->r", out, ratio)
 
 
 @dataclass(frozen=True)
@@ -128,16 +153,18 @@ class KullbackLeiblerLayer(Layer):
     def _weights(self, X, h, work):
         """Return the Weights of X for the activations h."""
         v = product_at(X, h, self.W, "v", work)
-        np.subtract(-floor_of(X.dtype), v, out=v)
-        if issparse(X):
-            A = np.divide(X.data, v, out=work.array("A", v.shape, X.dtype))
+        floor = floor_of(X.dtype)
+        if is_sparse(X):
+            A = negative_weights(X.data, v, floor, work.array("A", v.shape, X.dtype))
             return Weights(v, with_values(X, A), None)
         n = len(X)
         stack = work.array("stack", (2 * n + 1, X.shape[1]), X.dtype)
-        return Weights(v, np.divide(X, v, out=stack[n:-1]), stack)
+        return Weights(v, negative_weights(X, v, floor, stack[n:-1]), stack)
 
     def _through_numerator(self, x, tape, out):
         """Return what falls through the denominator, (R,), and N in `out`: both negative."""
+        if tape.exponent == 1:
+            return numerator_adjoint(x, tape.h, self.den, tape.ratio, out)
         N = through_ratio(x, tape, out)
         N /= self.den
         return np.einsum("nr,nr->r", N, tape.ratio)
@@ -148,21 +175,24 @@ class KullbackLeiblerLayer(Layer):
             fall_v = product_at(terms.A, N, self.V, "fall_v", work)
         else:
             fall_v = np.matmul(N, self.V, out=terms.stack[: len(N)])
-        fall_v *= values_of(terms.A)
-        fall_v /= terms.v
+        through_weights(fall_v, values_of(terms.A), terms.v)
         return with_values(terms.A, fall_v)
 
 
-def kullback_leibler_layer(W, V, sparsity, n_uses, start):
-    """Return the layer of these matrices, which a number of samples use; None: many.
+def kullback_leibler_layer(W, V, sparsity, n_samples, n_uses, start):
+    """Return the layer of these matrices, used so often in a row for that many samples.
 
-    `start`, (1, R) or None, are the activations that inference begins with, in the first layer.
+    None samples: many. `start`, (1, R) or None, are the activations that inference begins
+    with, in the first layer; it is not prepared for them where there are fewer samples than
+    components.
     """
     den = -V.sum(axis=1)[np.newaxis]
     den -= V.dtype.type(sparsity) + floor_of(V.dtype)
-    worth_it = n_uses is None or n_uses >= WORTH_TRANSPOSING
-    projections = np.divide(V.T, den, order="C" if worth_it else "K")
-    if start is not None:
-        v = -(start @ W) - floor_of(W.dtype)
-        start = Start(start, v, projections / v.T)
-    return KullbackLeiblerLayer(W, V, sparsity, den, projections, start)
+    often = n_samples is None or n_samples * n_uses >= WORTH_TRANSPOSING
+    projections = np.divide(V.T, den, order="C" if often and V.size < LARGE else "K")
+    prepared = None
+    if start is not None and (n_samples is None or n_samples >= len(W)):
+        # Not by BLAS, whose threads would spin on processors that blocks of samples need next.
+        v = -np.einsum("kr,rf->kf", start, W) - floor_of(W.dtype)
+        prepared = Start(start, v, projections / v.T)
+    return KullbackLeiblerLayer(W, V, sparsity, den, projections, prepared)

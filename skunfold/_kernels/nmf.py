@@ -10,7 +10,7 @@ import numpy as np
 from skunfold._kernels.blocks import gram_matrix
 from skunfold._kernels.kullback_leibler import kullback_leibler_layer
 from skunfold._kernels.nmf_layers import BetaLayer, FrobeniusLayer, grown
-from skunfold._kernels.numerics import NEW_ARRAYS, Workspace, power
+from skunfold._kernels.numerics import NEW_ARRAYS, Workspace, power, smallest_of
 from skunfold._kernels.unfolding import BaseIteration, walk
 
 
@@ -56,7 +56,8 @@ class NMFIteration(BaseIteration):
         layer, data = drive
         ratio, _ = layer.growth(data, h, self.work)
         out = self.work.array("h", ratio.shape, ratio.dtype)
-        return grown(h, power(ratio, self._exponent(k), out=ratio), out)
+        factor = power(ratio, self._exponent(k), out=ratio)
+        return grown(h, factor, smallest_of(out.dtype), out)
 
     def step(self, layer, drive, h, k):
         """Return h' and the tape."""
@@ -97,8 +98,7 @@ def layer_of(theta, beta, sparsity, n_samples=None, n_uses=1, start=None):
     W, V = theta[0], theta[-1]
     n_components, n_features = W.shape
     if beta == 1:
-        n_uses = None if n_samples is None else n_samples * n_uses
-        return kullback_leibler_layer(W, V, sparsity, n_uses, start)
+        return kullback_leibler_layer(W, V, sparsity, n_samples, n_uses, start)
     if beta == 2:
         # Multiplications by n_components: the Gram matrix once and it in every use, or two
         # products with the bases in every use.

@@ -52,11 +52,12 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import issparse
 
 from skunfold._kernels.blocks import gram_matrix
+from skunfold._kernels.fused import fused
 from skunfold._kernels.numerics import NEW_ARRAYS, Parts, add, floor_of, power, smallest_of
 from skunfold._kernels.sparse_rows import (
+    is_sparse,
     product_at,
     times_transposed,
     transposed_times,
@@ -96,11 +97,19 @@ def reconstruction(X, h, W, beta, work):
     return Reconstruction(v, np.multiply(X, A[: len(B)], out=A), B)
 
 
-def grown(h, factor, out):
-    """Return h * factor, kept clear of denormal numbers."""
+@fused
+def grown(h, factor, smallest, out):
+    """Return h * factor + smallest, which keeps clear of denormal numbers; out may be h."""
     np.multiply(h, factor, out=out)
-    out += smallest_of(out.dtype)
+    out += smallest
     return out
+
+
+@fused
+def fraction(num, den, floor, out):
+    """Return num / den in `out`, after the floor is added to den."""
+    den += floor
+    return np.divide(num, den, out=out)
 
 
 @dataclass(frozen=True)
@@ -113,7 +122,7 @@ class Layer:
 
     def suited_to(self, X):
         """Return this layer, or for sparse X the same with its matrices as these read them."""
-        return self._for_sparse_rows if issparse(X) else self
+        return self._for_sparse_rows if is_sparse(X) else self
 
     @cached_property
     def _for_sparse_rows(self):
@@ -152,7 +161,8 @@ class Layer:
         """Return (h', LayerTape)."""
         ratio, terms = self.growth(data, h, work)
         h_next = work.array("h_next", ratio.shape, ratio.dtype)
-        grown(h, power(ratio, exponent, out=h_next), out=h_next)
+        factor = power(ratio, exponent, out=h_next)
+        grown(h, factor, smallest_of(h_next.dtype), h_next)
         return h_next, LayerTape(data, h, ratio, exponent, terms)
 
     def net_adjoint(self, x, tape, work=NEW_ARRAYS, kept=NEW_ARRAYS, need_h=True):
@@ -242,8 +252,9 @@ class FrobeniusLayer(Layer):
             np.matmul(v, self.V.T, out=den)
         else:
             np.matmul(h, self.gram, out=den)
-        den += h.dtype.type(self.sparsity) + floor_of(h.dtype)
-        return np.divide(num, den, out=work.array("ratio", num.shape, h.dtype)), (den, v)
+        floor = h.dtype.type(self.sparsity) + floor_of(h.dtype)
+        ratio = work.array("ratio", num.shape, h.dtype)
+        return fraction(num, den, floor, ratio), (den, v)
 
     def drive_adjoint(self, X, g, kept=NEW_ARRAYS):
         """Return the Parts by theta, from the gradients by the numerator and the Gram matrix.

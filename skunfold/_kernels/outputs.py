@@ -20,8 +20,37 @@ from functools import cached_property, reduce
 
 import numpy as np
 
+from skunfold._kernels.fused import fused
 from skunfold._kernels.numerics import NEW_ARRAYS, Parts, floor_of
 from skunfold._kernels.sparse_rows import dense
+
+
+@fused
+def masked(y, other, X, floor):
+    """Set y to X y / (y + other + floor), all (n, F_out); `other` may be overwritten."""
+    other += floor
+    other += y
+    y /= other
+    y *= X
+
+
+@fused
+def mask_forward(own, other, X, floor, d, X_over_d, y):
+    """Set d to the sum of both groups, X_over_d to X / d, y to own X / d; all (n, F_out)."""
+    np.maximum(own, floor, out=d)
+    d += other
+    np.divide(X, d, out=X_over_d)
+    np.multiply(own, X_over_d, out=y)
+
+
+@fused
+def mask_adjoint(x, X_over_d, own, d, g_own, g_other):
+    """Set the gradients by both groups, from x = dE/dy of one target; all (n, F_out)."""
+    np.multiply(x, X_over_d, out=g_own)
+    np.multiply(g_own, own, out=g_other)
+    g_other /= d
+    np.negative(g_other, out=g_other)
+    g_own += g_other
 
 
 @dataclass(frozen=True)
@@ -88,12 +117,16 @@ class MaskOutput:
             np.matmul(h[:, g], U[g], out=work.array(("n", i), shape, h.dtype))
             for i, g in enumerate(self.groups)
         ]
-        d = np.maximum(n[0], floor_of(h.dtype), out=work.array("d", shape, h.dtype))
+        floor, X_last = floor_of(h.dtype), dense(X[:, -shape[1] :])
+        d, X_over_d = (work.array(name, shape, h.dtype) for name in ("d", "X_over_d"))
+        y_hat = work.array("y_hat", (shape[0], self.n_targets * shape[1]), h.dtype)
+        if self._is_simple:
+            mask_forward(*n, X_last, floor, d, X_over_d, y_hat)
+            return y_hat, MaskTape(h, n, d, X_over_d)
+        np.maximum(n[0], floor, out=d)
         for n_g in n[1:]:
             d += n_g
-        X_last = dense(X[:, -shape[1] :])
-        X_over_d = np.divide(X_last, d, out=work.array("X_over_d", shape, h.dtype))
-        y_hat = work.array("y_hat", (shape[0], self.n_targets * shape[1]), h.dtype)
+        np.divide(X_last, d, out=X_over_d)
         for target, y_g in enumerate(self._by_target(y_hat)):
             np.multiply(n[target], X_over_d, out=y_g)
         return y_hat, MaskTape(h, n, d, X_over_d)
@@ -109,13 +142,21 @@ class MaskOutput:
         n += [work.array(("n", i), shape, h.dtype) for i in range(len(groups) - len(n))]
         for n_g, g in zip(n, groups):
             np.matmul(h[:, g], U[g], out=n_g)
-        d = np.add(n[-1], floor_of(h.dtype), out=work.array("d", shape, h.dtype))
+        floor, X_last = floor_of(h.dtype), dense(X[:, -shape[1] :])
+        if self._is_simple:
+            masked(*n, X_last, floor)
+            return
+        d = np.add(n[-1], floor, out=work.array("d", shape, h.dtype))
         for n_g in n[:-1]:
             d += n_g
-        X_last = dense(X[:, -shape[1] :])
         for y_g in y_hat:
             y_g /= d
             y_g *= X_last
+
+    @property
+    def _is_simple(self):
+        """Whether there are one target and a residual."""
+        return self.n_targets == 1 and len(self.groups) == 2
 
     def _by_target(self, y):
         """Return views of y (n, n_targets F_out), each the outputs of one target."""
@@ -128,18 +169,21 @@ class MaskOutput:
         for a target, and dE/dd for any other group.
         """
         n_targets, shape, dtype = self.n_targets, tape.d.shape, x.dtype
-        dn, dd = [], work.array("dE/dd", shape, dtype)
-        product = work.array("product", shape, dtype)
-        for i, x_g in enumerate(self._by_target(x)):
-            direct = work.array(("dE/dn", i), shape, dtype)
-            dn.append(np.multiply(x_g, tape.X_over_d, out=direct))
-            np.multiply(direct, tape.n[i], out=product if i else dd)
-            if i:
-                dd += product
-        dd /= tape.d
-        np.negative(dd, out=dd)
-        for direct in dn:
-            direct += dd
+        dn = [work.array(("dE/dn", i), shape, dtype) for i in range(n_targets)]
+        dd = work.array("dE/dd", shape, dtype)
+        if self._is_simple:
+            mask_adjoint(x, tape.X_over_d, tape.n[0], tape.d, *dn, dd)
+        else:
+            product = work.array("product", shape, dtype)
+            for i, (direct, x_g) in enumerate(zip(dn, self._by_target(x))):
+                np.multiply(x_g, tape.X_over_d, out=direct)
+                np.multiply(direct, tape.n[i], out=product if i else dd)
+                if i:
+                    dd += product
+            dd /= tape.d
+            np.negative(dd, out=dd)
+            for direct in dn:
+                direct += dd
         dn += [dd] * (len(tape.n) - n_targets)
         dU = self._by_bases(dn, U, tape.h, work)
         return self._by_activations(dn, U, tape.h, work) if need_h else None, dU

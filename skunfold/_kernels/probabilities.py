@@ -2,18 +2,43 @@
 
 import numpy as np
 
+from skunfold._kernels.fused import fused
 
+
+@fused
+def row_max(x):
+    """Return the largest element of each row, (n, 1).
+
+    It uses a transposed copy, which is several times faster for short rows.
+    """
+    return np.ascontiguousarray(x.T).max(axis=0)[:, np.newaxis]
+
+
+@fused
+def exp_below(x):
+    """Return exp(x - max) of each row, in the array of x."""
+    x -= row_max(x)
+    return np.exp(x, out=x)
+
+
+def row_sums(x):
+    """Return the sums of the rows, (n, 1); by BLAS, which is faster."""
+    return (x @ np.ones(x.shape[1], x.dtype))[:, np.newaxis]
+
+
+@fused
 def softmax(logits):
     """Return the probabilities of classes, (n, C)."""
-    p = np.exp(logits - logits.max(axis=1, keepdims=True))
-    p /= p.sum(axis=1, keepdims=True)
+    p = exp_below(logits.copy())
+    p /= row_sums(p)
     return p
 
 
+@fused
 def log_softmax(logits):
     """Return the logarithms of the probabilities of classes, (n, C)."""
-    below = logits - logits.max(axis=1, keepdims=True)
-    return below - np.log(np.exp(below).sum(axis=1, keepdims=True))
+    below = logits - row_max(logits)
+    return below - np.log(row_sums(np.exp(below)))
 
 
 def two_states(logits, log=False):
@@ -22,6 +47,7 @@ def two_states(logits, log=False):
     return logs if log else tuple(np.exp(value) for value in logs)
 
 
+@fused
 def sigmoid(x):
     """Return 1 / (1 + exp(-x)), which cannot overflow; its error is that of 1 + tanh."""
     out = x * x.dtype.type(0.5)

@@ -16,6 +16,7 @@ import numpy as np
 from sklearn.base import is_classifier
 
 from skunfold._crf.layout import PARTS
+from skunfold._deep_nmf.inferred_bases import check_takes_samples
 from skunfold._model_files import scikit_learn_models as _scikit_learn_models
 from skunfold._model_files.values import (
     check_classes,
@@ -31,6 +32,7 @@ from skunfold._model_files.values import (
 _MAX_LAYERS = 4_000
 _TRIED_LAYERS = 100  # by the prediction of one sample
 _MAX_UPDATES = 100_000  # of SparseNMF, each as much work as a layer
+_MAX_INFERRED = 10_000  # components, whose number costs a file nothing
 _COUNTS = ("n_iter_", "n_parameters_", "n_trained_parameters_", "n_frames_")
 
 
@@ -284,6 +286,22 @@ def _check_enhancer(model):
         n_outputs == n_bins,
         f"its regressor_ has {shown(n_outputs)} outputs, but its spectra have {n_bins} bins",
     )
+    if "sample_gains_" in vars(model):
+        _check_sample_gains(model)
+
+
+def _check_sample_gains(model):
+    regressor = model.regressor_
+    try:
+        check_takes_samples(regressor)
+    except ValueError as error:
+        raise ValueError(f"it has sample_gains_, but {error}") from error
+    whole_number("n_sample_components", model.n_sample_components, 1, _MAX_INFERRED)
+    gains = float_arrays("sample_gains_", model.sample_gains_, (None,))
+    arrays = regressor._parameters_to_train()
+    alike = [(P.shape[1], P.dtype) for P in arrays] == [(len(g), g.dtype) for g in gains]
+    require(alike, "its sample_gains_ do not fit the arrays of its regressor_")
+    require(min(g.min() for g in gains) >= 0, "its sample_gains_ are negative somewhere")
 
 
 def _check_depth(n_layers):

@@ -3,21 +3,20 @@
 Each rule is made for the parameters it is going to move, keeps its running averages, and says
 by ``form`` which gradient it needs ("net" or "parts"). ``step`` also overwrites the gradients;
 ``restart`` sets the step size, `learning_rate`, and resets the averages; `initial_rate` is the
-first step size. Arrays are processed in chunks that fit into the caches.
+first step size.
 """
 
 import numpy as np
 
 from skunfold._kernels.numerics import floor_of, smallest_of
+from skunfold._training.moves import adam, exponentiated, log_gradient, multiplicative
 
-CHUNK = 65_536  # elements
+LIMIT = 10.0  # of an exponent; only rounding errors make it larger
 
 
-def _chunks(*arrays):
-    """Yield the arrays, of one size and in C order, as tuples of short 1-D views."""
-    flat = [a.reshape(-1) for a in arrays]
-    for start in range(0, flat[0].size, CHUNK):
-        yield tuple(a[start : start + CHUNK] for a in flat)
+def _flat(*arrays):
+    """Return 1-D views of arrays of one size and in C order."""
+    return [a.reshape(-1) for a in arrays]
 
 
 class MultiplicativeUpdate:
@@ -52,13 +51,7 @@ class MultiplicativeUpdate:
             eta, smallest = W.dtype.type(self.learning_rate), smallest_of(W.dtype)
             # A sample of zeros whose target is not zero would drive it out of range.
             largest = max(1 / floor_of(W.dtype), W.max(initial=0))
-            for w, p, n in _chunks(W, pos, neg):
-                p += floor
-                n += floor
-                n /= p
-                w *= np.power(n, eta, out=n)
-                np.minimum(w, largest, out=w)
-                w += smallest
+            multiplicative(*_flat(W, pos, neg), floor, eta, largest, smallest)
 
 
 class _Adam:
@@ -94,33 +87,20 @@ class _Adam:
         rate = self.learning_rate * m_weight / np.sqrt(s_weight)
         noise = self._noise(gradients)
         for i, (W, g, (m, s)) in enumerate(zip(parameters, gradients, self._sums)):
-            dtype, positive = W.dtype.type, self._is_positive(i)
-            if positive:
-                g *= W  # the gradient by log W
+            W, g, m, s = _flat(W, g, m, s)
+            positive = self._is_positive(i)
+            square = log_gradient(W, g) if positive else np.vdot(g, g)
             # Gradients that are only rounding errors compared with the others, or so small that
             # their squares vanish, must not move the parameters.
-            info, rms = np.finfo(W.dtype), np.sqrt(np.vdot(g, g) / max(g.size, 1))
+            info, rms = np.finfo(W.dtype), np.sqrt(square / max(g.size, 1))
             if rms < noise:
                 g[...] = 0
-            floor = dtype(np.sqrt(info.eps) * rms + np.sqrt(info.tiny))
-            scratch = np.empty(min(CHUNK, W.size), W.dtype)
-            for w, g_part, m_part, s_part in _chunks(W, g, m, s):
-                d = scratch[: len(w)]
-                m_part *= dtype(b1)
-                m_part += g_part
-                np.square(g_part, out=d)
-                s_part *= dtype(b2)
-                s_part += d
-                np.sqrt(s_part, out=d)
-                d += floor
-                np.divide(m_part, d, out=d)
-                d *= dtype(-rate)
-                if positive:
-                    np.clip(d, -10, 10, out=d)  # only rounding errors make it larger
-                    w *= np.exp(d, out=d)
-                    w += smallest_of(w.dtype)
-                else:
-                    w += d
+            floor = W.dtype.type(np.sqrt(info.eps) * rms + np.sqrt(info.tiny))
+            if positive:
+                smallest = smallest_of(W.dtype)
+                exponentiated(W, g, m, s, self.decay, floor, rate, LIMIT, smallest)
+            else:
+                adam(W, g, m, s, self.decay, floor, rate)
 
     def _noise(self, gradients):
         """Return the size below which a gradient is only a rounding error beside the others."""

@@ -1,44 +1,43 @@
 """Speech enhancement as a scikit-learn estimator: waveforms in, waveforms out."""
 
-import copy
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any, BinaryIO, Literal, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, _fit_context, clone, is_classifier
+from numpy.typing import ArrayLike
+from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import check_is_fitted
 
+from skunfold._deep_nmf.inferred_bases import with_inferred
 from skunfold._estimator.documentation import DocumentedEstimator
 from skunfold.audio._checks import (
     check_draws,
-    check_goes_on,
-    check_knows_sequences,
     check_pairs,
     check_recordings,
     check_separable,
-    check_settings,
     check_sources,
 )
-from skunfold.audio._regressor import default_regressor, fit_to_draws
+from skunfold.audio._fitting import MixtureFitting
+from skunfold.audio._noise_sample import check_noise_sample
+from skunfold.audio._sample_training import (
+    check_long_enough,
+    draw_mixtures,
+)
 from skunfold.audio._voices import bundled_speech
-from skunfold.audio.context import Context
-from skunfold.audio.features import centered, training_frames
+from skunfold.audio.features import centered
 from skunfold.audio.mixing import check_mixing, make_mixtures
-from skunfold.audio.stft import STFT
 from skunfold.audio.streaming import EnhancementStream
 from skunfold.audio.waveforms import FloatArray, check_axes, check_waveform
 from skunfold.metrics import si_sdr
 
-_MAX_SOURCE_FRAMES = 10_000  # of each source, for the initialisation of the bases
 _BLOCK_SECONDS = 5
 
 
-class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
+class SpeechEnhancer(DocumentedEstimator, MixtureFitting):
     """Remove noise from recordings of speech.
 
     Each recording is turned into a spectrogram. A regressor estimates the magnitudes of the
@@ -73,6 +72,12 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         Time constants in seconds, each above 0, of running averages of all frames so far (of
         their bands, if there are any). They are further features, which describe the noise. A
         frame that many seconds ago counts ``1 / e`` times as much as the current one. (): none.
+    n_sample_components : int or None, default=None
+        Number of noise components, at least 1, that are inferred from a sample of the noise
+        (`noise_sample` in `enhance`). They are added to the noise components of the regressor,
+        which serve all noise. `fit_sources` then learns how to use them; the regressor has to
+        be a `skunfold.DeepNMFRegressor` with ``output="mask"``, all layers of which are
+        trained. None: no samples can be given.
     warm_start : bool, default=False
         Whether a fit continues with `regressor_`, if there is one, instead of fitting a clone
         of `regressor`. The ``warm_start`` of `regressor_` says whether it is trained further.
@@ -87,6 +92,10 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         The fitted regressor.
     n_frames_ : int
         Number of frames it was fitted to; of the last draw, if there were several.
+    sample_gains_ : list of ndarrays
+        Only with `n_sample_components`: factors that the inferred bases are multiplied by in
+        place of bases, of projections and of output bases. In the first ones there is a number
+        for each feature, in the last one for each bin.
 
     See Also
     --------
@@ -109,6 +118,12 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
     A constant offset is removed from all waveforms, in training as in enhancement: from each
     sample the mean of the last tenth of a second. `fit_sources` mixes without offsets, and
     `score` does not count that of the clean speech.
+
+    With `n_sample_components`, `fit_sources` cuts a sample of 0.5 to 5 s, half of it at most,
+    off each recording of noise in each draw, puts both parts through a random equalizer, and
+    mixes the rest with speech. The bases of the sample come from 40 updates of NMF; there is no
+    gradient through these. A quarter of the mixtures are learned without their sample. Updates
+    take blocks of 128 frames of as many mixtures as make a batch.
 
     The features take 4 bytes a frame (100 frames a second) and feature for float32
     waveforms, 0.25 GB for 20 minutes at the default settings; twice that for float64. There are
@@ -137,8 +152,6 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
     True
     """
 
-    regressor_: Any
-
     _parameter_constraints: dict = {
         "regressor": [HasMethods(["fit", "predict"]), None],
         "sample_rate": [Interval(Integral, 1, None, closed="left")],
@@ -151,6 +164,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
             None,
         ],
         "context_averages": ["array-like"],
+        "n_sample_components": [Interval(Integral, 1, None, closed="left"), None],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
     }
@@ -165,17 +179,21 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         n_context: int = 9,
         context_bands: int | Literal["auto"] | None = "auto",
         context_averages: Sequence[float] = (3.0,),
+        n_sample_components: int | None = None,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
-        self.regressor = regressor
-        self.sample_rate = sample_rate
-        self.window_length = window_length
-        self.hop_length = hop_length
-        self.n_context = n_context
-        self.context_bands = context_bands
-        self.context_averages = context_averages
-        self.warm_start = warm_start
+        super().__init__(
+            regressor,
+            sample_rate=sample_rate,
+            window_length=window_length,
+            hop_length=hop_length,
+            n_context=n_context,
+            context_bands=context_bands,
+            context_averages=context_averages,
+            n_sample_components=n_sample_components,
+            warm_start=warm_start,
+        )
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -218,6 +236,11 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         TypeError
             If the regressor is a classifier.
         """
+        if self.n_sample_components is not None:
+            raise ValueError(
+                f"n_sample_components={self.n_sample_components} needs recordings of noise to "
+                "cut samples from; use fit_sources, or n_sample_components=None."
+            )
         noisy, clean = check_pairs(X, y)
         check_separable(noisy, clean)
         mixtures = [(noisy, clean, np.arange(len(noisy)))]
@@ -235,6 +258,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         n_draws: int = 1,
         X_val: Sequence[ArrayLike] | None = None,
         y_val: Sequence[ArrayLike] | None = None,
+        noise_samples_val: Sequence[ArrayLike] | None = None,
     ) -> Self:
         """Learn from recordings of speech and of noise, mixed here at random.
 
@@ -259,6 +283,9 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         X_val, y_val : lists of arrays, default=None
             Noisy waveforms and the clean speech in them, as in `fit`; for instance
             ``noisy`` and ``clean`` of `skunfold.datasets.make_mixtures`.
+        noise_samples_val : list of arrays of shape (n_sample_samples_i,), default=None
+            With `n_sample_components`, for each recording of ``X_val`` a sample of its noise,
+            as `enhance` takes it.
 
         Returns
         -------
@@ -273,7 +300,10 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
             or a waveform is empty, constant, not 1-D, not floating point or not finite;
             for ``X_val`` and ``y_val`` as in `fit`. If ``n_draws`` is above 1 and the regressor
             cannot continue from a previous fit, or would hold out a part of each draw.
-            If a recurrent regressor is inside another estimator, as in `fit`.
+            If a recurrent regressor is inside another estimator, as in `fit`. With
+            `n_sample_components`, if the regressor does not suit it, a recording of noise is
+            shorter than half a second, or one of ``noise_samples_val`` is no sample for
+            `enhance`; without, if ``noise_samples_val`` is given.
         TypeError
             If the regressor is a classifier.
 
@@ -292,6 +322,19 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
             "speech", bundled_speech(self.sample_rate) if speech is None else speech
         )
         noise = check_sources("noise", noise)
+        if noise_samples_val is not None and self.n_sample_components is None:
+            raise ValueError(
+                "noise_samples_val was given, but n_sample_components is None; leave it out, "
+                "or set n_sample_components=24."
+            )
+        if self.n_sample_components is not None:
+            check_long_enough(noise, self.sample_rate)
+            mixing: dict[str, Any] = {"snrs": snrs, "n_mixtures": n_mixtures}
+            drawn = (
+                draw_mixtures(speech, noise, self.sample_rate, rng, **mixing)
+                for _ in range(n_draws)
+            )
+            return self._fit_samples(drawn, n_draws, rng, (X_val, y_val, noise_samples_val))
 
         def mixtures():
             for _ in range(n_draws):
@@ -351,7 +394,9 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         scores = [float(si_sdr(centered(s), self.enhance(x))) for x, s in zip(noisy, clean)]
         return float(np.mean(scores))
 
-    def enhance(self, waveform: ArrayLike) -> FloatArray:
+    def enhance(
+        self, waveform: ArrayLike, *, noise_sample: ArrayLike | None = None
+    ) -> FloatArray:
         """Enhance one recording.
 
         Parameters
@@ -360,6 +405,10 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
             Finite float32 or float64 samples at ``sample_rate``, of at most 64 channels and not
             more channels than samples. Channels are enhanced one by one. Memory beyond input
             and output does not grow with the length.
+        noise_sample : array-like of shape (n_sample_samples,), default=None
+            A recording of the noise alone at ``sample_rate``, of 0.25 s at least; 5 s are
+            better. Its level does not matter. It needs an enhancer that was trained with
+            `n_sample_components`; such an enhancer removes noise without a sample as well.
 
         Returns
         -------
@@ -370,11 +419,13 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         ------
         ValueError
             If the waveform is empty, not 1-D or 2-D, not floating point or not finite, or has
-            its axes swapped.
+            its axes swapped. If the sample is too short, silent, not 1-D, not floating point
+            or not finite, or the enhancer was trained without `n_sample_components`.
         """
         samples = check_waveform("waveform", waveform, n_dims=(1, 2))
         check_axes("waveform", samples)
-        stream = self.stream(None if samples.ndim == 1 else samples.shape[1])
+        n_channels = None if samples.ndim == 1 else samples.shape[1]
+        stream = self.stream(n_channels, noise_sample=noise_sample)
         output = np.empty_like(samples)
         n_done = 0
         block_length = _BLOCK_SECONDS * self.sample_rate
@@ -390,6 +441,7 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         source: str | os.PathLike[str] | BinaryIO,
         destination: str | os.PathLike[str] | BinaryIO,
         *,
+        noise_sample: ArrayLike | None = None,
         subtype: str | None = None,
         on_block: Callable[[FloatArray, int], object] | None = None,
     ) -> None:
@@ -405,6 +457,9 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
             rate.
         destination : path or file-like object
             Where to write, see `skunfold.audio.write_audio`; may be ``source`` itself.
+        noise_sample : array-like of shape (n_sample_samples,), default=None
+            A recording of the noise alone at ``sample_rate``, as in `enhance`, whatever the
+            rate of ``source``; `skunfold.audio.read_audio` reads one at that rate.
         subtype : str or None, default=None
             Encoding of the samples that are written, such as "PCM_16", "PCM_24" or "FLOAT".
             None: that of ``source``, or as near to it as the format of ``destination`` can (a
@@ -420,7 +475,8 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
             If there is no such file, or no such folder to write to.
         ValueError
             If the file is no audio, is empty or not finite, has more than 64 channels or a rate
-            that `skunfold.audio.resample` does not take, or cannot be written so.
+            that `skunfold.audio.resample` does not take, or cannot be written so. If there
+            is anything wrong with ``noise_sample``, as in `enhance`.
         OSError
             If ``destination`` cannot be written, for example on a full disk. After any error,
             an existing file is left unchanged.
@@ -440,15 +496,19 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         """
         from skunfold.audio._files import enhance_file
 
-        check_is_fitted(self)
+        regressor = self._regressor_for(noise_sample)
 
         def open_stream(n_channels: int, sample_rate: int) -> EnhancementStream:
-            return self.stream(n_channels, sample_rate=sample_rate)
+            return self._open_stream(regressor, n_channels, sample_rate)
 
         enhance_file(open_stream, source, destination, subtype, on_block)
 
     def stream(
-        self, n_channels: int | None = None, *, sample_rate: int | None = None
+        self,
+        n_channels: int | None = None,
+        *,
+        sample_rate: int | None = None,
+        noise_sample: ArrayLike | None = None,
     ) -> EnhancementStream:
         """Enhance sound while it arrives.
 
@@ -461,6 +521,9 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
             Rate of the blocks in Hz, above 0. None: that of the enhancer. At a higher rate,
             frequencies above half the enhancer's rate get the mean gain of the highest ones
             below.
+        noise_sample : array-like of shape (n_sample_samples,), default=None
+            A recording of the noise alone, as in `enhance`; at the rate of the enhancer,
+            whatever that of the blocks.
 
         Returns
         -------
@@ -472,11 +535,14 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         ------
         ValueError
             If ``n_channels`` is not from 1 to 64, or ``sample_rate`` is not a positive integer
-            or one that `skunfold.audio.resample` does not take.
+            or one that `skunfold.audio.resample` does not take. If there is anything wrong
+            with ``noise_sample``, as in `enhance`.
         """
-        check_is_fitted(self)
+        return self._open_stream(self._regressor_for(noise_sample), n_channels, sample_rate)
+
+    def _open_stream(self, regressor, n_channels, sample_rate):
         return EnhancementStream(
-            self.regressor_,
+            regressor,
             self._stft(),
             self.n_context,
             n_channels,
@@ -491,66 +557,16 @@ class SpeechEnhancer(DocumentedEstimator, BaseEstimator):
         tags.input_tags.two_d_array = False
         return tags
 
-    def _stft(self) -> STFT:
-        stft = STFT(self.sample_rate, self.window_length, self.hop_length)
-        check_settings(stft)
-        return stft
-
-    def _context(self) -> Context:
-        return Context.of(
-            self._stft(), self.n_context, self.context_bands, self.context_averages
-        )
-
-    def _fit_mixtures(
-        self,
-        mixtures: Iterable[tuple[list[FloatArray], list[FloatArray], NDArray]],
-        n_draws: int,
-        rng: np.random.RandomState,
-        validation: tuple[Sequence[ArrayLike] | None, Sequence[ArrayLike] | None],
-    ) -> Self:
-        """Fit the regressor to each of n_draws (noisy, clean, group of each recording)."""
-        regressor = default_regressor(rng) if self.regressor is None else clone(self.regressor)
-        if self.warm_start and hasattr(self, "regressor_"):
-            regressor = copy.deepcopy(self.regressor_)  # which stays as it is if a draw fails
-        if is_classifier(regressor):
-            raise TypeError(
-                f"regressor is a classifier, {type(regressor).__name__}; magnitudes need a "
-                "regressor, such as DeepNMFRegressor(output='mask')"
-            )
-        check_knows_sequences(regressor)
-        context = self._context()
-        known = self._validation_frames(regressor, context, *validation)
-        if n_draws > 1:
-            check_goes_on(regressor, n_draws, bool(known))
-        draws = (self._frames(context, *mixture, rng) for mixture in mixtures)
-        self.n_frames_ = fit_to_draws(regressor, draws, n_draws, known)
-        self.regressor_ = regressor
-        return self
-
-    def _frames(self, context, noisy, clean, groups, rng):
-        """Return features, targets, and what else `fit_to_draws` takes."""
-        X, y, sources, recording = training_frames(
-            noisy,
-            clean,
-            context=context,
-            max_source_frames=_MAX_SOURCE_FRAMES,
-            random_state=rng,
-        )
-        known = {"sources": sources, "groups": groups[recording]}
-        return X, y, known | {"lengths": np.bincount(recording, minlength=len(noisy))}
-
-    def _validation_frames(self, regressor, context, X_val, y_val):
-        """Return what `fit` of the regressor is given for validation, a dict."""
-        if X_val is None and y_val is None:
-            return {}
-        if X_val is None or y_val is None:
-            raise ValueError("give X_val and y_val together; one of them is missing")
-        noisy, clean = check_pairs(X_val, y_val, suffix="_val")
-        if not has_fit_parameter(regressor, "X_val"):
+    def _regressor_for(self, noise_sample):
+        """Return the fitted regressor, with the bases of a sample if one is given."""
+        check_is_fitted(self)
+        if noise_sample is None:
+            return self.regressor_
+        if self.n_sample_components is None or not hasattr(self, "sample_gains_"):
             raise ValueError(
-                f"X_val and y_val were given, but fit of {type(regressor).__name__} takes no "
-                "X_val; leave them out"
+                "noise_sample was given, but this enhancer was trained without samples; leave "
+                "it out, or train one with n_sample_components=24 by fit_sources."
             )
-        groups = np.arange(len(noisy))
-        X, y, known = self._frames(context, noisy, clean, groups, np.random.RandomState(0))
-        return {"X_val": X, "y_val": y, "lengths_val": known["lengths"]}
+        sample = check_noise_sample("noise_sample", noise_sample, self.sample_rate)
+        bases = self._bases(sample, self._context(), self.regressor_)
+        return with_inferred(self.regressor_, self.sample_gains_, bases)

@@ -1,4 +1,4 @@
-"""The command line: ``skunfold demo | train | enhance | evaluate | app``."""
+"""The command line: ``skunfold demo | train | enhance | evaluate | info | app``."""
 
 import signal
 import sys
@@ -33,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises
     ------
     SystemExit
-        With code 2 if the arguments are invalid, with code 0 after --help and --version.
+        With code 2 if the arguments are invalid, with code 0 after --help and --version,
+        and without a command.
     """
     traceback = False
     with warnings.catch_warnings():

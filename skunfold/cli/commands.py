@@ -11,6 +11,7 @@ from skunfold.cli import web_page
 from skunfold.cli.demo import N_STAGES, check_demo_folder, run_demo
 from skunfold.cli.enhance import enhance
 from skunfold.cli.files import check_new_model, load_enhancer
+from skunfold.cli.info import info
 from skunfold.cli.output import tell
 from skunfold.cli.progress import open_progress
 from skunfold.cli.sources import (
@@ -156,6 +157,7 @@ def _enhancer_to_train(options: argparse.Namespace) -> SpeechEnhancer:
         n_components=options.components,
         n_layers=options.layers,
         n_trained_layers=options.trained_layers,
+        n_sample_components=options.sample_components,
         tied=not options.untied,
         max_iter=options.epochs,
     )
@@ -179,6 +181,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "train": train,
     "enhance": enhance,
     "evaluate": evaluate,
+    "info": info,
     "app": app,
 }
 

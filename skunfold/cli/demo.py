@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
+from skunfold._install import install_advice
 from skunfold._storage import replacing
 from skunfold._text import printable
 from skunfold.audio import SpeechEnhancer, write_audio
@@ -40,7 +41,7 @@ N_STAGES = 6
 _RESULTS = {"results.json", "model", "wav", "spectrograms.png"}
 
 _NO_PICTURE = (
-    'For a picture of the spectrograms: pip install "skunfold[plotting]", and run it again.'
+    f"For a picture of the spectrograms: {install_advice('plotting')}, and run it again."
 )
 
 
@@ -106,6 +107,7 @@ def run_demo(folder: Path, seed: int, progress: Progress) -> tuple[list[dict[str
     deep_seconds = _fit(deep, train, progress)
     progress.stage("denoise with deep NMF", len(mixtures.noisy))
     trained = _denoise("deep NMF", deep, mixtures, sparse_seconds + deep_seconds, progress)
+    best.row["n_parameters"] = sparse.regressor_.n_parameters_  # copies hold its bases twice
 
     progress.stage("write the results")
     rows = [score_row("noisy", mixtures, mixtures.noisy), best.row, trained.row]

@@ -13,15 +13,16 @@ from typing import BinaryIO, cast
 
 from skunfold._storage import NO_ROOM, Spool
 from skunfold._text import one_line, printable
-from skunfold.audio import SpeechEnhancer
+from skunfold.audio import SpeechEnhancer, read_audio, resample
+from skunfold.audio._noise_sample import check_noise_sample
 from skunfold.audio._recording import Recording
 from skunfold.audio._regressor import RegressorError
 from skunfold.audio.waveforms import FloatArray
-from skunfold.cli.files import STREAM, Task, load_enhancer, plan_tasks
+from skunfold.cli.files import STREAM, Task, default_output, load_enhancer, plan_tasks
 from skunfold.cli.meter import Meter
 from skunfold.cli.output import Stdout, StdoutError, sentence_of, tell
 from skunfold.cli.pipes import enhance_pipe
-from skunfold.cli.progress import Progress, open_progress
+from skunfold.cli.progress import SOUND, Progress, open_progress
 from skunfold.cli.workbench import print_result
 
 
@@ -78,11 +79,14 @@ class Outcome:
 
 def enhance(options: argparse.Namespace) -> int:
     """Denoise recordings; return the exit code."""
+    if options.output is None:
+        options.output = default_output(options.inputs[0])
     from_stdin, to_stdout = options.inputs == ["-"], options.output == "-"
     _check_streams(from_stdin, to_stdout)
     enhancer = load_enhancer(options.model)
+    sample = _noise_sample(enhancer, options)
     if from_stdin and to_stdout:
-        heard = enhance_pipe(enhancer, sys.stdin.buffer, Stdout(), options.subtype)
+        heard = enhance_pipe(enhancer, sys.stdin.buffer, Stdout(), options.subtype, sample)
         Outcome("stdin", "stdout").succeed(*heard)
         return 0
     may_exist = options.overwrite or options.skip_existing
@@ -96,15 +100,36 @@ def enhance(options: argparse.Namespace) -> int:
             sources = [
                 task.source for task, skip in zip(tasks, skipped) if not skip and not from_stdin
             ]
-            progress.stage("denoise", _seconds(sources), "s")
+            progress.stage("denoise", _seconds(sources), SOUND)
             for task, outcome, skip in zip(tasks, outcomes, skipped):
                 if skip:
                     outcome.status = "skipped"
                 else:
-                    _enhance_task(enhancer, task, outcome, options, _Ear(progress))
+                    _enhance_task(enhancer, task, outcome, options, sample, _Ear(progress))
     finally:
         _report(outcomes, left_out, options)
     return 1 if left_out or any(outcome.status == "failed" for outcome in outcomes) else 0
+
+
+def _noise_sample(enhancer: SpeechEnhancer, options: argparse.Namespace) -> FloatArray | None:
+    """Read the sample of the noise, if one was given, and check it with the model."""
+    if options.noise_sample is None:
+        return None
+    if not hasattr(enhancer, "sample_gains_"):
+        raise ValueError(
+            f"{printable(options.model)} takes no --noise-sample; leave it out, or train a "
+            "model that does by `skunfold train --sample-components 24`."
+        )
+    sample, rate = read_audio(options.noise_sample, mono=True)
+    if rate < enhancer.sample_rate:
+        tell(
+            f"skunfold: warning: {printable(options.noise_sample)} has a sample rate of {rate} "
+            f"Hz, so it holds no noise above {rate / 2:g} Hz; give a sample of at least "
+            f"{enhancer.sample_rate} Hz, unless the recordings have that rate as well"
+        )
+    sample = resample(sample, rate, enhancer.sample_rate)
+    name = printable(options.noise_sample)
+    return check_noise_sample(name, sample, enhancer.sample_rate)
 
 
 def _name(path: Path, stream: str) -> str:
@@ -141,6 +166,7 @@ def _enhance_task(
     task: Task,
     outcome: Outcome,
     options: argparse.Namespace,
+    noise_sample: FloatArray | None,
     ear: _Ear,
 ) -> None:
     """Denoise one recording, and note the result or the failure."""
@@ -160,7 +186,13 @@ def _enhance_task(
             caught = stack.enter_context(warnings.catch_warnings(record=True))
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", UserWarning)
-            enhancer.enhance_file(source, target, subtype=options.subtype, on_block=ear)
+            enhancer.enhance_file(
+                source,
+                target,
+                noise_sample=noise_sample,
+                subtype=options.subtype,
+                on_block=ear,
+            )
             if task.target == STREAM:
                 Stdout().flush()
     except (BrokenPipeError, StdoutError):

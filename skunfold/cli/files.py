@@ -87,6 +87,15 @@ def plan_tasks(
     return tasks, []
 
 
+def default_output(name: str) -> str:
+    """Return where a recording or a folder goes if that is not said: beside it."""
+    path = Path(name)
+    if path.is_dir():
+        path = path if path.name not in ("", "..") else path.resolve()
+        return str(path.with_name(f"{path.name}-enhanced"))
+    return str(_output_name(path.with_stem(f"{path.stem}-enhanced")))
+
+
 def check_new_model(file: Path, overwrite: bool) -> None:
     """Raise unless a model may be written there."""
     check_model_target(file)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from skunfold._install import install_advice
 from skunfold._version import __version__
 from skunfold.cli.output import print_text
 
@@ -16,6 +17,7 @@ _NETWORK = {  # settings of the network that `train` makes
     "context": 9,
     "sample_rate": 16000,
     "untied": False,
+    "sample_components": None,
 }
 
 _DESCRIPTION = """\
@@ -28,7 +30,8 @@ examples:
   skunfold demo                                            see it work, in about a minute
   skunfold train --noise my-machine.wav -o MODEL           learn your noise from a recording
   skunfold train --speech DIR --noise DIR -o MODEL         learn from your own recordings
-  skunfold enhance MODEL noisy.wav -o clean.wav            denoise a recording
+  skunfold enhance MODEL noisy.wav                         denoise it: noisy-enhanced.wav
+  skunfold info MODEL                                      say what a model is
   skunfold evaluate MODEL --speech DIR --noise DIR         measure how well it does
   skunfold app                                             open the web app
 
@@ -64,6 +67,9 @@ to 9 dB.  Half a minute of the noise that you want to remove is enough, recorded
 you record speech; without --speech, the voices that come with the package are used.  Training
 ends early when the loss on held-out utterances stops falling.  A model processes frequencies up
 to half its sample rate: 8 kHz, unless --sample-rate is given.
+
+With --sample-components, the model learns from many kinds of noise how to remove one that it is
+shown in a short sample (`skunfold enhance --noise-sample`), also of kinds that it never heard.
 """
 
 _TRAIN_EPILOGUE = """\
@@ -73,6 +79,7 @@ examples:
   skunfold train --speech voices --noise street -o street.model
   skunfold train --speech voices --noise street -o small.model --components 25
   skunfold train --speech voices --noise street -o nmf.model --trained-layers 0
+  skunfold train --speech voices --noise noises -o any.model --sample-components 24
 
 The model is written only after training has ended.
 """
@@ -85,9 +92,11 @@ cannot run code.
 
 _ENHANCE_EPILOGUE = """\
 examples:
+  skunfold enhance street.model call.wav                   # call-enhanced.wav
   skunfold enhance street.model call.wav -o call-clean.wav
   skunfold enhance street.model monday/*.flac -o denoised/
   skunfold enhance street.model recordings/ -o denoised/ --skip-existing
+  skunfold enhance any.model call.wav --noise-sample noise.wav -o call-clean.wav
   cat noisy.wav | skunfold enhance street.model - -o - > clean.wav
   arecord -f S16_LE -r 16000 | skunfold enhance street.model - -o - | aplay
 
@@ -99,6 +108,9 @@ denoised.
 An input is never overwritten.  Other existing files are kept unless --overwrite is given:
 without it, nothing is done if one output exists.  Every file is written completely or not at
 all.
+
+A sample of the noise (--noise-sample), such as a second in which nobody speaks, helps a model
+that was trained with --sample-components.  All recordings are denoised with the same sample.
 
 The output keeps the sample rate, the channels and, unless --subtype is given, the sample format
 of the input.  WAV of more than 4 GiB becomes RF64.
@@ -122,10 +134,21 @@ examples:
   skunfold evaluate street.model --speech other-voices --noise other-street --json
 """
 
-_APP = """\
+_INFO = """\
+Say what a model file holds: its network, its sample rate, how long it was trained, and how well
+it does on held-out utterances.  No code of the file is run.
+"""
+
+_INFO_EPILOGUE = """\
+examples:
+  skunfold info street.model
+  skunfold info street.model --json
+"""
+
+_APP = f"""\
 Open a web page on this computer: upload or record speech, choose a model, see the spectrograms,
 hear the noisy and the enhanced recording, download the result.  Needs the extra `app`:
-pip install "skunfold[app]".
+{install_advice("app")}.
 """
 
 _APP_EPILOGUE = """\
@@ -155,6 +178,16 @@ class _Parser(argparse.ArgumentParser):
             super()._print_message(message, file)
 
 
+class _Version(argparse.Action):
+    """Prints the version, and the core, which is loaded only for that."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from skunfold._kernels.fused import CORE
+
+        print_text(f"skunfold {__version__}\ncore: {CORE}")
+        parser.exit()
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = _Parser(
@@ -163,24 +196,29 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=_EPILOGUE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"skunfold {__version__}")
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, help="show the version and the core, and exit"
+    )
     parser.add_argument(
         "--traceback", action="store_true", help="after a failure, show where it happened"
     )
-    commands = parser.add_subparsers(
-        title="commands", dest="command", metavar="COMMAND", required=True
-    )
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     _add_demo(commands)
     _add_train(commands)
     _add_enhance(commands)
     _add_evaluate(commands)
+    _add_info(commands)
     _add_app(commands)
     return parser
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Return the options, or exit with code 2 if they are invalid."""
-    options = build_parser().parse_args(argv)
+    """Return the options; exit with code 2 if they are invalid, with help if there are none."""
+    whole = build_parser()
+    options = whole.parse_args(argv)
+    if options.command is None:
+        whole.print_help()
+        whole.exit()
     parser = options.parser
     if options.command == "train":
         _settle_network(options)
@@ -191,8 +229,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
                 f"--layers, or all; got {options.trained_layers}"
             )
     if options.command == "enhance":
-        if "-" in options.inputs and len(options.inputs) > 1:
+        several = len(options.inputs) > 1
+        if "-" in options.inputs and several:
             parser.error("argument IN: - means stdin, and cannot be one of several")
+        if options.output is None and several:
+            parser.error("argument -o/--output: name a folder for several recordings")
+        if options.output is None and options.inputs == ["-"]:
+            options.output = "-"
         if options.output == "-" and len(options.inputs) > 1:
             parser.error("argument -o/--output: - means stdout, which takes one recording")
         if options.output == "-" and options.json:
@@ -246,9 +289,14 @@ def _add_enhance(commands: Any) -> None:
         "inputs", nargs="+", metavar="IN", help="recordings, folders of them, or - for stdin"
     )
     enhance.add_argument(
-        "-o", "--output", required=True, metavar="OUT",
+        "-o", "--output", metavar="OUT",
         help="for one recording a file, a folder, or - for stdout; otherwise a folder, made if "
-        "missing",
+        "missing (default: beside IN, with -enhanced in its name; stdout for stdin)",
+    )  # fmt: skip
+    enhance.add_argument(
+        "--noise-sample", type=Path, metavar="FILE",
+        help="recording of the noise alone, 0.25 s or more, better 5 s; for a model trained "
+        "with --sample-components",
     )  # fmt: skip
     existing = enhance.add_mutually_exclusive_group()
     existing.add_argument(
@@ -274,6 +322,12 @@ def _add_evaluate(commands: Any) -> None:
     _add_recordings(evaluate)
     _add_seed(evaluate)
     _add_json(evaluate, "the table")
+
+
+def _add_info(commands: Any) -> None:
+    info = _add_command(commands, "info", "say what a model is", _INFO, _INFO_EPILOGUE)
+    info.add_argument("model", type=Path, metavar="MODEL", help="model file")
+    _add_json(info, "the same")
 
 
 def _add_app(commands: Any) -> None:
@@ -362,6 +416,11 @@ def _add_model_options(command: argparse.ArgumentParser) -> None:
         command.add_argument(
             f"--{name}", type=kind, metavar=metavar, help=f"{text} (default: {default})"
         )
+    command.add_argument(
+        "--sample-components", type=_integer(1, 10_000), metavar="S",
+        help="train a model that takes samples of noise, and infers S bases from each; 24 is "
+        "usual (default: a model that takes none)",
+    )  # fmt: skip
     command.add_argument(
         "--untied", action="store_true", default=None,
         help="bases for each layer: a larger model",

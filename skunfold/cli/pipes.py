@@ -17,6 +17,7 @@ from skunfold.audio.streaming import EnhancementStream
 from skunfold.audio.waveforms import FloatArray, check_channels, check_waveform
 from skunfold.cli.meter import Meter
 from skunfold.cli.output import Stdout
+from skunfold.cli.progress import PIPE_SECONDS, SOUND, Ticker
 
 _SUBTYPES = {  # by the format tag and the bits of a sample
     (1, 8): "PCM_U8", (1, 16): "PCM_16", (1, 24): "PCM_24", (1, 32): "PCM_32",
@@ -51,7 +52,11 @@ class Wave:
 
 
 def enhance_pipe(
-    enhancer: SpeechEnhancer, source: BinaryIO, target: Stdout, subtype: str | None = None
+    enhancer: SpeechEnhancer,
+    source: BinaryIO,
+    target: Stdout,
+    subtype: str | None = None,
+    noise_sample: FloatArray | None = None,
 ) -> tuple[Meter, list[str]]:
     """Denoise a WAV file while it arrives.
 
@@ -66,6 +71,8 @@ def enhance_pipe(
     subtype : str or None, default=None
         Encoding of the samples of `target`, one of PCM or floating point.  None: as `source`
         has it, or 16 bits where that is A-law or mu-law.
+    noise_sample : ndarray or None, default=None
+        A sample of the noise, as `SpeechEnhancer.stream` takes it.
 
     Returns
     -------
@@ -87,7 +94,10 @@ def enhance_pipe(
     wave = read_header(source)
     subtype = choose_subtype(target, subtype, wave.subtype)
     meter = Meter(wave.sample_rate, wave.n_channels)
-    output = _enhance_blocks(_open_stream(enhancer, wave), _read_blocks(source, wave, meter))
+    ticker = Ticker("skunfold enhance", None, SOUND, PIPE_SECONDS)
+    output = _enhance_blocks(
+        _open_stream(enhancer, wave, noise_sample), _read_blocks(source, wave, meter)
+    )
     n_clipped = 0
     for i, block in enumerate(output):
         if i == 0:
@@ -96,6 +106,7 @@ def enhance_pipe(
             n_clipped += int((np.abs(block) > 1.0).sum())
         target.write(_encode(block, wave, subtype))
         target.flush()
+        ticker.advance(len(block) / wave.sample_rate)
     if not meter.n_frames:
         raise ValueError("stdin is a WAV file without samples; pipe a recording into it.")
     if wave.n_frames is not None and meter.n_frames < wave.n_frames:
@@ -199,9 +210,13 @@ def _read_blocks(source: BinaryIO, wave: Wave, meter: Meter) -> Iterator[FloatAr
             yield block
 
 
-def _open_stream(enhancer: SpeechEnhancer, wave: Wave) -> EnhancementStream:
+def _open_stream(
+    enhancer: SpeechEnhancer, wave: Wave, noise_sample: FloatArray | None
+) -> EnhancementStream:
     try:
-        return enhancer.stream(wave.n_channels, sample_rate=wave.sample_rate)
+        return enhancer.stream(
+            wave.n_channels, sample_rate=wave.sample_rate, noise_sample=noise_sample
+        )
     except ValueError as error:
         raise ValueError(f"stdin has an unusual sample rate: {error}") from None
 

@@ -1,4 +1,4 @@
-"""The web page of ``skunfold app``; Gradio is imported when it is made."""
+"""The server of the web page of ``skunfold app``."""
 
 import getpass
 import importlib.util
@@ -10,35 +10,23 @@ import sys
 import tempfile
 import threading
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-import numpy as np
-
+from skunfold._install import install_advice
 from skunfold._text import printable
 from skunfold._version import __version__
-from skunfold.audio import SpeechEnhancer, read_audio, write_audio
+from skunfold.audio import SpeechEnhancer
 from skunfold.cli.demo import train_demo_model
 from skunfold.cli.files import load_enhancer
-from skunfold.cli.meter import measure
 from skunfold.cli.output import print_text
 from skunfold.cli.progress import open_progress
 from skunfold.cli.web_guard import Guard, Policy
-from skunfold.datasets import load_bundled_recordings, mix_at_snr
+from skunfold.cli.web_player import SCRIPT, STYLE
+from skunfold.cli.web_view import build
 from skunfold.model_files import save_model
-from skunfold.plotting import plot_spectrograms
-
-EXAMPLE_SNR = 0  # dB
-SHOWN_SECONDS = 30  # of a recording, in the picture
-
-_HEAD = """\
-# Removing noise from speech
-Upload a recording, record one, or take an example.  It stays on the computer that runs
-`skunfold app`, and is deleted when the app ends.
-"""
 
 
 def check_extra() -> None:
@@ -46,8 +34,8 @@ def check_extra() -> None:
     for package in ("gradio", "matplotlib"):
         if importlib.util.find_spec(package) is None:
             raise ModuleNotFoundError(
-                f'{package} is not installed; pip install "skunfold[app]" brings what the web '
-                "page needs."
+                f"{package} is not installed; {install_advice('app')} brings what the web page "
+                "needs."
             )
 
 
@@ -57,10 +45,15 @@ def load_models(files: list[Path]) -> dict[str, SpeechEnhancer]:
         return {"trained on the bundled recordings": _bundled_model()}
     models = {}
     for file in files:
-        name = printable(file.name)
+        name = printable(_short_name(file))
         name = printable(file) if name in models else name
         models[name] = load_enhancer(file)
     return models
+
+
+def _short_name(file: Path) -> str:
+    """Return the name of a model file, or that of its folder where it is called "model"."""
+    return file.resolve().parent.name if file.name == "model" else file.name
 
 
 def read_password(asked: bool) -> str | None:
@@ -108,7 +101,7 @@ def serve(
         import gradio
         from starlette.middleware import Middleware
 
-        page = _build(models, folder)
+        page = build(models, folder)
         theme = gradio.themes.Default(
             primary_hue="teal",
             font=["system-ui", "sans-serif"],  # the default ones come from a server
@@ -127,6 +120,9 @@ def serve(
                 footer_links=[],
                 run_history=False,
                 theme=theme,
+                css=STYLE,
+                head=SCRIPT,
+                allowed_paths=[str(folder)],
             )
         except OSError as error:
             raise OSError(f"The page cannot listen on {host}, port {port}: {error}") from error
@@ -193,114 +189,6 @@ def _temporary_folder() -> Iterator[Path]:
             shutil.rmtree(folder)
 
 
-def _build(models: Mapping[str, SpeechEnhancer], folder: Path) -> Any:
-    """Return the page; files that it shows are written into the folder."""
-    import gradio
-
-    examples = _write_examples(folder)
-    waveform = {"waveform_color": "#94a3b8", "waveform_progress_color": "#0d9488"}
-    with gradio.Blocks(title="skunfold", analytics_enabled=False) as page:
-        gradio.Markdown(_HEAD)
-        with gradio.Row():
-            with gradio.Column():
-                source = gradio.Audio(
-                    label="Noisy",
-                    sources=["upload", "microphone"],
-                    type="filepath",
-                    buttons=[],
-                    waveform_options=waveform,
-                )
-                gradio.Examples(
-                    [[str(file)] for file in examples],
-                    source,
-                    label=f"Examples: bundled speech in noise, at {EXAMPLE_SNR} dB",
-                    example_labels=[file.stem for file in examples],
-                )
-            with gradio.Column():
-                target = gradio.Audio(
-                    label="Enhanced", interactive=False, buttons=[], waveform_options=waveform
-                )
-                model = gradio.Dropdown(list(models), label="Model")
-                with gradio.Row():
-                    button = gradio.Button("Enhance", variant="primary")
-                    download = gradio.DownloadButton("Download", interactive=False)
-        picture = gradio.Image(
-            show_label=False, container=False, interactive=False, buttons=[], visible=False
-        )
-        results = [target, download, picture]
-        button.click(_enhance_on(models, folder), [source, model], results)
-        source.change(lambda: _results(None, None), None, results)
-    return page
-
-
-def _enhance_on(models: Mapping[str, SpeechEnhancer], folder: Path) -> Callable[..., Any]:
-    """Return what the button calls."""
-    import gradio
-
-    def enhance(source: str | None, model: str) -> tuple[str | None, Any, Any]:
-        if source is None:
-            raise gradio.Error("Upload or record something first.", print_exception=False)
-        place = Path(tempfile.mkdtemp(dir=folder))
-        try:
-            target, picture, complaints = enhance_recording(models[model], Path(source), place)
-        except (OSError, ValueError) as error:
-            sentence = str(error).replace(source, Path(source).name)
-            raise gradio.Error(sentence, print_exception=False) from error
-        for complaint in complaints:
-            gradio.Warning(complaint)
-        return _results(target, picture)
-
-    return enhance
-
-
-def _results(target: Path | None, picture: Path | None) -> tuple[str | None, Any, Any]:
-    """Return what the player, the button to download and the picture become."""
-    import gradio
-
-    file = None if target is None else str(target)
-    return (
-        file,
-        gradio.DownloadButton(value=file, interactive=file is not None),
-        gradio.Image(
-            value=None if picture is None else str(picture), visible=picture is not None
-        ),
-    )
-
-
-def enhance_recording(
-    enhancer: SpeechEnhancer, source: Path, folder: Path
-) -> tuple[Path, Path, list[str]]:
-    """Denoise a recording, and draw it before and after.
-
-    Returns
-    -------
-    target : Path
-        What ``skunfold enhance`` would write, as WAV.
-    picture : Path
-        Spectrograms of the first `SHOWN_SECONDS`, channels averaged.
-    complaints : list of str
-        What is wrong with the recording, in sentences.
-    """
-    from matplotlib.figure import Figure
-
-    target = folder / f"{source.stem}-enhanced.wav"
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("always", UserWarning)
-        enhancer.enhance_file(source, target)
-    complaints = measure(source).complaints() + [str(warning.message) for warning in caught]
-    waveforms = []
-    for file in (source, target):
-        waveform, rate = read_audio(file, enhancer.sample_rate, mono=True)
-        waveforms.append(waveform[: SHOWN_SECONDS * rate])
-    picture = folder / "spectrograms.png"
-    titles = ["noisy", "enhanced"]
-    figure = plot_spectrograms(waveforms, enhancer.sample_rate, titles, figure=Figure(dpi=120))
-    figure.set_size_inches(11, 4.6)
-    figure.savefig(picture)
-    return target, picture, complaints
-
-
 def _bundled_model() -> SpeechEnhancer:
     """Return the demo's model, trained at the first call and then kept."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "skunfold"
@@ -310,15 +198,3 @@ def _bundled_model() -> SpeechEnhancer:
         with open_progress(1) as progress:
             save_model(train_demo_model(0, progress), file)
     return load_enhancer(file)
-
-
-def _write_examples(folder: Path) -> list[Path]:
-    """Write mixtures of bundled recordings, one for each noise, each with another utterance."""
-    data = load_bundled_recordings("test")
-    files = []
-    for speech, noise, name in zip(data.speech, data.noise, data.noise_names):
-        mixture, _ = mix_at_snr(speech, noise, EXAMPLE_SNR, random_state=0)
-        mixture *= min(1.0, 0.99 / np.abs(mixture).max())
-        files.append(folder / f"{name.split('_')[0]}.wav")
-        write_audio(files[-1], mixture, data.sample_rate)
-    return files

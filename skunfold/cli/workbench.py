@@ -25,6 +25,7 @@ def make_enhancer(
     sample_rate: int = 16000,
     n_context: int,
     context_averages: Sequence[float] = (3.0,),
+    n_sample_components: int | None = None,
     **regressor_params: Any,
 ) -> SpeechEnhancer:
     """Return an enhancer of the kind that the command line trains."""
@@ -45,6 +46,7 @@ def make_enhancer(
         sample_rate=sample_rate,
         n_context=n_context,
         context_averages=context_averages,
+        n_sample_components=n_sample_components,
         random_state=seed,
     )
 

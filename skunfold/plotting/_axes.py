@@ -4,15 +4,15 @@ from typing import Any
 
 import numpy as np
 
+from skunfold._install import install_advice
+
 
 def pyplot() -> Any:
     """Return ``matplotlib.pyplot``, or say how to install it."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
-        raise ImportError(
-            'Displays need matplotlib: pip install "skunfold[plotting]"'
-        ) from error
+        raise ImportError(f"Displays need matplotlib: {install_advice('plotting')}") from error
     return plt
 
 

@@ -9,13 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from skunfold._install import install_advice
 from skunfold.audio import read_audio, write_audio
-from skunfold.cli import demo, main, web_page
+from skunfold.cli import demo, main, web_page, web_player, web_view
 from skunfold.datasets import load_bundled_recordings, mix_at_snr
 from skunfold.model_files import load_model
 
@@ -46,16 +46,19 @@ def noisy(tmp_path_factory):
 def test_without_the_extra_it_says_what_to_install(monkeypatch, assert_one_sentence):
     monkeypatch.setattr(web_page.importlib.util, "find_spec", lambda name: None)
     assert main(["app"]) == 1
-    assert_one_sentence("gradio is not installed", 'pip install "skunfold[app]"')
+    assert_one_sentence("gradio is not installed", install_advice("app"))
 
 
 def test_models_of_files_and_the_bundled_one(
     recordings, waveforms, tmp_path, monkeypatch, capsys
 ):
-    other = tmp_path / "model"
-    shutil.copy(recordings.model, other)
-    models = web_page.load_models([Path(recordings.model), other])
-    assert list(models) == ["model", str(other)]
+    files = [tmp_path / "street" / "model", tmp_path / "b" / "street" / "model"]
+    files += [tmp_path / "office.model"]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(recordings.model, file)
+    models = web_page.load_models(files)  # "model" says nothing, its folder does
+    assert list(models) == ["street", str(files[1]), "office.model"]
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(demo, "load_bundled_recordings", lambda subset: waveforms)
     for name, value in (
@@ -78,11 +81,46 @@ def test_what_the_button_does(recordings, tmp_path):
     source = tmp_path / "call.flac"
     write_audio(source, stereo, 48000)
     enhancer = load_model(recordings.model)
-    target, picture, complaints = web_page.enhance_recording(enhancer, source, tmp_path)
+    target, picture, complaints = web_view.enhance_recording(enhancer, source, tmp_path)
     assert target.name == "call-enhanced.wav"
     assert read_audio(target)[0].shape == stereo.shape
     assert picture.read_bytes()[:4] == b"\x89PNG"
     assert "clipped" in complaints[0]
+
+
+def test_strength_mixes_the_noisy_recording_in(recordings, noisy, tmp_path):
+    pytest.importorskip("matplotlib")
+    enhancer = load_model(recordings.model)
+    before, _ = read_audio(noisy)
+    (full, _, _), (half, _, _), (none, _, _) = (
+        web_view.enhance_recording(enhancer, noisy, tmp_path, strength)
+        for strength in (1.0, 0.5, 0.0)
+    )
+    after = read_audio(full)[0]
+    assert np.abs(after - before).max() > 0.01
+    tolerance = {"rtol": 0, "atol": 2.0**-14}  # 16 bits
+    np.testing.assert_allclose(read_audio(half)[0], (before + after) / 2, **tolerance)
+    np.testing.assert_allclose(read_audio(none)[0], before, **tolerance)
+    assert len({full, half, none}) == 3
+
+
+def test_waveforms_of_the_player_have_one_scale(tmp_path):
+    for name, level in (("a.wav", 0.8), ("b.wav", 0.2)):
+        waveform = np.full((4000, 2), 0.01, np.float32)
+        waveform[2000, 1] = -level
+        write_audio(tmp_path / name, waveform, 8000, subtype="FLOAT")
+        peaks = web_player.peaks_of(tmp_path / name)
+        assert len(peaks) == 16  # blocks of 256 samples
+        assert peaks.max() == pytest.approx(level)
+        assert np.argmax(peaks) == 7
+    html = web_player.player(tmp_path / "a.wav", tmp_path / "b.wav")
+    loud, quiet = (
+        [float(y) for y in re.findall(r"[ML][\d.]+ ([\d.]+)", d)]
+        for d in re.findall(r' d="(.*?)"', html)
+    )
+    assert min(loud) == pytest.approx(0, abs=0.06)
+    assert min(quiet) == pytest.approx(60 - 60 * 0.2 / 0.8, abs=0.06)
+    assert html.count("<audio") == 2
 
 
 @pytest.fixture(scope="module")
@@ -162,10 +200,9 @@ def test_upload_enhance_and_download(page, browser, recordings, noisy, tmp_path)
     browser.find("input[type=file]").send_keys(str(noisy))
     browser.find("[data-testid=audio-player-Noisy]")
     browser.find("button", "Enhance").click()
-    browser.find("[data-testid=audio-player-Enhanced]")
-    browser.find("img[src*=spectrograms]", least_width=600)
-    players = browser.driver.find_elements("css selector", "[data-testid^=audio-player-]")
-    assert len(players) == 2
+    browser.find(".skunfold-player")
+    browser.find("img[src*=spectrograms]", least_width=500)
+    assert not browser.driver.find_elements("css selector", "[aria-label=Model]")  # only one
     target = tmp_path / "expected.wav"
     assert main(["enhance", recordings.model, str(noisy), "-o", str(target)]) == 0
     assert browser.download("noisy-enhanced.wav") == target.read_bytes()
@@ -183,8 +220,34 @@ def test_record(page, browser):
     browser.find("button", "Stop").click()
     browser.find("[data-testid=audio-player-Noisy]")
     browser.find("button", "Enhance").click()
-    browser.find("[data-testid=audio-player-Enhanced]")
+    browser.find(".skunfold-player")
     browser.find("button", "Download").click()
+
+
+@in_a_browser
+def test_an_example_is_enhanced_at_once_and_heard_before_and_after(page, browser):
+    browser.driver.get(page)
+    browser.find("button", "rain").click()
+    browser.find(".skunfold-player")
+    sounds = browser.driver.find_elements("css selector", ".skunfold-player audio")
+    ready = "return arguments[0].every(sound => sound.readyState > 1)"
+    deadline = time.monotonic() + WAIT
+    while not browser.driver.execute_script(ready, sounds) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    browser.driver.execute_script("arguments[0][1].currentTime = 1.5", sounds)
+    browser.find(".skunfold-player button[value=noisy]").click()
+    times = browser.driver.execute_script(
+        "return arguments[0].map(sound => sound.currentTime)", sounds
+    )
+    assert times == pytest.approx([1.5, 1.5], abs=0.01)
+    assert browser.find(".skunfold-player").get_attribute("data-heard") == "noisy"
+    browser.find(".skunfold-player button", "Play").click()
+    playing = browser.driver.execute_script(
+        "return arguments[0].map(sound => !sound.paused)", sounds
+    )
+    assert playing == [True, False]
+    browser.find(".skunfold-player button", "Pause").click()
+    assert "Documentation" in browser.find("a[href^='https://skunfold']").text
 
 
 @in_a_browser
@@ -193,6 +256,6 @@ def test_what_is_no_recording_is_said_on_the_page(page, browser, tmp_path):
     file.write_text("not audio")
     browser.driver.get(page)
     browser.find("input[type=file]").send_keys(str(file))
-    browser.find("[aria-label=Clear]")
+    browser.find("[class*=toast]", "text.wav cannot be read as audio")  # at once
     browser.find("button", "Enhance").click()
-    browser.find("[class*=toast-message]", "text.wav cannot be read as audio")
+    browser.find("[class*=toast]", "Upload or record something first")

@@ -7,6 +7,7 @@ import os
 import numpy as np
 import pytest
 
+from skunfold._install import install_advice
 from skunfold.cli import demo, main
 from skunfold.model_files import load_model
 
@@ -45,10 +46,12 @@ def test_demo(matplotlib, tiny_demo, tmp_path, capsys, monkeypatch):
         assert row["mean_si_sdr"] == pytest.approx(mean)
     assert (rows[0]["n_parameters"], rows[0]["fit_seconds"]) == (0, 0.0)
     assert rows[2]["n_parameters"] > rows[1]["n_parameters"] > 0
+    deep = load_model(folder / "model").regressor_
+    assert rows[1]["n_parameters"] == deep.bases_[0].size  # those of sparse NMF are its bases
     assert len(os.listdir(folder / "wav")) == 12
     assert load_model(folder / "model").regressor_.n_layers == 2
     assert (folder / "spectrograms.png").exists() == matplotlib
-    assert ('pip install "skunfold[plotting]"' in output.out) != matplotlib
+    assert (install_advice("plotting") in output.out) != matplotlib
     assert output.err.splitlines()[-1] == "[6/6] write the results"
 
 

@@ -368,3 +368,21 @@ def test_floating_point_samples_beyond_full_scale_are_not_clipped(tmp_path):
         meter = measure(tmp_path / "a.wav")
         assert share[0] <= meter.clipped <= share[1]
         assert bool(meter.complaints()) == bool(share[1])
+
+
+def test_without_an_output_it_is_beside_the_input(recordings, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "calls"
+    folder.mkdir()
+    for name in ("a.wav", "b.flac"):
+        write_audio(folder / name, np.full(8000, 0.1), 16000)
+    assert main(["enhance", recordings.model, str(folder / "a.wav")]) == 0
+    assert (folder / "a-enhanced.wav").exists()
+    assert main(["enhance", recordings.model, str(folder / "a.wav")]) == 1
+    assert "a-enhanced.wav exists" in capsys.readouterr().err
+    assert main(["enhance", recordings.model, f"{folder}/"]) == 0
+    names = sorted(path.name for path in (tmp_path / "calls-enhanced").iterdir())
+    assert names == ["a-enhanced.wav", "a.wav", "b.flac"]
+    monkeypatch.chdir(folder)
+    assert main(["enhance", recordings.model, ".", "--overwrite"]) == 0
+    assert main(["enhance", recordings.model, "b.flac"]) == 0
+    assert (folder / "b-enhanced.flac").exists()

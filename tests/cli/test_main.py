@@ -4,15 +4,17 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
 import skunfold
+from skunfold._kernels.fused import CORE
 from skunfold._storage import replacing
 from skunfold.cli import main, progress, web_page, workbench
 from skunfold.model_files import load_model
 
-COMMANDS = ("demo", "train", "enhance", "evaluate", "app")
+COMMANDS = ("demo", "train", "enhance", "evaluate", "info", "app")
 
 
 def test_version_and_help(capsys):
@@ -25,10 +27,20 @@ def test_version_and_help(capsys):
         assert ("examples:\n  skunfold" in output) == ("--help" in arguments)
 
 
+def test_without_a_command_it_prints_help(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([])
+    assert stop.value.code == 0
+    output = capsys.readouterr()
+    assert output.out.startswith("usage: skunfold")
+    assert "skunfold demo" in output.out
+    assert output.err == ""
+
+
 def test_python_m():
     command = [sys.executable, "-m", "skunfold", "--version"]
     output = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert output.stdout.strip() == f"skunfold {skunfold.__version__}"
+    assert output.stdout == f"skunfold {skunfold.__version__}\ncore: {CORE}\n"
 
 
 TRAIN = ["train", "--speech", "a", "--noise", "b", "-o", "c"]
@@ -37,14 +49,14 @@ TRAIN = ["train", "--speech", "a", "--noise", "b", "-o", "c"]
 @pytest.mark.parametrize(
     "arguments",
     [
-        [],
         ["dance"],
         ["train", "-o", "model"],
         [*TRAIN, "--layers", "0"],
         [*TRAIN, "--trained-layers", "most"],
         [*TRAIN, "--trained-layers", "10"],
         ["demo", "--seed", "-1"],
-        ["enhance", "model", "a.wav"],
+        ["enhance", "model", "a.wav", "b.wav"],
+        ["enhance", "model", "-", "--json"],
         ["enhance", "model", "-", "a.wav", "-o", "out"],
         ["enhance", "model", "a.wav", "b.wav", "-o", "-"],
         ["enhance", "model", "a.wav", "-o", "-", "--json"],
@@ -179,3 +191,42 @@ def test_signals_to_end_unwind_a_command(number, monkeypatch, tmp_path):
 def test_an_address_of_another_machine_is_refused_at_once():
     with pytest.raises(ValueError, match=r"--host 999\.1\.1\.1 is no address of this machine"):
         web_page.serve({}, "999.1.1.1", None, None, False)
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+
+def test_lines_of_progress_come_at_long_intervals(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "time", clock := Clock())
+    lines = progress._LineProgress(1)
+    lines.stage("denoise", 3600, progress.SOUND)
+    for clock.now in (1.0, 9.9, 12.0, 13.0):
+        lines.advance(100)
+    assert capsys.readouterr().err.splitlines() == [
+        "[1/1] denoise",
+        "[1/1] denoise: 300 of 3600 s of sound, 25x real time",
+    ]
+    lines.stage("train", 30)
+    for clock.now in range(14, 30):
+        lines.advance()
+    assert capsys.readouterr().err.splitlines() == ["[2/1] train", "[2/1] train: 10 of 30"]
+
+
+def test_the_bar_shows_the_speed_of_sound_alone(capsys, monkeypatch):
+    pytest.importorskip("rich")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with progress.open_progress(2) as bar:
+        bar.stage("denoise", 60, progress.SOUND)
+        time.sleep(0.01)
+        bar.advance(60)
+        bar.stage("train", 5)
+        bar.advance()
+    shown = re.sub(r"\x1b\[[^A-Za-z]*[A-Za-z]", "", capsys.readouterr().err)
+    assert re.search(r"denoise \S+ 60/60 s of sound, \S+x real time", shown)
+    assert re.search(r"train +\S+ 1/1 +0:00", shown)

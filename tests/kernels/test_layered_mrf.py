@@ -8,11 +8,12 @@ import pytest
 from differences import finite_differences
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skunfold._kernels.belief_propagation import BeliefPropagation, _sum_of_logs, limit_of
+from skunfold._kernels.belief_propagation import BeliefPropagation, limit_of
 from skunfold._kernels.graphs import Graph, complete_graph
 from skunfold._kernels.layered_mrf import FieldIteration, FieldReadout, sets_of_sweeps
 from skunfold._kernels.mean_field import MeanField
 from skunfold._kernels.probabilities import sigmoid, softmax
+from skunfold._kernels.ratios import sum_of_logs
 from skunfold._kernels.unfolding import Unfolding
 from skunfold.unfolding import CrossEntropy
 
@@ -260,7 +261,7 @@ def test_logarithms_of_products_of_ratios_stay_in_range(axis, n_factors, dtype):
         logs = largest * np.where(rng.random((2000, n, 3)) < 0.2, -sign, sign).astype(dtype)
         r = np.exp(np.moveaxis(logs, 1, axis))
         expected = np.log(r).sum(axis=axis)
-        found = _sum_of_logs(r, axis, n_factors)
+        found = sum_of_logs(r, axis, n_factors)
         assert found.dtype == dtype
         assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * largest)
 

@@ -19,6 +19,7 @@ from skunfold import (
     UnfoldedBPClassifier,
     UnfoldedMeanFieldClassifier,
 )
+from skunfold._install import install_advice
 from skunfold.plotting import (
     BasesDisplay,
     BeliefsDisplay,
@@ -342,6 +343,5 @@ def test_without_matplotlib_it_is_said_how_to_install_it():
         "LossCurveDisplay([1.0, 0.5]).plot()"
     )
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert 'ImportError: Displays need matplotlib: pip install "skunfold[plotting]"' in (
-        output.stderr
-    )
+    advice = install_advice("plotting")
+    assert f"ImportError: Displays need matplotlib: {advice}\n" in output.stderr
