@@ -53,13 +53,6 @@ MODELS = {
     "linear, exact, likelihood": {**LETTERS, **LIKELIHOOD},
     "linear, mean field, untied": {**LETTERS, **MEAN_FIELD, "tied": False},
     "linear, BP, untied": {**LETTERS, "tied": False},
-    "16 hidden, exact, likelihood": {**LETTERS, **LIKELIHOOD, "hidden_layer_sizes": 16},
-    "16 hidden, mean field, untied": {
-        **LETTERS,
-        **MEAN_FIELD,
-        "hidden_layer_sizes": 16,
-        "tied": False,
-    },
     "256 hidden, no graph": {**ALONE, "hidden_layer_sizes": 256},
     "256 hidden, BP": {**LETTERS, "hidden_layer_sizes": 256},
 }
@@ -211,10 +204,11 @@ def compared(data, one, other, gain, interval, wins):
 
 def comparisons(results, folds):
     """Return the rows of the table of comparisons that can be made."""
-    exact, untied = "exact, likelihood", "mean field, untied"
-    pairs = [(f"{units}, {untied}", f"{units}, {exact}") for units in ("linear", "16 hidden")]
-    pairs += [("linear, BP", f"linear, {exact}"), ("linear, BP, untied", f"linear, {exact}")]
-    found = [difference_of_folds(results, *pair, folds) for pair in pairs]
+    networks = ("linear, mean field, untied", "linear, BP, untied", "linear, BP")
+    found = [
+        difference_of_folds(results, network, "linear, exact, likelihood", folds)
+        for network in networks
+    ]
     for units in ("tables", "tables, 64 hidden"):
         for network in (f"{units}, 10 rounds, untied", f"{units}, 10 rounds"):
             found.append(difference_of_images(results, network, f"{units}, converged"))
