@@ -53,13 +53,6 @@ MODELS = {
     "linear, exact, likelihood": {**LETTERS, **LIKELIHOOD},
     "linear, mean field, untied": {**LETTERS, **MEAN_FIELD, "tied": False},
     "linear, BP, untied": {**LETTERS, "tied": False},
-    "16 hidden, exact, likelihood": {**LETTERS, **LIKELIHOOD, "hidden_layer_sizes": 16},
-    "16 hidden, mean field, untied": {
-        **LETTERS,
-        **MEAN_FIELD,
-        "hidden_layer_sizes": 16,
-        "tied": False,
-    },
     "256 hidden, no graph": {**ALONE, "hidden_layer_sizes": 256},
     "256 hidden, BP": {**LETTERS, "hidden_layer_sizes": 256},
 }
@@ -113,7 +106,7 @@ def snakes_row(name, folder, tuning, chosen):
 
 
 def image_row(side):
-    """Return CPU seconds and memory of three updates by one image, five rounds."""
+    """Return CPU seconds, the least of five fits, and memory of three updates by one image."""
     X, y = blobs(side)
     before = getrusage(RUSAGE_SELF).ru_maxrss
     model = UnfoldedCRFClassifier(
@@ -121,11 +114,13 @@ def image_row(side):
     )
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", ConvergenceWarning)
-        began = time.process_time()
-        model.fit(X, y)
-        seconds = time.process_time() - began
+        seconds = []
+        for _ in range(5):
+            began = time.process_time()
+            model.fit(X, y)
+            seconds.append(time.process_time() - began)
     megabytes = (getrusage(RUSAGE_SELF).ru_maxrss - before) / 1024
-    return {"pixels": side**2, "fit": seconds, "MB": megabytes}
+    return {"pixels": side**2, "fit": min(seconds), "MB": megabytes}
 
 
 # Choices and comparisons
@@ -211,10 +206,11 @@ def compared(data, one, other, gain, interval, wins):
 
 def comparisons(results, folds):
     """Return the rows of the table of comparisons that can be made."""
-    exact, untied = "exact, likelihood", "mean field, untied"
-    pairs = [(f"{units}, {untied}", f"{units}, {exact}") for units in ("linear", "16 hidden")]
-    pairs += [("linear, BP", f"linear, {exact}"), ("linear, BP, untied", f"linear, {exact}")]
-    found = [difference_of_folds(results, *pair, folds) for pair in pairs]
+    networks = ("linear, mean field, untied", "linear, BP, untied", "linear, BP")
+    found = [
+        difference_of_folds(results, network, "linear, exact, likelihood", folds)
+        for network in networks
+    ]
     for units in ("tables", "tables, 64 hidden"):
         for network in (f"{units}, 10 rounds, untied", f"{units}, 10 rounds"):
             found.append(difference_of_images(results, network, f"{units}, converged"))

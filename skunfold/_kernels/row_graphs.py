@@ -142,11 +142,12 @@ class EdgeGraph:
     @cached_property
     def _by_row(self):
         """The messages in the order of their receivers, or senders, and where rows begin."""
-        found = []
-        for ends in (self._receivers, self._senders):
-            counts = np.bincount(ends, minlength=self.n_rows)
-            found.append((np.argsort(ends, kind="stable"), np.append(0, np.cumsum(counts))))
-        return found
+        n = 2 * self.n_edges
+        places = (self._receivers, np.arange(n))
+        received = coo_array((np.ones(n, bool), places), shape=(self.n_rows, n)).tocsr()
+        # What one end receives, the other end sends.
+        sent = (received.indices + self.n_edges) % max(n, 1)
+        return (received.indices, received.indptr), (sent, received.indptr)
 
 
 @dataclass(frozen=True)
@@ -224,6 +225,20 @@ class Components:
 
     def graph(self, components):
         """Return the graph of the rows of some components, a slice or an array of numbers."""
+        if isinstance(components, slice) and members(self.starts, components) == self._all_rows:
+            return self._whole
+        return self._part(components)
+
+    @property
+    def _all_rows(self):
+        return slice(0, len(self.order))
+
+    @cached_property
+    def _whole(self):
+        """The graph of all rows, such as those of one image, which each pass needs again."""
+        return self._part(slice(None))
+
+    def _part(self, components):
         edges = members(self.edge_starts, components)
         first, sizes = _bounds(self.starts, components)
         _, n_edges = _bounds(self.edge_starts, components)

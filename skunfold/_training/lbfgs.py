@@ -73,13 +73,13 @@ def iterates(point, x, tol):
     pairs: deque = deque(maxlen=MEMORY)
     while max(here.g.max(), -here.g.min()) > tol:
         step = 1.0 if pairs else min(1.0, 1 / float(np.linalg.norm(here.g)))
-        there = _line_search(point, here, _direction(here.g, pairs), step)
+        s, there = _line_search(point, here, _direction(here.g, pairs), step)
         if there is None:
             if not pairs:
                 return
             pairs.clear()  # once more, along the gradient
             continue
-        s, y = there.x - here.x, there.g - here.g
+        y = there.g - here.g
         product, square = float(s @ y), float(y @ y)
         if product > np.finfo(y.dtype).eps * square:
             pairs.append((s, y, 1 / product, product / square))
@@ -108,14 +108,15 @@ def _direction(g, pairs):
 
 
 def _line_search(point, start, d, step):
-    """Return a Point along d whose loss and slope are enough lower, or None.
+    """Return a step along d, and the Point there, whose loss and slope are enough lower.
 
-    Where no slope is, the last Point whose loss is.
+    Where no slope is, the last one whose loss is; where no loss is, None and None.
     """
     slope = float(start.g @ d)
-    lower, upper, best = (0.0, start.loss, slope), np.inf, None
+    lower, upper, best = (0.0, start.loss, slope), np.inf, (None, None)
     for _ in range(MAX_TRIALS):
-        there = point(start.x + step * d)
+        s = d if step == 1 else step * d
+        there = point(start.x + s)
         there_slope = float(there.g @ d)
         if not there.loss <= start.loss + DECREASE * step * slope:  # or NaN
             upper = step
@@ -126,10 +127,10 @@ def _line_search(point, start, d, step):
             share = -slope_at * width / (2 * bend) if np.isfinite(bend) and bend > 0 else 0.5
             step = at + width * min(max(share, 0.1), 0.9)
         elif there_slope < CURVATURE * slope:
-            best, lower = there, (step, there.loss, there_slope)
+            best, lower = (s, there), (step, there.loss, there_slope)
             step = 4 * step if upper == np.inf else (step + upper) / 2
         else:
-            return there
+            return s, there
     return best
 
 

@@ -1,4 +1,4 @@
-"""The part of `skunfold.audio.SpeechEnhancer` that fits its regressor to mixtures."""
+"""The base of `skunfold.audio.SpeechEnhancer`, which fits its regressor to mixtures."""
 
 import copy
 from collections.abc import Iterable, Sequence
@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import clone, is_classifier
+from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.utils.validation import has_fit_parameter
 
 from skunfold._deep_nmf.episodes import Draw
@@ -29,21 +29,34 @@ from skunfold.audio.waveforms import FloatArray
 _MAX_SOURCE_FRAMES = 10_000  # of each source, for the initialisation of the bases
 
 
-class MixtureFitting:
-    """Mixin of an enhancer: its settings become frames, and its regressor learns from them."""
+class MixtureFitting(BaseEstimator):
+    """Base of the enhancer: settings become frames, and the regressor learns from them."""
 
-    regressor: Any
-    sample_rate: int
-    window_length: float
-    hop_length: float
-    n_context: int
-    context_bands: int | Literal["auto"] | None
-    context_averages: Sequence[float]
-    n_sample_components: int | None
-    warm_start: bool
     regressor_: Any
     sample_gains_: list[NDArray]
-    n_frames_: int
+
+    def __init__(
+        self,
+        regressor: Any,
+        *,
+        sample_rate: int,
+        window_length: float,
+        hop_length: float,
+        n_context: int,
+        context_bands: int | Literal["auto"] | None,
+        context_averages: Sequence[float],
+        n_sample_components: int | None,
+        warm_start: bool,
+    ) -> None:
+        self.regressor = regressor
+        self.sample_rate = sample_rate
+        self.window_length = window_length
+        self.hop_length = hop_length
+        self.n_context = n_context
+        self.context_bands = context_bands
+        self.context_averages = context_averages
+        self.n_sample_components = n_sample_components
+        self.warm_start = warm_start
 
     def _stft(self) -> STFT:
         stft = STFT(self.sample_rate, self.window_length, self.hop_length)

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -37,7 +37,7 @@ from skunfold.metrics import si_sdr
 _BLOCK_SECONDS = 5
 
 
-class SpeechEnhancer(MixtureFitting, DocumentedEstimator, BaseEstimator):
+class SpeechEnhancer(DocumentedEstimator, MixtureFitting):
     """Remove noise from recordings of speech.
 
     Each recording is turned into a spectrogram. A regressor estimates the magnitudes of the
@@ -183,15 +183,17 @@ class SpeechEnhancer(MixtureFitting, DocumentedEstimator, BaseEstimator):
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
-        self.regressor = regressor
-        self.sample_rate = sample_rate
-        self.window_length = window_length
-        self.hop_length = hop_length
-        self.n_context = n_context
-        self.context_bands = context_bands
-        self.context_averages = context_averages
-        self.n_sample_components = n_sample_components
-        self.warm_start = warm_start
+        super().__init__(
+            regressor,
+            sample_rate=sample_rate,
+            window_length=window_length,
+            hop_length=hop_length,
+            n_context=n_context,
+            context_bands=context_bands,
+            context_averages=context_averages,
+            n_sample_components=n_sample_components,
+            warm_start=warm_start,
+        )
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
