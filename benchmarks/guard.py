@@ -70,11 +70,6 @@ def loops(dtype):
     yield "max_plus", (rows, draw(LETTERS, LETTERS)), rows.size * LETTERS
     yield "grown", (components, components, 0.0, components.copy()), components.size
     yield "fraction", (components, components, 0.0, components.copy()), components.size
-    yield (
-        "negative_weights",
-        (features, features.copy(), 0.0, draw(*features.shape)),
-        features.size,
-    )
     yield "through_weights", (features.copy(), features, features), features.size
     yield (
         "numerator_adjoint",

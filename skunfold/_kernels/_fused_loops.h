@@ -338,15 +338,6 @@ CLONES static void NAME(fraction)(size_t size, const real *RESTRICT num, real *R
     }
 }
 
-CLONES static void NAME(negative_weights)(size_t size, const real *RESTRICT X, real *RESTRICT v,
-                                          real floor, real *RESTRICT out)
-{
-    SIMD for (size_t i = 0; i < size; i++) {
-        v[i] = -floor - v[i];
-        out[i] = X[i] / v[i];
-    }
-}
-
 CLONES static void NAME(through_weights)(size_t size, real *RESTRICT g, const real *RESTRICT A,
                                          const real *RESTRICT v)
 {
