@@ -89,7 +89,6 @@ def results_letters():
         ("LogisticRegression", "LogisticRegression", False),
         ("python-crfsuite", "python-crfsuite", False),
         ("skunfold, linear, untied mean field", "linear, mean field, untied", True),
-        ("skunfold, 256 hidden units, no graph", "256 hidden, no graph", True),
         ("skunfold, 256 hidden units, BP", "256 hidden, BP", True),
     )
     bars = [(label, values[row], ours) for label, row, ours in rows]
