@@ -83,13 +83,12 @@ def results_parameters():
 @chart
 def results_letters():
     """Handwritten letters in words: accuracy with and without neighbours."""
-    d = Drawing(880, 180)
+    d = Drawing(880, 154)
     values = column("crf.md", "accuracy", "model")
     rows = (
         ("LogisticRegression", "LogisticRegression", False),
         ("python-crfsuite", "python-crfsuite", False),
         ("skunfold, linear, untied mean field", "linear, mean field, untied", True),
-        ("skunfold, 256 hidden units, no graph", "256 hidden, no graph", True),
         ("skunfold, 256 hidden units, BP", "256 hidden, BP", True),
     )
     bars = [(label, values[row], ours) for label, row, ours in rows]
