@@ -7,7 +7,6 @@ compiler works.
 
 import os
 
-from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
@@ -35,6 +34,8 @@ def extensions():
         raise SystemExit(f"SKUNFOLD_BUILD_FUSED is {wanted!r} in the environment; give 0 or 1.")
     if wanted == "0":
         return []
+    from Cython.Build import cythonize
+
     core = Extension(
         "skunfold._kernels._fused",
         [f"{KERNELS}/_fused.pyx"],

@@ -39,7 +39,7 @@ class MaskNetwork(RegressorMixin, BaseEstimator):
     n_iter_no_change : int, default=10
         Epochs in a row without a lower validation loss after which training has converged.
     warm_start : bool, default=False
-        Whether `fit` goes on from the last fit.
+        Whether `fit` continues the last fit.
     random_state : int, default=0
         Seed of the weights, the dropout and the shuffling.
     verbose : int, default=0

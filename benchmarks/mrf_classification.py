@@ -138,7 +138,7 @@ def cells_of(name, row, baseline):
 
 
 def tables(results):
-    """Yield the table of each data set, and what stands above it."""
+    """Yield the table of each data set, and the text above it."""
     for data, (_, hidden, epochs) in DATA.items():
         rows = {name: results.rows.get(name_of(data, name)) for name in ROWS}
         if baseline := rows[BASELINE]:

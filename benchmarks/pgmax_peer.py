@@ -1,6 +1,6 @@
 """Inference by belief propagation against PGMax.
 
-    python -m pip install pgmax "jax<0.5"    # in an environment of its own
+    python -m pip install pgmax "jax<0.5"    # in a separate environment
     python benchmarks/pgmax_peer.py --out pgmax_peer.json --markdown doc/results/pgmax_peer.md
 
 Three models of binary units with random potentials, in float32, all samples of a batch at once

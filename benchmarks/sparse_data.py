@@ -2,11 +2,11 @@
 
     python benchmarks/sparse_data.py --markdown doc/results/sparse_data.md
 
-Counts of 4,000 samples and 5,000 features, of which a part is not zero. Each row is a process
-of its own with one BLAS thread; seconds are the process's own work, the median of some runs.
-Memory is the peak of what Python and NumPy allocate in a call (tracemalloc), so without the
-data itself. All models of one kind make the same number of epochs or updates: five epochs of
-Adam with 200 samples in a batch, or of the deep NMF, and 20 multiplicative updates.
+Counts of 4,000 samples and 5,000 features, of which a part is not zero. Each row is a
+separate process with one BLAS thread; seconds are the process's own work, the median of some
+runs. Memory is the peak of what Python and NumPy allocate in a call (tracemalloc), so without
+the data itself. All models of one kind make the same number of epochs or updates: five epochs
+of Adam with 200 samples in a batch, or of the deep NMF, and 20 multiplicative updates.
 """
 
 import time

@@ -2,7 +2,7 @@
 
     python benchmarks/speech_enhancement.py --data DIR --out results/speech_enhancement.json
 
-The protocol stands in `speech_protocol.py`, the networks in `mask_network.py`. Every trained
+The protocol is in `speech_protocol.py`, the networks in `mask_network.py`. Every trained
 row sees 240 new mixtures in each epoch, the same ones for all rows, ends with the parameters
 that were best on the validation mixtures, and starts, if it is deep NMF, from the same bases:
 sparse NMF of 10,000 training frames of each source. Beside the JSON file are the tables and,
@@ -67,7 +67,7 @@ class Row:
 
     regressor: Any
     n_draws: int
-    start: str | None = None  # the row it goes on from; None: sparse NMF
+    start: str | None = None  # the row that it continues; None: sparse NMF
     seed: int = 0  # of the draws
     context: dict = field(default_factory=STACKED.copy)  # parameters of the enhancer
 
@@ -95,7 +95,7 @@ def tied(n_layers, n_draws=8, **params):
 
 
 def untied(n_layers, start, seed=0, **params):
-    """Return the row of deep NMF with untied layers, which goes on from another row."""
+    """Return the row of deep NMF with untied layers, which continues another row."""
     untied = {"n_layers": n_layers, "max_iter": 1, "learning_rate_init": 0.05}
     return deep_nmf(6, start, seed, learning_rate_decay=0.75, **untied | params)
 
@@ -318,11 +318,11 @@ INTRODUCTION = """\
 Mean SI-SDR in dB of test mixtures, with its gain over the mixture; 95 % bootstrap intervals
 over utterances in brackets. Draw 1 are the 60 mixtures of seed 1, all those of seeds 1 to 6.
 The networks and the tied nets see 8 draws of 240 mixtures, once each, or as many as their names
-say; the untied nets go on from the tied ones for 6 more, that of 8 layers twice; where only the
+say; the untied nets continue the tied ones for 6 more, that of 8 layers twice; where only the
 last layers are trained, they see 8 draws twice. "Relaxed" are over-relaxed updates,
-"projections" are arrays of their own in the updates (`fit_projections`), "recurrent" nets begin
+"projections" are separate arrays in the updates (`fit_projections`), "recurrent" nets begin
 with what was active before (`recurrence`). With 40 bands the frames before the current one are
-gathered into mel bands; with "average" their average over 3 seconds is shown, too. The seconds
+gathered into mel bands; with "average" their average over 3 seconds is also shown. The seconds
 are those of the row itself, on a core that other work shared; "x real time" are the seconds of
 sound enhanced in a second of one thread (CPU time, median of five). Rows of the script that are
 missing here have not been run."""

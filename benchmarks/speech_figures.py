@@ -2,7 +2,7 @@
 
     python benchmarks/speech_figures.py --data DIR --out results/speech_enhancement.json
 
-They stand beside that file of results: ``speech_enhancement_parameters.png``, ``_layers.png``
+They are beside that file of results: ``speech_enhancement_parameters.png``, ``_layers.png``
 and ``_curves.png``, ``_bases.jpg`` and ``_spectrograms.jpg``. Layers are scored on validation
 mixtures.
 """
@@ -109,7 +109,7 @@ def bases(before, after):
 
 
 def spectrograms(models, folder, subset, snr=0):
-    """Draw the spectrograms of a mixture, of what models make of it, and of its speech."""
+    """Draw the spectrograms of a mixture, of the models' estimates, and of its speech."""
     _, mixtures = next(check_mixtures(folder, subset))
     index = int(np.flatnonzero(mixtures.snr == snr)[0])
     mixture, speech = mixtures.noisy[index], mixtures.clean[index]

@@ -55,7 +55,7 @@ class Peer:
         return result
 
     def _process(self, waveform):
-        """Return what the package makes of a waveform at `sample_rate`."""
+        """Return the output of the package for a waveform at `sample_rate`."""
         raise NotImplementedError
 
     def megabytes(self):
@@ -87,7 +87,7 @@ def file_of(package, name):
 
 
 def in_blocks(waveform, n_samples, function, dtype):
-    """Return what a function makes of each block; integers are of full scale 32767."""
+    """Return a function's output for each block; integers are of full scale 32767."""
     scale = 32767 if np.issubdtype(dtype, np.integer) else 1
     n_blocks = -(-len(waveform) // n_samples)
     padded = np.zeros(n_blocks * n_samples, waveform.dtype)

@@ -5,7 +5,7 @@
 DIR holds ``speech`` and ``noise``, each with ``train``, ``valid`` and ``test``; recordings are
 named VOICE_NUMBER and KIND_NUMBER. skunfold is trained on ``train`` and stopped by ``valid``;
 its models are kept in a folder ``.models`` beside the results. Each model file that is given by
-``--model`` is a tool, too; then DIR may be any folder of speech and noise (``--no-training``).
+``--model`` is also a tool; then DIR may be any folder of speech and noise (``--no-training``).
 The peers are those of `speech_peers.py`. Peers and measures whose packages are missing are left
 out.
 

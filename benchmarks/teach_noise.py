@@ -148,7 +148,7 @@ def name_of(kind, seconds, start):
 INTRODUCTION = """\
 Means over {n} mixtures of each of {n_kinds} kinds of noise ({kinds}) with voices that are not
 bundled, at -6 to 9 dB; 95 % bootstrap intervals over utterances in brackets. The models are
-those of `skunfold train --noise`; the adapted ones go on for {epochs} epochs from a general
+those of `skunfold train --noise`; the adapted ones continue for {epochs} epochs from a general
 model of the same size, which was trained on {draws} draws of 240 mixtures without that kind of
 noise, but with the voices. Where there is less of a kind than said, all of it is used:
 {short}. CPU s are CPU seconds of training in one thread (mean, least, most), without those of

@@ -20,12 +20,20 @@ from itertools import product
 
 import numpy as np
 import torch
-from deep_nmf_peers import Autograd, PlainInference, Products, TunedInference
+from deep_nmf_cells import (
+    RATE,
+    SPARSITY,
+    START,
+    WIDTH,
+    Products,
+    make_data,
+    make_network,
+    step_of,
+)
+from deep_nmf_peers import Autograd, PlainInference, TunedInference
 from harness import begin, interleaved, make_parser, report, summary, table
 from threadpoolctl import threadpool_limits
 
-from skunfold._deep_nmf.architecture import NMFArchitecture
-from skunfold._kernels.outputs import MaskOutput
 from skunfold._training.objective import Objective
 from skunfold._training.protocol import Samples
 from skunfold._training.updates import ExponentiatedGradient, MultiplicativeUpdate
@@ -33,32 +41,6 @@ from skunfold._training.updates import ExponentiatedGradient, MultiplicativeUpda
 BATCHES = (128, 1024, 8192)
 COMPILED_BATCH = 1024
 N_LAYERS = {"inference": 3, "training": 8}
-SPARSITY, START, RATE = 1.0, 0.1, 0.03
-WIDTH = 201
-
-
-def make_network(n_layers, n_trained, tied, beta, n_components):
-    """Return the architecture of a mask network."""
-    half = n_components // 2
-    return NMFArchitecture(
-        n_layers=n_layers,
-        n_trained_layers=n_trained,
-        tied=tied,
-        output=MaskOutput((half, n_components - half), 1),
-        beta=beta,
-        sparsity=SPARSITY,
-        scale=1.0,
-        start=START,
-    )
-
-
-def make_data(n, n_features, n_components, n_bases):
-    """Return (X, y, list of bases, output bases)."""
-    rng = np.random.default_rng(0)
-    bases = list(rng.uniform(0.1, 1, (n_bases, n_components, n_features)).astype(np.float32))
-    U = rng.uniform(0.1, 1, (n_components, WIDTH)).astype(np.float32)
-    X = rng.gamma(0.5, size=(n, n_features)).astype(np.float32)
-    return X, X[:, -WIDTH:] * np.float32(0.5), bases, U
 
 
 def inference(beta, n_components, n_features, n):
@@ -102,7 +84,7 @@ def training(n_features, n_components, n_trained, tied, n, compiled):
     ):
         objective = Objective(network.network(2.0, cancel=True))
         parameters = [p.copy() for p in (*bases[:n_bases], U)]
-        functions[name] = _step(objective, update, parameters, samples)
+        functions[name] = step_of(objective, update, parameters, samples)
     products = Products(n, n_features, n_components, WIDTH)
     functions["bound"] = lambda: products.training(len(layers), prefix)
     tensors = [None if a is None else torch.tensor(a) for a in (X, y, h)]
@@ -115,16 +97,6 @@ def training(n_features, n_components, n_trained, tied, n, compiled):
         loss, *others = (functions[name]() for name in ("ours", *peers))
         np.testing.assert_allclose(others, loss, rtol=0.05)
     return functions
-
-
-def _step(objective, update, parameters, samples):
-    def step():
-        with objective:  # the peers need the threads of BLAS between two steps
-            loss, gradients = objective.gradient(parameters, samples, update.form)
-        update.step(parameters, gradients)
-        return loss
-
-    return step
 
 
 def cells_of(task):

@@ -4,7 +4,7 @@
 
 The protocol is that of `speech_protocol.py`. For each voice and each of several kinds of noise,
 every model is trained twice with the same settings and number of mixtures, on all recordings
-and on those without the condition (stopped by validation mixtures without it, too). Both are
+and on those without the condition (stopped by validation mixtures also without it). Both are
 scored on the same test mixtures, all of that voice or that kind of noise; the difference is
 what not having heard it costs. A row is a fold; the tables are written beside the JSON file.
 """

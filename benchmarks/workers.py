@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 
 import joblib
 import numpy as np
-from deep_nmf_peers import Products
+from deep_nmf_cells import Products
 from harness import begin, interleaved, make_parser, median_seconds, report, table
 from threadpoolctl import threadpool_limits
 

@@ -121,6 +121,7 @@ def scikit_learn_inventory():
             parts = f"{found.__module__}.{found.__qualname__}".split(".")
             name = ".".join(part for part in parts if not part.startswith("_"))
             lines.append(f"{name} py:{role} 1 modules/generated/$.html#$ -")
+    lines.append("sklearn.show_versions py:function 1 modules/generated/$.html#$ -")
     for label in LABELS.splitlines():
         name, page, title = label.split(maxsplit=2)
         lines.append(f"{name} std:label -1 {page} {title}")

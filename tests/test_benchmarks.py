@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 NO_SCRIPTS = {
     "crf_data",
     "crf_peers",
+    "deep_nmf_cells",
     "deep_nmf_peers",
     "general_models",
     "harness",
@@ -137,6 +138,26 @@ def test_kept_results_can_be_continued(script):
     assert {unseen.ALL}.union(*unseen.CONDITIONS.values()) == set(rows)
     rows = harness.read_file(results / "speech_enhancement.json", dict)["rows"]
     assert set(rows) - {"utterances", "noisy", "ideal ratio mask"} <= set(unseen.ROWS)
+
+
+def test_the_guard_names_what_is_beyond_its_bound(script):
+    guard = script("guard")
+    bounds = json.loads(guard.BOUNDS.read_text())
+    loops = {name: {"compiled": bound} for name, bound in bounds["loops"].items()}
+    assert guard.faults(loops, bounds["cells"], bounds) == []
+    loops["adam float32"] = {"compiled": 2 * bounds["loops"]["adam float32"]}
+    cells = {**bounds["cells"], "inference beta=1": 0.1, "another": 1.0}
+    loop, cell, missing = sorted(guard.faults(loops, cells, bounds))
+    assert loop.startswith("adam float32 takes ")
+    assert cell.startswith("another is measured or bounded, but not both.")
+    assert missing.startswith("inference beta=1 is 0.10 of its products; at least ")
+
+
+def test_the_guard_knows_every_loop(script):
+    guard = script("guard")
+    bounded = {name.split()[0] for name in json.loads(guard.BOUNDS.read_text())["loops"]}
+    assert {name for name, *_ in guard.loops("float32")} == bounded
+    assert set(guard.FUSED) <= bounded
 
 
 class _Rows:

@@ -34,12 +34,16 @@ def plain_texts():
     pages = [
         *ROOT.glob("*.md"),
         *ROOT.glob("doc/*.rst"),
-        *ROOT.glob("doc/user_guide/*.rst"),
+        *ROOT.glob("doc/*/*.rst"),
+        *ROOT.glob("doc/results/*.md"),
+        *ROOT.glob("doc/**/*.py"),
+        *ROOT.glob("benchmarks/*.py"),
         *ROOT.glob("changelog.d/*.md"),
         *ROOT.glob("examples/*.py"),
         *ROOT.glob("skunfold/**/*.py"),
     ]
-    return [page for page in pages if page.name != "CHANGELOG.md"]
+    made = {"auto_examples", "generated", "_build"}
+    return [p for p in pages if p.name != "CHANGELOG.md" and not made & set(p.parts)]
 
 
 def found(text):

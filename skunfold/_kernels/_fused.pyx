@@ -26,7 +26,6 @@ cdef extern from "_fused.h" nogil:
     const char* processor()
     void c_grown(bint, size_t, size_t, bint, void*, void*, double, void*)
     void c_fraction(bint, size_t, void*, void*, double, void*)
-    void c_negative_weights(bint, size_t, void*, void*, double, void*)
     void c_through_weights(bint, size_t, void*, void*, void*)
     void c_numerator_adjoint(bint, size_t, size_t, void*, void*, void*, void*, void*, void*)
     void c_masked(bint, size_t, size_t, size_t, void*, void*, void*, double)
@@ -401,18 +400,6 @@ def fraction(num, den, double floor, out):
     cdef void *p_out = data(out, single, True, n, k)
     with nogil:
         c_fraction(single, n * k, p_num, p_den, floor, p_out)
-    return out
-
-
-def negative_weights(X, v, double floor, out):
-    cdef bint single = is_single(v)
-    cdef Py_ssize_t n, k
-    n, k = v.shape
-    cdef void *p_X = data(X, single, False, n, k)
-    cdef void *p_v = data(v, single, True, n, k)
-    cdef void *p_out = data(out, single, True, n, k)
-    with nogil:
-        c_negative_weights(single, n * k, p_X, p_v, floor, p_out)
     return out
 
 

@@ -338,15 +338,6 @@ CLONES static void NAME(fraction)(size_t size, const real *RESTRICT num, real *R
     }
 }
 
-CLONES static void NAME(negative_weights)(size_t size, const real *RESTRICT X, real *RESTRICT v,
-                                          real floor, real *RESTRICT out)
-{
-    SIMD for (size_t i = 0; i < size; i++) {
-        v[i] = -floor - v[i];
-        out[i] = X[i] / v[i];
-    }
-}
-
 CLONES static void NAME(through_weights)(size_t size, real *RESTRICT g, const real *RESTRICT A,
                                          const real *RESTRICT v)
 {
@@ -383,7 +374,7 @@ CLONES static void NAME(mask_forward)(size_t n, size_t k, size_t stride,
                                       real *RESTRICT X_over_d, real *RESTRICT y)
 {
     for (size_t s = 0; s < n; s++, X += stride) {
-        for (size_t j = 0; j < k; j++) {
+        SIMD for (size_t j = 0; j < k; j++) {
             d[j] = (own[j] < floor ? floor : own[j]) + other[j];
             X_over_d[j] = X[j] / d[j];
             y[j] = own[j] * X_over_d[j];

@@ -51,13 +51,6 @@ class Start(NamedTuple):
 
 
 @fused
-def negative_weights(X, v, floor, out):
-    """Set v to -(v + floor), and return X / v in `out`."""
-    np.subtract(-floor, v, out=v)
-    return np.divide(X, v, out=out)
-
-
-@fused
 def through_weights(g, A, v):
     """Return g A / v, in the array of g."""
     g *= A
@@ -153,13 +146,13 @@ class KullbackLeiblerLayer(Layer):
     def _weights(self, X, h, work):
         """Return the Weights of X for the activations h."""
         v = product_at(X, h, self.W, "v", work)
-        floor = floor_of(X.dtype)
+        np.subtract(-floor_of(X.dtype), v, out=v)
         if is_sparse(X):
-            A = negative_weights(X.data, v, floor, work.array("A", v.shape, X.dtype))
+            A = np.divide(X.data, v, out=work.array("A", v.shape, X.dtype))
             return Weights(v, with_values(X, A), None)
         n = len(X)
         stack = work.array("stack", (2 * n + 1, X.shape[1]), X.dtype)
-        return Weights(v, negative_weights(X, v, floor, stack[n:-1]), stack)
+        return Weights(v, np.divide(X, v, out=stack[n:-1]), stack)
 
     def _through_numerator(self, x, tape, out):
         """Return what falls through the denominator, (R,), and N in `out`: both negative."""

@@ -18,6 +18,7 @@ _LABELS = {  # what a person reads in place of the keys of JSON
     "window_length": "frame (s)",
     "hop_length": "hop (s)",
     "n_context": "frames seen",
+    "n_sample_components": "from a sample",
     "regressor": "regressor",
     "settings": "settings",
     "n_parameters": "parameters",
@@ -46,7 +47,8 @@ def describe(file: Path) -> dict[str, Any]:
     -------
     dict
         ``model``, ``bytes``, ``class`` and ``settings`` (those that are not the default) of
-        any model; of an enhancer also its sample rate and frames; of what was trained
+        any model; of an enhancer also its sample rate and frames, and how many components it
+        infers from a sample of the noise, if it takes samples; of what was trained
         ``n_parameters``, ``n_iter`` and ``validation_score``, the best on held-out samples.
         None where it is unknown.
     """
@@ -64,6 +66,7 @@ def describe(file: Path) -> dict[str, Any]:
             "window_length": model.window_length,
             "hop_length": model.hop_length,
             "n_context": model.n_context,
+            "n_sample_components": model.n_sample_components,
             "regressor": type(trained).__name__,
         }
     data |= {

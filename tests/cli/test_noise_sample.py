@@ -27,6 +27,13 @@ def test_a_model_is_trained_with_samples(model):
     assert len(enhancer.sample_gains_) == 3  # of bases, projections and output bases
 
 
+def test_info_says_that_a_model_takes_samples(recordings, model, capsys):
+    assert main(["info", str(model)]) == 0
+    assert "from a sample     3\n" in capsys.readouterr().out
+    assert main(["info", recordings.model]) == 0
+    assert "from a sample" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("rate", [16000, 48000, 8000])
 def test_recordings_are_denoised_with_a_sample(recordings, model, rate, tmp_path, capsys):
     sample = tmp_path / "sample.wav"

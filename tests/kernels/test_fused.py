@@ -109,7 +109,6 @@ ARGUMENTS = {
         for rows in (False, True)
     ],
     "fraction": [lambda rng, n, m, k: (*pairs_of(rng, n, k, 2), 0.1, np.zeros((n, k)))],
-    "negative_weights": [lambda rng, n, m, k: (*pairs_of(rng, n, k, 2), 0.1, np.zeros((n, k)))],
     "through_weights": [lambda rng, n, m, k: pairs_of(rng, n, k, 3)],
     "numerator_adjoint": [
         lambda rng, n, m, k: (
@@ -178,7 +177,6 @@ def left_alone(name):
         "multiplicative": (0,),
         "log_above": (0,),
         "fraction": (1,),
-        "negative_weights": (1,),
         "numerator_adjoint": (4,),
         "masked": (0,),
         "mask_forward": (4, 5, 6),
