@@ -83,7 +83,7 @@ def results_parameters():
 @chart
 def results_letters():
     """Handwritten letters in words: accuracy with and without neighbours."""
-    d = Drawing(880, 180)
+    d = Drawing(880, 154)
     values = column("crf.md", "accuracy", "model")
     rows = (
         ("LogisticRegression", "LogisticRegression", False),
