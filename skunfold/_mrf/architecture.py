@@ -14,6 +14,7 @@ import numpy as np
 from skunfold._kernels.blocks import map_samples
 from skunfold._kernels.graphs import Graph, complete_graph
 from skunfold._kernels.layered_mrf import FieldIteration, FieldReadout, sets_of_sweeps
+from skunfold._kernels.mean_field import MeanField
 from skunfold._kernels.probabilities import sigmoid
 from skunfold._kernels.unfolding import Unfolding
 from skunfold._mrf.label_graph import sees_own_features
@@ -162,5 +163,8 @@ class FieldArchitecture:
         def fill_block(out, work, X):
             fill(out, X)
 
-        block_size = self.network.block_size(prepared.parameters)
-        return map_samples(fill_block, out, 0, X, block_size=block_size)
+        block_size, n_weights = self.network.block_size(prepared.parameters), 0
+        if isinstance(self.rule, MeanField) and all(g is None for g in self.graphs):
+            # Its time is that of products, which BLAS divides well if there are few samples.
+            block_size, n_weights = None, max(p.size for p in prepared.parameters)
+        return map_samples(fill_block, out, n_weights, X, block_size=block_size)
