@@ -14,6 +14,7 @@ from skunfold import (
     UnfoldedCRFClassifier,
     UnfoldedMeanFieldClassifier,
 )
+from skunfold._kernels import blocks
 from skunfold.audio import SpeechEnhancer
 
 N_THREADS = 6
@@ -56,7 +57,10 @@ CALLS = [
 
 @pytest.mark.parametrize(("name", "method"), CALLS, ids=[" ".join(call) for call in CALLS])
 @pytest.mark.parametrize("n_blas_threads", [1, 2])
-def test_threads_that_share_a_model(name, method, n_blas_threads):
+@pytest.mark.parametrize("worth_blocks", [0, blocks.WORTH_BLOCKS])
+def test_threads_that_share_a_model(monkeypatch, name, method, n_blas_threads, worth_blocks):
+    monkeypatch.setattr(blocks, "WORTH_BLOCKS", worth_blocks)
+
     def call(data):
         if name == "enhancer":
             data = [data.ravel()] if method == "predict" else data.ravel()

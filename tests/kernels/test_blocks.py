@@ -54,7 +54,11 @@ def test_there_is_work_for_all_threads(block_size, n_samples, n_threads, expecte
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 5])
-def test_results_differ_by_rounding_between_numbers_of_threads(n_threads):
+@pytest.mark.parametrize("worth_blocks", [0, blocks.WORTH_BLOCKS])
+def test_results_differ_by_rounding_between_numbers_of_threads(
+    monkeypatch, n_threads, worth_blocks
+):
+    monkeypatch.setattr(blocks, "WORTH_BLOCKS", worth_blocks)
     rng = np.random.default_rng(0)
     X, W = rng.uniform(size=(700, 30)), rng.uniform(size=(30, 20))
 
@@ -111,7 +115,9 @@ def test_threads_after_a_fork():
             assert pool.apply_async(_nested, (1,)).get(timeout=20) == [10, 11, 12]
 
 
-def test_an_error_in_a_block_is_raised_and_the_limit_lifted():
+@pytest.mark.parametrize("worth_blocks", [0, blocks.WORTH_BLOCKS])
+def test_an_error_in_a_block_is_raised_and_the_limit_lifted(monkeypatch, worth_blocks):
+    monkeypatch.setattr(blocks, "WORTH_BLOCKS", worth_blocks)
     before = blas_threads()
 
     def fail(out, work):
@@ -120,6 +126,23 @@ def test_an_error_in_a_block_is_raised_and_the_limit_lifted():
     with pytest.raises(RuntimeError, match="broken block"):
         map_samples(fail, np.empty((300, 2)), 10)
     assert blas_threads() == before
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "n_weights", "few"),
+    [(100, 10**7, True), (300, 1000, True), (300, 10**6, False)],
+)
+def test_few_samples_are_left_to_the_threads_of_blas(n_samples, n_weights, few):
+    seen = set()
+
+    def note(out, work):
+        seen.add(blas_threads())
+
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        map_samples(note, np.empty((n_samples, 2)), n_weights)
+        assert seen == {before if few else 1}
+        assert blas_threads() == before
 
 
 @pytest.mark.parametrize("n_rows", [0, 1, 2, 7, 300])

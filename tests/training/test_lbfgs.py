@@ -77,7 +77,7 @@ def test_a_minimum_stays():
 
 
 def test_no_minimum():
-    """The loss falls for ever: each search takes its longest step."""
+    """The loss falls without end: each search takes its longest step."""
     points = list(islice(iterates(lambda x: Point(x, -x[0], -np.ones(1)), np.zeros(1), 0), 3))
     assert len(points) == 3
     assert points[2].x > points[1].x > points[0].x > 1e6
