@@ -1,8 +1,9 @@
 """A causal recurrent mask network in PyTorch, as noise suppressors have today.
 
-Its layers are those of NSNet2 (Braun and Tashev, 2020), of any size: a dense layer, gated
+Its layers are like those of NSNet2 (Braun and Tashev, 2020), of any size: a dense layer, gated
 recurrent units, a dense layer with the mask. What it sees, its loss and its training are those
-of `mask_network.MaskNetwork`, but for truncated backpropagation through whole utterances.
+of `mask_network.MaskNetwork`, but for truncated backpropagation through whole utterances, and
+gradients whose norm is limited.
 """
 
 import numpy as np
@@ -12,17 +13,20 @@ from torch import nn
 
 
 class RecurrentLayers(nn.Module):
-    """A dense layer of rectified units, gated recurrent units, and a dense layer."""
+    """A dense layer of rectified units, gated recurrent units, and a dense layer.
+
+    What enters the second and the third is normalized (`LayerNorm`).
+    """
 
     def __init__(self, n_in, n_units, n_layers, n_out):
         super().__init__()
-        self.first = nn.Linear(n_in, n_units)
+        self.first = nn.Sequential(nn.Linear(n_in, n_units), nn.LayerNorm(n_units), nn.ReLU())
         self.recurrent = nn.GRU(n_units, n_units, n_layers, batch_first=True)
-        self.last = nn.Linear(n_units, n_out)
+        self.last = nn.Sequential(nn.LayerNorm(n_units), nn.Linear(n_units, n_out))
 
     def forward(self, x, state=None):
         """Return outputs (n_sequences, n_steps, n_out), and the state after them."""
-        hidden, state = self.recurrent(torch.relu(self.first(x)), state)
+        hidden, state = self.recurrent(self.first(x), state)
         return self.last(hidden), state
 
 
@@ -34,15 +38,15 @@ class GRUMask(MaskTraining):
 
     Parameters
     ----------
-    n_units : int, default=120
+    n_units : int, default=155
         Units of each hidden layer.
-    n_layers : int, default=2
+    n_layers : int, default=1
         How many of them are recurrent.
-    n_lanes : int, default=8
+    n_lanes : int, default=32
         Utterances that an update learns from.
-    n_steps : int, default=50
+    n_steps : int, default=8
         Frames of each of them.
-    learning_rate_init : float, default=2e-3
+    learning_rate_init : float, default=1e-3
         Adam's learning rate; halved after two epochs without a lower validation loss.
     learning_rate_decay, averaging, max_iter, n_iter_no_change
         As in `MaskNetwork`.
@@ -57,14 +61,16 @@ class GRUMask(MaskTraining):
         Loss per frame of the validation data after each epoch.
     """
 
+    max_norm = 5.0
+
     def __init__(
         self,
-        n_units=120,
-        n_layers=2,
+        n_units=155,
+        n_layers=1,
         *,
-        n_lanes=8,
-        n_steps=50,
-        learning_rate_init=2e-3,
+        n_lanes=32,
+        n_steps=8,
+        learning_rate_init=1e-3,
         learning_rate_decay=1.0,
         averaging=0.0,
         max_iter=20,
@@ -146,7 +152,10 @@ class Utterance:
 
 
 def lanes_of(lengths, order, n_lanes, n_steps):
-    """Put utterances one after the other into lanes, each into the shortest one.
+    """Put utterances one after the other, and cut that line into lanes of equal length.
+
+    So all updates learn from equally many utterances. One that is cut begins again, and fewer
+    steps than there are lanes are left out at the end.
 
     Parameters
     ----------
@@ -165,18 +174,15 @@ def lanes_of(lengths, order, n_lanes, n_steps):
         Whether an utterance begins.
     """
     ends = np.cumsum(lengths)
-    lanes: list[list[np.ndarray]] = [[] for _ in range(n_lanes)]
-    begins: list[list[bool]] = [[] for _ in range(n_lanes)]
+    steps, firsts = [], []
     for i in order:
-        lane = min(range(n_lanes), key=lambda lane: len(lanes[lane]))
         n = -(-lengths[i] // n_steps)
         rows = np.full(n * n_steps, -1)
         rows[: lengths[i]] = np.arange(ends[i] - lengths[i], ends[i])
-        lanes[lane].extend(rows.reshape(n, n_steps))
-        begins[lane].extend(k == 0 for k in range(n))
-    n = max(map(len, lanes))
-    nothing = np.full(n_steps, -1)
-    return (
-        np.stack([lane + [nothing] * (n - len(lane)) for lane in lanes], axis=1),
-        np.array([begin + [True] * (n - len(begin)) for begin in begins]).T,
-    )
+        steps.append(rows.reshape(n, n_steps))
+        firsts.append(np.arange(n) == 0)
+    n = max(1, sum(map(len, steps)) // n_lanes)
+    rows, begins = (np.concatenate(a)[: n * n_lanes] for a in (steps, firsts))
+    begins = begins.reshape(n_lanes, n).T
+    begins[0] = True
+    return rows.reshape(n_lanes, n, n_steps).swapaxes(0, 1), begins

@@ -17,6 +17,8 @@ ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "logistic": nn.Sigmoid}
 class MaskTraining(RegressorMixin, BaseEstimator):
     """Base of the networks: training by Adam, with averages that are validated."""
 
+    max_norm = np.inf  # of a gradient, which is scaled down to it
+
     def _make_network(self, n_in, n_out):
         """Return a new network."""
         raise NotImplementedError
@@ -76,6 +78,8 @@ class MaskTraining(RegressorMixin, BaseEstimator):
         """Take a step of Adam, and let the running average follow."""
         self._optimizer.zero_grad()
         loss.backward()
+        if self.max_norm < np.inf:
+            nn.utils.clip_grad_norm_(self.network_.parameters(), self.max_norm)
         self._optimizer.step()
         self._n_updates += 1
         decay = min(self.averaging, self._n_updates / (self._n_updates + 10))
