@@ -245,9 +245,8 @@ class DeepNMFBase(SequenceMethods, NumberTargets, UnfoldedEstimator):
         check_same_structure(self, self._group_sizes())
 
     def _with_lengths(self, X, lengths=None):
-        check_is_fitted(self)
-        self._check_structure()
         X = self._validated_data(X)
+        self._check_structure()
         check_range(X, self.data_scale_, "X")
         return X, check_lengths(lengths, X.shape[0])
 
