@@ -7,13 +7,15 @@ from typing import Any, Literal
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from skunfold._estimator.docstrings import FIELDS, documented
+from skunfold._estimator.docstrings import FIELDS, documented, entries_of
 from skunfold._kernels.belief_propagation import BeliefPropagation
 from skunfold._kernels.mean_field import MeanField
 from skunfold._mrf.base import UnfoldedMRFClassifier
 
+SHARED = FIELDS | entries_of(UnfoldedMRFClassifier)
 
-@documented(FIELDS)
+
+@documented(SHARED)
 class UnfoldedMeanFieldClassifier(UnfoldedMRFClassifier):
     """Classification by unfolded mean-field inference in a Markov random field.
 
@@ -139,7 +141,7 @@ class UnfoldedMeanFieldClassifier(UnfoldedMRFClassifier):
         return MeanField(self.damping)
 
 
-@documented(FIELDS)
+@documented(SHARED)
 class UnfoldedBPClassifier(UnfoldedMRFClassifier):
     """Classification by unfolded belief propagation in a Markov random field.
 
