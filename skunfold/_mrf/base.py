@@ -3,7 +3,7 @@
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -110,18 +110,52 @@ default=None
 
     def __init__(
         self,
-        hidden_layer_sizes: Any,
+        hidden_layer_sizes: int | Sequence[int] = 100,
         *,
-        lateral: bool,
-        label_graph: Any,
-        coupling: str,
-        damping: float,
-        init: Any,
-        alpha: float,
-        class_weight: Any,
-        **params: Any,
+        n_layers: int = 2,
+        tied: bool = False,
+        lateral: bool = False,
+        label_graph: Any = None,
+        coupling: Literal["edge", "local", "shared"] = "edge",
+        damping: float = 0.0,
+        init: Any = "random",
+        alpha: float = 0.0005,
+        solver: Literal["adam", "sgd", "lbfgs"] = "adam",
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate_init: float = 0.01,
+        learning_rate_decay: float = 1.0,
+        averaging: float = 0.0,
+        max_iter: int = 200,
+        tol: float = 1e-4,
+        shuffle: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        class_weight: dict | Literal["balanced"] | None = None,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+        n_jobs: int | None = None,
     ) -> None:
-        super().__init__(**params)
+        super().__init__(
+            n_layers=n_layers,
+            tied=tied,
+            solver=solver,
+            batch_size=batch_size,
+            learning_rate_init=learning_rate_init,
+            learning_rate_decay=learning_rate_decay,
+            averaging=averaging,
+            max_iter=max_iter,
+            tol=tol,
+            shuffle=shuffle,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            warm_start=warm_start,
+            random_state=random_state,
+            verbose=verbose,
+            n_jobs=n_jobs,
+        )
         self.hidden_layer_sizes = hidden_layer_sizes
         self.lateral = lateral
         self.label_graph = label_graph
