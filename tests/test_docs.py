@@ -150,3 +150,19 @@ def test_the_figures_of_the_first_page_are_those_of_the_results(page, figures):
         for figure in figures:
             assert figure in text
             assert re.search(rf"\| {FIGURE.search(figure)[0]}\b", results)
+
+
+RESULT_PAGES = sorted((DOC / "results").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", RESULT_PAGES, ids=lambda page: page.stem)
+def test_pages_of_results_begin_with_the_best_a_typical_and_the_worst(page):
+    title, lines, rest = page.read_text().split("\n\n", 2)
+    assert title.startswith("# ")
+    items = re.split(r"\n(?=- )", lines)
+    assert [item.split(" ")[1] for item in items] == ["**Best:**", "**Typical:**", "**Worst:**"]
+    assert all(len(item.splitlines()) <= 3 for item in items)
+    rest = re.sub(r"!\[.*?\]\(.*?\)", "", rest)  # what a chart shows is no source
+    shown, *said = ({f.rstrip(",") for f in FIGURE.findall(text)} for text in (rest, *items))
+    assert all(said)
+    assert set().union(*said) - shown == set()
