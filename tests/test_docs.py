@@ -5,13 +5,14 @@ import importlib
 import pkgutil
 import re
 import textwrap
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import skunfold
-from skunfold._install import install_command
+from skunfold._install import ON_PYPI, install_command
 from skunfold.cli import main
 
 ROOT = Path(__file__).parent.parent
@@ -128,6 +129,17 @@ def test_links_of_the_readme_lead_somewhere():
     local = [link for link in links if "://" not in link]
     assert "doc/install.rst" in local
     assert [link for link in local if not (ROOT / link).exists()] == []
+
+
+def test_pictures_of_the_readme_are_where_its_readers_find_them():
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
+    folder = f"{urls['Documentation']}/_static/" if ON_PYPI else "doc/_static/"
+    pictures = re.findall(r'(?:src|srcset)="([^"]+)"', README)
+    assert len(pictures) == 4
+    assert [p for p in pictures if not p.startswith(folder)] == []
+    assert all((DOC / "_static" / p.removeprefix(folder)).exists() for p in pictures)
+    steps = (ROOT / "CONTRIBUTING.md").read_text()
+    assert f"'s|doc/_static/|{urls['Documentation']}/_static/|' README.md" in steps
 
 
 FIGURE = re.compile(r"\d[\d,]*(?:\.\d+)?")

@@ -179,7 +179,7 @@ def mrf_classification():
     found = tables("mrf_classification.md")
     models = [row["model"] for row in found[0][1:]]
     d = Drawing(880, 62 + 24 * len(models))
-    title(d, 0, 16, "Points of accuracy over MLPClassifier")
+    title(d, 0, 16, "Points over MLPClassifier")
     for i, model in enumerate(models):
         d.words(285, 50 + 24 * i, model, size=12.5, anchor="end")
     for panel, (name, rows) in enumerate(zip(("digits", "breast cancer", "wine"), found)):
