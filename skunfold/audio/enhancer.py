@@ -93,9 +93,9 @@ class SpeechEnhancer(DocumentedEstimator, MixtureFitting):
     n_frames_ : int
         Number of frames it was fitted to; of the last draw, if there were several.
     sample_gains_ : list of ndarrays
-        Only with `n_sample_components`: factors that the inferred bases are multiplied by in
-        place of bases, of projections and of output bases. In the first ones there is a number
-        for each feature, in the last one for each bin.
+        Only with `n_sample_components`: factors by which the inferred bases are multiplied
+        where they act as bases, as projections and as output bases. The last array holds a
+        number for each bin, the others one for each feature.
 
     See Also
     --------
