@@ -26,9 +26,9 @@ class DeepNMFRegressor(DeepNMFBase):
     Parameters
     ----------
     n_components : int or sequence of int, default=25
-        Number of bases. With mask output, of each source group: one int per group, the targets
-        first and the residual (everything that is no target) last, which alone may have 0; or
-        an int, for one target and the residual each.
+        Number of bases. With mask output, one int for each source group: for the targets, and
+        last for the residual (everything that is no target), which alone may be 0. A single
+        int then means one target, and as many bases for the residual.
 
     n_layers : int, default=8
         Unfolding depth: number of inference iterations, at least 1.
@@ -85,9 +85,9 @@ default="frobenius"
 default="nmf"
         The bases that training starts from. "nmf": :class:`sklearn.decomposition.NMF` of each
         source group, or of ``[X, y]`` jointly for linear output; "sparse_nmf":
-        :class:`SparseNMF` likewise, with this `sparsity`. Or fitted NMFs (objects with
-        `components_`), or arrays of shape (n_components, n_features), one in all or a list to
-        be stacked; for linear output they may have ``n_features + n_outputs`` columns. Or a
+        :class:`SparseNMF` likewise, with this `sparsity`. Or a fitted NMF (an object with
+        `components_`) or an array of shape (n_components, n_features), or a list of these that
+        are stacked; for linear output they may have ``n_features + n_outputs`` columns. Or a
         fitted DeepNMFRegressor of the same `n_layers` and shapes, whose layers are copied: so
         one trained with ``tied=True`` can be trained further with ``tied=False``. `clone` (as
         in a grid search) drops fitted attributes: give the arrays instead, or a

@@ -36,8 +36,8 @@ class UnfoldedMeanFieldClassifier(UnfoldedMRFClassifier):
 
     damping : float, default=0.0
         Fraction of the previous sweep's messages to keep, in [0, 1). Helps where couplings are
-        strong and sweeps oscillate, and against overfitting of tied sweeps (0.8); untied ones
-        do without. Units receive the sum of messages, so this is the damping of
+        strong and sweeps oscillate, and against overfitting of tied sweeps (0.8); untied sweeps
+        do not need it. Units receive the sum of messages, so this is the damping of
         :class:`UnfoldedBPClassifier`.
 
     %(init, alpha, solver, batch_size, learning_rate_init, learning_rate_decay, averaging,

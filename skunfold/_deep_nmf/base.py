@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, check_memory, check_non_negative
+from sklearn.utils.validation import check_is_fitted, check_memory
 
 from skunfold._deep_nmf.architecture import NMFArchitecture
 from skunfold._deep_nmf.arrays import check_arrays, of_all_layers
@@ -34,7 +34,7 @@ from skunfold._deep_nmf.validation import (
     power_and_length,
 )
 from skunfold._estimator.base import UnfoldedEstimator
-from skunfold._estimator.data import check_lengths
+from skunfold._estimator.data import check_lengths, check_signs
 from skunfold._estimator.given_models import check_given
 from skunfold._estimator.regressor import NumberTargets
 from skunfold._estimator.scaling import (
@@ -149,7 +149,7 @@ class DeepNMFBase(SequenceMethods, NumberTargets, UnfoldedEstimator):
         return sparse_format(X, f"X{suffix}", self.beta_loss)
 
     def _check_input(self, X, suffix=""):
-        check_non_negative(X, f"DeepNMFRegressor (argument X{suffix})")
+        check_signs(X, "DeepNMFRegressor", f"X{suffix}")
 
     def _validated(self, given, reset, suffix=""):
         if issparse(given.y):
@@ -158,7 +158,7 @@ class DeepNMFBase(SequenceMethods, NumberTargets, UnfoldedEstimator):
             )
         X, y, weight = super()._validated(given, reset, suffix)
         y = check_numbers(y, f"y{suffix}", X.dtype)
-        check_non_negative(y, f"DeepNMFRegressor (argument y{suffix})")
+        check_signs(y, "DeepNMFRegressor", f"y{suffix}")
         if self.output == "mask":
             n_targets = len(self._group_sizes()) - 1
             check_mask_targets(y.reshape(len(y), -1), X, self.n_components, n_targets)

@@ -29,7 +29,15 @@ def load_enhancer(file: Path) -> SpeechEnhancer:
         raise FileNotFoundError(
             f"There is no model {printable(file)}; `skunfold train` makes one."
         )
-    model = load_model(file)
+    try:
+        model = load_model(file)
+    except ValueError as error:
+        if is_audio_name(file):
+            raise ValueError(
+                f"{printable(file)} is a recording, not a model; give the model first, then "
+                "recordings."
+            ) from error
+        raise
     if not isinstance(model, SpeechEnhancer) or not hasattr(model, "regressor_"):
         raise ValueError(
             f"The model in {printable(file)} is of class {type(model).__name__}, not a fitted "

@@ -145,6 +145,11 @@ def _add_enhance(commands: Any) -> None:
         help="recording of the noise alone, 0.25 s or more, better 5 s; for a model trained "
         "with --sample-components",
     )  # fmt: skip
+    enhance.add_argument(
+        "--strength", type=_strength, default=1.0, metavar="S",
+        help="what the attenuation in dB is multiplied by, 0 to 2: 0 removes nothing, 1.5 more "
+        "noise and more of the voice (default: %(default)g)",
+    )  # fmt: skip
     existing = enhance.add_mutually_exclusive_group()
     existing.add_argument(
         "-f", "--overwrite", action="store_true", help="replace outputs that exist"
@@ -304,6 +309,17 @@ def _integer(smallest: int, largest: int) -> Callable[[str], int]:
         return int(text)
 
     return convert
+
+
+def _strength(text: str) -> float:
+    """Return the strength of an enhancement."""
+    try:
+        strength = float(text)
+    except ValueError:
+        strength = -1.0
+    if not 0 <= strength <= 2:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 2; got {text!r}")
+    return strength
 
 
 def _host(text: str) -> str:

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_non_negative
 
 from skunfold._estimator.base import UnfoldedEstimator
+from skunfold._estimator.data import check_signs
 from skunfold._estimator.loop_parameters import FREE_CONSTRAINTS
 from skunfold._estimator.scaling import check_magnitude
 from skunfold._kernels.blocks import map_samples
@@ -118,7 +118,7 @@ class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
     def _check_input(self, X, suffix=""):
         check_magnitude(X, f"X{suffix}")
         if self.iteration.non_negative_input:
-            check_non_negative(X, f"{type(self).__name__} (argument X{suffix})")
+            check_signs(X, type(self).__name__, f"X{suffix}")
 
     @property
     def _n_trained(self):
