@@ -46,8 +46,7 @@ class UnfoldedMRFClassifier(ClassTargets, UnfoldedEstimator, metaclass=ABCMeta):
 
     lateral : bool, default=False
         Whether the units of a hidden layer are coupled to each other as well, all pairs of
-        them. Lateral messages travel between sweeps, from the second one on; ignored for
-        ``n_layers=1``.
+        them. Lateral messages count from the second sweep on; ignored for ``n_layers=1``.
 
     label_graph : "full", array-like or sparse matrix of shape (n_labels, n_labels), or None, \
 default=None
@@ -65,13 +64,13 @@ default=None
         share. X then holds blocks side by side, each with one feature for each label (for
         pixels: the noisy image). "shared": as "local", but all labels have the same bias, and
         edges with the same value in `label_graph` the same weight: a handful of parameters for
-        an image of any size. Labels above hidden layers have weights from these, and biases,
-        that they do not share. Ignored without `label_graph`.
+        an image of any size. With hidden layers, each label has separate weights from the last
+        of them, and a separate bias. Ignored without `label_graph`.
 
     damping : float, default=0.0
         Fraction of the previous sweep's messages to keep, in [0, 1). Helps where couplings are
-        strong and sweeps oscillate, and against overfitting of tied sweeps (0.8); untied ones
-        do without.
+        strong and sweeps oscillate, and against overfitting of tied sweeps (0.8); untied sweeps
+        do not need it.
 
     init : {"random", "rbm"} or estimator, default="random"
         The initial potentials, the same for all sweeps. "random": as in

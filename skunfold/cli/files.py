@@ -32,7 +32,7 @@ def load_enhancer(file: Path) -> SpeechEnhancer:
     try:
         model = load_model(file)
     except ValueError as error:
-        if is_audio_name(file):
+        if can_be_written(file):
             raise ValueError(
                 f"{printable(file)} is a recording, not a model; give the model first, then "
                 "recordings."
