@@ -34,11 +34,12 @@ def prepared_once(estimator, learned, key, prepare):
 
 def _add_leaves(value, found):
     """Add the items of nested lists, tuples and dicts to a list."""
-    items = value.values() if isinstance(value, dict) else value
-    if isinstance(items, np.ndarray) or not isinstance(value, list | tuple | dict):
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
         found.append(value)
         return
-    for item in items:
+    for item in value:
         _add_leaves(item, found)
 
 
