@@ -15,11 +15,7 @@ from sklearn.base import (
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import (
-    check_array,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from skunfold._deep_nmf.architecture import NMFArchitecture
 from skunfold._deep_nmf.start_values import bases_given, start, valid_activations, valid_bases

@@ -34,9 +34,6 @@ CONSTRAINTS: dict[str, list[Any]] = {
         list,
     ],
     "solver": [StrOptions(set(SOLVERS))],
-    "learning_rate_init": [
-        Interval(Real, 0, None, closed="neither"),
-        StrOptions({"auto"}),
-    ],
+    "learning_rate_init": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
     "memory": [None, str, HasMethods(["cache"])],
 }

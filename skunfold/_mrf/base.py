@@ -172,10 +172,7 @@ default=None
 
     @classmethod
     def from_potentials(
-        cls,
-        potentials: dict | Sequence[dict],
-        classes: ArrayLike | None = None,
-        **params: Any,
+        cls, potentials: dict | Sequence[dict], classes: ArrayLike | None = None, **params: Any
     ) -> Self:
         """Return a field of given potentials, without a fit.
 
