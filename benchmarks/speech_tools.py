@@ -220,7 +220,7 @@ def draw(rows, file):
         if name != IDEAL and all(mean(row, measure) is not None for measure in shown)
     ]
     names.sort(key=lambda name: mean(rows[name], "SI-SDR"))
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure = Figure(figsize=(11, 0.9 + 0.25 * len(names)), layout="constrained")
     for axes, (measure, label) in zip(figure.subplots(1, 3, sharey=True), shown.items()):
         colours = ["C1" if name.startswith(KNOWN) else "C0" for name in names]
         bars = axes.barh(names, [mean(rows[name], measure) for name in names], color=colours)

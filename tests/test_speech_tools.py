@@ -124,6 +124,28 @@ def test_tools_are_compared(script, folder, tmp_path, monkeypatch):
     assert out.with_suffix(".png").exists()
 
 
+def test_a_recurrent_network_is_trained_once(script, folder, tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    pytest.importorskip("matplotlib")
+    tools, out = script("speech_tools"), tmp_path / "tools.json"
+    monkeypatch.setattr(tools, "MEASURES", tools.FEW)
+    monkeypatch.setattr(tools, "RECURRENT", {"small": (8, None), "brief": (4, 1)})
+    monkeypatch.setattr(script("general_models"), "N_TRAIN", 6)
+    monkeypatch.setattr(script("speech_conditions"), "N_TEST", 6)
+    options = ["--data", str(folder), "--draws", "2", "--only", "^(small|brief), mix"]
+    monkeypatch.setattr("sys.argv", ["speech_tools.py", *options, "--out", str(out)])
+    tools.main()
+    rows = json.loads(out.read_text())["rows"]
+    n_in = 9 * 40 + 201
+    for name, n in (("small", 8), ("brief", 4)):
+        row = rows[f"{name}, mixtures"]
+        n_parameters = (n_in + 1 + 4) * n + 3 * (2 * n + 2) * n + (n + 1) * 201
+        assert row["megabytes"] == pytest.approx(4e-6 * n_parameters)
+        assert row["fit_cpu_seconds"] > 0
+    trained = sorted(file.name for file in out.with_suffix(".models").iterdir())
+    assert trained == ["brief, 1 draws.joblib", "small, 2 draws.joblib"]
+
+
 def test_a_noise_is_taught(script, folder, tmp_path, monkeypatch):
     teach, out = script("teach_noise"), tmp_path / "teach.json"
     voices = Bunch(speech=[0.1 * np.sin(np.arange(RATE) * 0.1 * f).astype(np.float32)
