@@ -318,6 +318,251 @@ CLONES static void NAME(sigmoid)(size_t size, const real *RESTRICT x, real *REST
     SIMD for (size_t i = 0; i < size; i++) out[i] = 1 / (1 + NAME(exp)(-x[i]));
 }
 
+/* Passes along chains: passes.py. Columns hold the rows of X, LANES of them side by side; an
+   array has k elements of each, which are n apart. */
+
+#define ROWS_AT_ONCE 4 /* of a table, and columns; its width is a multiple of it */
+
+/* A table (k, k), or its transpose, with zeros up to `width` rows and columns. */
+ALWAYS_INLINE void NAME(padded)(size_t k, size_t width, int transposed, const real *A, real *out)
+{
+    for (size_t b = 0; b < width; b++)
+        for (size_t c = 0; c < width; c++)
+            out[b * width + c] = b < k && c < k ? A[transposed ? c * k + b : b * k + c] : 0;
+}
+
+/* Columns of a table times those of x: y[c] = sum over b of A[b, c] x[b]. */
+ALWAYS_INLINE void NAME(mixed)(size_t width, const real *RESTRICT A, const real *RESTRICT x,
+                               real *RESTRICT y)
+{
+#define OF_COLUMN(c) x0[l] * a0[c] + x1[l] * a1[c] + x2[l] * a2[c] + x3[l] * a3[c]
+    memset(y, 0, width * LANES * sizeof(real));
+    for (size_t c = 0; c < width; c += ROWS_AT_ONCE, y += ROWS_AT_ONCE * LANES)
+        for (size_t b = 0; b < width; b += ROWS_AT_ONCE) {
+            const real *a0 = A + b * width + c, *a1 = a0 + width, *a2 = a1 + width;
+            const real *a3 = a2 + width, *x0 = x + b * LANES, *x1 = x0 + LANES;
+            const real *x2 = x1 + LANES, *x3 = x2 + LANES;
+            SIMD for (size_t l = 0; l < LANES; l++) {
+                y[l] += OF_COLUMN(0);
+                y[LANES + l] += OF_COLUMN(1);
+                y[2 * LANES + l] += OF_COLUMN(2);
+                y[3 * LANES + l] += OF_COLUMN(3);
+            }
+        }
+#undef OF_COLUMN
+}
+
+/* From an array to a tile of a column; of fewer than LANES, the last one is repeated. */
+ALWAYS_INLINE void NAME(to_tile)(size_t count, const real *x, real *tile)
+{
+    if (count >= LANES) memcpy(tile, x, LANES * sizeof(real));
+    else
+        for (size_t l = 0; l < LANES; l++) tile[l] = x[l < count ? l : count - 1];
+}
+
+ALWAYS_INLINE void NAME(from_tile)(size_t count, const real *tile, real *x)
+{
+    if (count >= LANES) memcpy(x, tile, LANES * sizeof(real));
+    else
+        for (size_t l = 0; l < count; l++) x[l] = tile[l];
+}
+
+/* Rows of (n, k) in some order, as columns of a tile, and back. */
+ALWAYS_INLINE void NAME(gathered)(size_t count, size_t k, const ptrdiff_t *order, const real *x,
+                                  real *tile)
+{
+    for (size_t l = 0; l < LANES; l++) {
+        const real *row = x + order[l < count ? l : count - 1] * (ptrdiff_t)k;
+        for (size_t j = 0; j < k; j++) tile[j * LANES + l] = row[j];
+    }
+}
+
+ALWAYS_INLINE void NAME(scattered)(size_t count, size_t k, const ptrdiff_t *order,
+                                   const real *tile, real *x)
+{
+    for (size_t l = 0; l < count && l < LANES; l++) {
+        real *row = x + order[l] * (ptrdiff_t)k;
+        for (size_t j = 0; j < k; j++) row[j] = tile[j * LANES + l];
+    }
+}
+
+/* A step of one of the ways: `count` columns of senders and of receivers. */
+#define STEP(i)                                                                                \
+    const ptrdiff_t *step = steps + 3 * (way ? n_steps - 1 - (i) : (i));                       \
+    size_t from = step[way], to = step[1 - way], count = step[2];                              \
+    size_t on_tape = (way * n_rounds + ((i) < n_rounds ? (i) : n_rounds - 1)) * k * n;         \
+    size_t n_tiles = (count + LANES - 1) / LANES;
+
+/* Set columns to zero, but some from `begin` on. */
+ALWAYS_INLINE void NAME(only)(size_t n, size_t k, size_t begin, size_t count, real *x)
+{
+    for (size_t j = 0; j < k; j++, x += n) {
+        memset(x, 0, begin * sizeof(real));
+        memset(x + begin + count, 0, (n - begin - count) * sizeof(real));
+    }
+}
+
+/* Messages are products of exponentials here, not sums of logarithms: one exp and one log do for
+   all rounds then. Tables are at most 1. Exponentials of fields are raised to `smallest`, and where a sum is not above
+   `limit`, 0 is returned and totals are undefined. So products of both are normal numbers, and
+   what was raised is less than the rounding of each sum. `work` is (3, k, n). */
+CLONES static int NAME(passed)(size_t n, size_t k, size_t n_rounds, size_t n_steps,
+                               const ptrdiff_t *order, const ptrdiff_t *steps,
+                               const char *linked, const real *RESTRICT field,
+                               const real *RESTRICT table, real *RESTRICT work,
+                               real *RESTRICT totals, real *RESTRICT x, real *RESTRICT sums,
+                               real *RESTRICT peaks)
+{
+    real A[LONGEST * LONGEST], in[LONGEST * LANES], out[LONGEST * LANES];
+    real top[LANES], message[LANES], low[LANES];
+    real *of_field = work, *messages = work + k * n, *product = messages + k * n;
+    size_t width = (k + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE * ROWS_AT_ONCE;
+    const int own = n_rounds == n_steps; /* whether each step has its place on the tape */
+    const real root = (real)SQRT(SQRT(TINY)), limit = 4 * root, smallest = 64 * root * root * root;
+    for (size_t i = 0; i < k * k; i++)
+        if (!(table[i] <= 1)) return 0;
+    for (size_t l = 0; l < LANES; l++) low[l] = 1;
+    memset(in, 0, width * LANES * sizeof(real));
+    for (size_t t = 0; t < n; t += LANES) {
+        NAME(gathered)(n - t, k, order + t, field, in);
+        NAME(largest)(k, in, top);
+        NAME(from_tile)(n - t, top, peaks + t);
+        for (size_t j = 0; j < k; j++) {
+            real *column = in + j * LANES;
+            SIMD for (size_t l = 0; l < LANES; l++) {
+                real e = NAME(exp)(column[l] - top[l]);
+                column[l] = e < smallest ? smallest : e;
+            }
+            NAME(from_tile)(n - t, column, of_field + j * n + t);
+        }
+    }
+    for (size_t i = 0; i < k * n; i++) product[i] = 1;
+    for (int way = 0; way < 2; way++) {
+        NAME(padded)(k, width, way, table, A);
+        for (size_t i = 0; i < k * n; i++) messages[i] = 1;
+        for (size_t i = 0; i < n_steps; i++) {
+            STEP(i)
+            if (i < n_rounds) {
+                NAME(only)(n, k, from, own ? count : 0, x + on_tape);
+                NAME(only)(n, k, from, own ? count : 0, sums + on_tape);
+            }
+            for (size_t tile = 0; tile < n_tiles; tile++) {
+                /* A round overwrites the messages of the one before only when they are used. */
+                size_t t = (way ? tile : n_tiles - 1 - tile) * LANES, left = count - t;
+                for (size_t j = 0; j < k; j++) {
+                    real *column = in + j * LANES;
+                    NAME(to_tile)(left, of_field + j * n + from + t, column);
+                    NAME(to_tile)(left, messages + j * n + from + t, message);
+                    SIMD for (size_t l = 0; l < LANES; l++) column[l] *= message[l];
+                }
+                NAME(largest)(k, in, top);
+                if (!way && (!own || i + 1 == n_steps)) /* once for each sender */
+                    for (size_t l = 0; l < LANES && l < left; l++)
+                        peaks[from + t + l] += NAME(log)(top[l]);
+                for (size_t l = 0; l < LANES; l++) top[l] = 1 / top[l];
+                for (size_t j = 0; j < k; j++) {
+                    real *column = in + j * LANES;
+                    SIMD for (size_t l = 0; l < LANES; l++) column[l] *= top[l];
+                    NAME(from_tile)(left, column, x + on_tape + j * n + from + t);
+                }
+                NAME(mixed)(width, A, in, out);
+                for (size_t l = 0; l < LANES; l++)
+                    top[l] = linked[step[0] + t + (l < left ? l : left - 1)] ? 1 : 0;
+                for (size_t j = 0; j < k; j++) {
+                    real *column = out + j * LANES;
+                    NAME(from_tile)(left, column, sums + on_tape + j * n + from + t);
+                    SIMD for (size_t l = 0; l < LANES; l++) {
+                        low[l] = column[l] < low[l] || column[l] != column[l] ? column[l] : low[l];
+                        column[l] = top[l] != 0 ? column[l] : 1;
+                    }
+                    NAME(from_tile)(left, column, messages + j * n + to + t);
+                }
+            }
+        }
+        for (size_t i = 0; i < k * n; i++) product[i] *= messages[i];
+    }
+    for (size_t l = 0; l < LANES; l++)
+        if (!(low[l] >= limit)) return 0;
+    for (size_t t = 0; t < n; t += LANES) {
+        NAME(gathered)(n - t, k, order + t, field, in);
+        for (size_t j = 0; j < k; j++) {
+            real *column = in + j * LANES;
+            NAME(to_tile)(n - t, product + j * n + t, message);
+            SIMD for (size_t l = 0; l < LANES; l++) column[l] += NAME(log)(message[l]);
+        }
+        NAME(scattered)(n - t, k, order + t, in, totals);
+    }
+    return 1;
+}
+
+/* `work` is (3, k, n). */
+CLONES static void NAME(passed_adjoint)(size_t n, size_t k, size_t n_rounds, size_t n_steps,
+                                        const ptrdiff_t *order, const ptrdiff_t *steps,
+                                        const char *linked, const real *RESTRICT g,
+                                        const real *RESTRICT table, const real *RESTRICT x,
+                                        const real *RESTRICT sums, real *RESTRICT work,
+                                        real *RESTRICT g_field, real *RESTRICT d)
+{
+    real A[LONGEST * LONGEST], in[LONGEST * LANES], out[LONGEST * LANES];
+    real open[LANES], other[LANES];
+    real *of_totals = work, *of_messages = work + k * n, *of_field = of_messages + k * n;
+    size_t width = (k + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE * ROWS_AT_ONCE;
+    const int own = n_rounds == n_steps;
+    memset(in, 0, width * LANES * sizeof(real));
+    for (size_t t = 0; t < n; t += LANES) {
+        NAME(gathered)(n - t, k, order + t, g, in);
+        for (size_t j = 0; j < k; j++)
+            NAME(from_tile)(n - t, in + j * LANES, of_totals + j * n + t);
+    }
+    memcpy(of_field, of_totals, k * n * sizeof(real));
+    for (int way = 0; way < 2; way++) {
+        NAME(padded)(k, width, !way, table, A);
+        memcpy(of_messages, of_totals, k * n * sizeof(real));
+        for (size_t i = n_steps; i-- > 0;) {
+            STEP(i)
+            if (own || i + 1 == n_steps)
+                NAME(only)(n, k, from, own ? count : 0, d + on_tape);
+            for (size_t tile = 0; tile < n_tiles; tile++) {
+                size_t t = (way ? n_tiles - 1 - tile : tile) * LANES, left = count - t;
+                for (size_t l = 0; l < LANES; l++)
+                    open[l] = linked[step[0] + t + (l < left ? l : left - 1)] ? 1 : 0;
+                for (size_t j = 0; j < k; j++) {
+                    real *column = in + j * LANES;
+                    NAME(to_tile)(left, of_messages + j * n + to + t, column);
+                    NAME(to_tile)(left, sums + on_tape + j * n + from + t, other);
+                    SIMD for (size_t l = 0; l < LANES; l++)
+                        column[l] = open[l] != 0 ? column[l] / other[l] : 0;
+                    NAME(from_tile)(left, column, d + on_tape + j * n + from + t);
+                }
+                NAME(mixed)(width, A, in, out);
+                for (size_t j = 0; j < k; j++) {
+                    real *column = out + j * LANES, *sum = of_field + j * n + from + t;
+                    real *of_message = of_messages + j * n + from + t;
+                    NAME(to_tile)(left, x + on_tape + j * n + from + t, other);
+                    SIMD for (size_t l = 0; l < LANES; l++) column[l] *= other[l];
+                    NAME(to_tile)(left, sum, other);
+                    SIMD for (size_t l = 0; l < LANES; l++) other[l] += column[l];
+                    NAME(from_tile)(left, other, sum);
+                    if (!own) { /* the totals contain these messages as well */
+                        NAME(to_tile)(left, of_message, other);
+                        SIMD for (size_t l = 0; l < LANES; l++) column[l] += other[l];
+                    }
+                    NAME(from_tile)(left, column, of_message);
+                }
+            }
+            if (own) NAME(only)(n, k, from, count, of_messages);
+        }
+    }
+    for (size_t t = 0; t < n; t += LANES) {
+        for (size_t j = 0; j < k; j++)
+            NAME(to_tile)(n - t, of_field + j * n + t, in + j * LANES);
+        NAME(scattered)(n - t, k, order + t, in, g_field);
+    }
+}
+
+#undef STEP
+#undef ROWS_AT_ONCE
+
 /* NMF: nmf_layers.py, kullback_leibler.py. */
 
 /* h has `each` row, or one; out may be h. */

@@ -1,6 +1,7 @@
 """The protocols of models that the training loop can train, and their samples."""
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -95,7 +96,7 @@ class Samples:
         weight = None if self.weight is None else self.weight[self.rows]
         return Samples(tuple(arrays[:-1]), arrays[-1], weight)
 
-    @property
+    @cached_property
     def total_weight(self):
         """The sum of the weights, or the number of samples."""
         return float(len(self)) if self.weight is None else float(self.weight[self.rows].sum())
