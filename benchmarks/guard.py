@@ -72,7 +72,7 @@ def loops(dtype):
     n_links, places = ROWS - 1, np.arange(ROWS)
     route = (places, np.array([[0, 1, n_links]] * 3), places < n_links, 3)
     field, table = np.log(rows), draw(LETTERS, LETTERS) / 2
-    yield "passed", (field, table, *route), 6 * rows.size
+    yield "passed", (field, table, *route, True), 6 * rows.size
     x, sums = (draw(2, 3, LETTERS, ROWS) for _ in range(2))
     yield "passed_adjoint", (field, table, *route[:3], x, sums), 6 * rows.size
     yield "grown", (components, components, 0.0, components.copy()), components.size

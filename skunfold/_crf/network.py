@@ -45,6 +45,11 @@ class RowNetwork(Unfolding):
         return max(1, int(SMALLEST_BLOCK / self.mean_size))
 
 
+    def output_alone(self, parameters, X):
+        """Return the outputs (n_rows, K)."""
+        return self.output(parameters, X)
+
+
 @dataclass(frozen=True)
 class LikelihoodNetwork(RowNetwork):
     """Passes along chains, trained by the likelihood of whole sequences of classes.
@@ -63,6 +68,10 @@ class LikelihoodNetwork(RowNetwork):
         found = likelihood(drive.field, raw, state.totals, passes, X.graph, y)
         output = np.hstack([state.totals, found.losses[:, np.newaxis]])
         return output, (X, y, theta, drive, state.totals, found)
+
+    def output_alone(self, parameters, X, y):  # type: ignore[override]
+        """Return the outputs (n_rows, K + 1)."""
+        return self.forward(parameters, X, y)[0]
 
     def loss(self, output, y):
         """Return the loss of each row, (n_rows,)."""

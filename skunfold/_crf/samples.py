@@ -1,7 +1,7 @@
 """The samples of the training loop: whole components, whose rows are gathered."""
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -48,12 +48,21 @@ class ComponentSamples(Samples):
     y: Any
     weight: Any = None
 
+    @cached_property
+    def _places(self):
+        """The places of the rows of the components."""
+        return members(self.y.starts, self.rows)
+
     def loaded(self):
-        """Return the samples copied into memory; the places of the rows are computed once."""
-        rows = members(self.y.starts, self.rows)
+        """Return the samples copied into memory."""
         arrays = (*self.inputs, self.y, self.weight)
-        *inputs, y, weight = (a.taken(self.rows, rows) for a in arrays)
+        *inputs, y, weight = (a.taken(self.rows, self._places) for a in arrays)
         return Samples(tuple(inputs), y, weight)
+
+    @cached_property
+    def total_weight(self):
+        """The sum of the weights of the rows."""
+        return float(self.weight.values[self._places].sum())
 
 
 @dataclass(frozen=True)

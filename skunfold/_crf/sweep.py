@@ -188,12 +188,19 @@ class RowSweep(Iteration):
         graph = drive.graph
         if self.route is not None:
             route = self.route(graph)
-            totals, *passes = passed(drive.field, drive.tables.used[0], *route)
+            totals, *passes = passed(drive.field, drive.tables.used[0], *route, True)
             return State(totals, None), (drive, (route, *passes))
         if k == 0:
             return State(drive.field, None), (drive, None)
         messages, tape = self.rule.send(h.totals, h.messages, drive.tables, graph)
         return State(drive.field + graph.at_receivers(messages), messages), (drive, tape)
+
+    def advance(self, theta, drive, h, k):
+        """Return the state after layer k."""
+        if self.route is None:
+            return super().advance(theta, drive, h, k)
+        table, route = drive.tables.used[0], self.route(drive.graph)
+        return State(passed(drive.field, table, *route, False)[0], None)
 
     def adjoint(self, theta, tape, g, k):
         """Return the gradients by the state, by the drive and by theta."""

@@ -414,7 +414,7 @@ def max_plus(x, A):
     return out
 
 
-def passed(field, table, order, steps, linked, Py_ssize_t n_rounds):
+def passed(field, table, order, steps, linked, Py_ssize_t n_rounds, bint keep):
     cdef bint single = is_single(field)
     cdef Py_ssize_t n, k, n_steps = len(steps)
     n, k = field.shape
@@ -426,12 +426,16 @@ def passed(field, table, order, steps, linked, Py_ssize_t n_rounds):
     cdef void *p_field = data(field, single, False, n, k)
     cdef void *p_table = data(table, single, False, short_row(k), k)
     totals, peaks, work = new(field, (n, k)), new(field, n), new(field, (3, k, n))
-    x, sums = new(field, (2, n_rounds, k, n)), new(field, (2, n_rounds, k, n))
+    x = sums = None
+    cdef void *p_x = NULL
+    cdef void *p_sums = NULL
+    if keep:
+        x, sums = new(field, (2, n_rounds, k, n)), new(field, (2, n_rounds, k, n))
+        p_x = data(x, single, True, 2, n_rounds, k, n)
+        p_sums = data(sums, single, True, 2, n_rounds, k, n)
     cdef void *p_totals = data(totals, single, True, n, k)
     cdef void *p_peaks = data(peaks, single, True, n)
     cdef void *p_work = data(work, single, True, 3, k, n)
-    cdef void *p_x = data(x, single, True, 2, n_rounds, k, n)
-    cdef void *p_sums = data(sums, single, True, 2, n_rounds, k, n)
     cdef bint in_range
     with nogil:
         in_range = c_passed(

@@ -405,7 +405,8 @@ ALWAYS_INLINE void NAME(only)(size_t n, size_t k, size_t begin, size_t count, re
 /* Messages are products of exponentials here, not sums of logarithms: one exp and one log do for
    all rounds then. Tables are at most 1. Exponentials of fields are raised to `smallest`, and where a sum is not above
    `limit`, 0 is returned and totals are undefined. So products of both are normal numbers, and
-   what was raised is less than the rounding of each sum. `work` is (3, k, n). */
+   what was raised is less than the rounding of each sum. x and sums may be missing; `work` is
+   (3, k, n). */
 CLONES static int NAME(passed)(size_t n, size_t k, size_t n_rounds, size_t n_steps,
                                const ptrdiff_t *order, const ptrdiff_t *steps,
                                const char *linked, const real *RESTRICT field,
@@ -442,7 +443,7 @@ CLONES static int NAME(passed)(size_t n, size_t k, size_t n_rounds, size_t n_ste
         for (size_t i = 0; i < k * n; i++) messages[i] = 1;
         for (size_t i = 0; i < n_steps; i++) {
             STEP(i)
-            if (i < n_rounds) {
+            if (x && i < n_rounds) {
                 NAME(only)(n, k, from, own ? count : 0, x + on_tape);
                 NAME(only)(n, k, from, own ? count : 0, sums + on_tape);
             }
@@ -463,14 +464,14 @@ CLONES static int NAME(passed)(size_t n, size_t k, size_t n_rounds, size_t n_ste
                 for (size_t j = 0; j < k; j++) {
                     real *column = in + j * LANES;
                     SIMD for (size_t l = 0; l < LANES; l++) column[l] *= top[l];
-                    NAME(from_tile)(left, column, x + on_tape + j * n + from + t);
+                    if (x) NAME(from_tile)(left, column, x + on_tape + j * n + from + t);
                 }
                 NAME(mixed)(width, A, in, out);
                 for (size_t l = 0; l < LANES; l++)
                     top[l] = linked[step[0] + t + (l < left ? l : left - 1)] ? 1 : 0;
                 for (size_t j = 0; j < k; j++) {
                     real *column = out + j * LANES;
-                    NAME(from_tile)(left, column, sums + on_tape + j * n + from + t);
+                    if (x) NAME(from_tile)(left, column, sums + on_tape + j * n + from + t);
                     SIMD for (size_t l = 0; l < LANES; l++) {
                         low[l] = column[l] < low[l] || column[l] != column[l] ? column[l] : low[l];
                         column[l] = top[l] != 0 ? column[l] : 1;

@@ -58,22 +58,25 @@ def there_and_back(graph):
 
 
 @fused
-def passed(field, table, order, steps, linked, n_rounds):
+def passed(field, table, order, steps, linked, n_rounds, keep):
     """Return the totals (n_rows, K), x, the sums, and the peaks (n_rows,).
 
     The table, exp(A) and at most 1, is (K, K), or (n_rows - 1, K, K): one for each row to the
     next. The other arguments are those of a Route. The peaks are the largest exponents of what
-    was last sent ahead, which are not in x.
+    was last sent ahead, which are not in x. Unless they are to be kept, x and sums are None.
     """
     theta = np.ascontiguousarray(field[order].T)
-    messages, (x, sums) = np.zeros((2, *theta.shape), theta.dtype), _tapes(theta, n_rounds)
+    messages = np.zeros((2, *theta.shape), theta.dtype)
+    x, sums = _tapes(theta, n_rounds) if keep else (None, None)
     peaks = theta.max(axis=0)
     for way, place, senders, receivers, links in _walk(steps, n_rounds):
         u = theta[:, senders] + messages[way][:, senders]
         top = u.max(axis=0)
-        x[way, place, :, senders] = e = np.exp(u - top)
+        e = np.exp(u - top)
         s = _mixed(e, table, order[links], way == 0)
-        sums[way, place, :, senders] = np.maximum(s, smallest_of(s.dtype), out=s)
+        np.maximum(s, smallest_of(s.dtype), out=s)
+        if keep:
+            x[way, place, :, senders], sums[way, place, :, senders] = e, s
         messages[way][:, receivers] = _silenced(np.log(s, out=s), linked[links])
         if way == 0:
             peaks[senders] = top

@@ -19,7 +19,8 @@ class UnfoldedModel(Protocol):
     thread; ``block_size(parameters)``, how many samples to take at a time, or None, and
     ``smallest_block``, below which threads gain nothing; ``prepare(parameters, n_samples)``,
     which is called once for all blocks of a batch of `n_samples`, and whose result the passes
-    get in place of the parameters; and for multiplicative updates ``loss_gradient_parts`` and
+    get in place of the parameters; ``output_alone``, which is `forward` without a tape; and for
+    multiplicative updates ``loss_gradient_parts`` and
     ``backward_parts``, which carry gradients as two non-negative parts.
     """
 
@@ -77,6 +78,8 @@ class Samples:
 
     def __getitem__(self, rows):
         """Return some of the samples, by a slice or an array of indices."""
+        if isinstance(rows, slice) and rows.indices(len(self)) == (0, len(self), 1):
+            return self
         if not isinstance(self.rows, slice):
             return replace(self, rows=self.rows[rows])
         chosen = range(*self.rows.indices(len(self.y)))

@@ -66,7 +66,7 @@ def table_of_each(rng, n, m, k):
     return *short_rows(rng, n, 1, k), rng.normal(size=(n, *2 * (min(max(k, 1), 60),)))
 
 
-def chains(rng, n, m, k, there_and_back):
+def chains(rng, n, m, k, there_and_back, keep=True):
     """Return arguments of `passed` for chains, and of its adjoint."""
     n_rows, k = n * m + 1, min(max(k, 1), 60)
     linked = np.append(rng.random(n_rows - 1) < 0.8, False)
@@ -74,12 +74,12 @@ def chains(rng, n, m, k, there_and_back):
     passes = skunfold._kernels.passes
     route = passes.there_and_back(graph) if there_and_back else passes.in_rounds(graph, 3)
     field, table = 3 * rng.normal(size=(n_rows, k)), np.exp(-2 * rng.random(size=(k, k)))
-    return field, table, *route
+    return field, table, *route, keep
 
 
 def chains_adjoint(rng, n, m, k, there_and_back):
     field, table, *route = chains(rng, n, m, k, there_and_back)
-    _, x, sums, _ = skunfold._kernels.passes.passed.__wrapped__(field, table, *route)
+    _, x, sums, _ = FUSED["passed"].__wrapped__(field, table, *route)
     return rng.normal(size=field.shape), table, *route[:3], x, sums
 
 
@@ -154,7 +154,9 @@ ARGUMENTS = {
         lambda rng, *sizes: (*short_rows(rng, *sizes), table_of_each(rng, 1, *sizes[1:])[1][0]),
     ],
     "passed": [
-        lambda rng, *sizes, back=back: chains(rng, *sizes, back) for back in (False, True)
+        lambda rng, *sizes, back=back, keep=keep: chains(rng, *sizes, back, keep)
+        for back in (False, True)
+        for keep in (False, True)
     ],
     "passed_adjoint": [
         lambda rng, *sizes, back=back: chains_adjoint(rng, *sizes, back)
@@ -373,18 +375,18 @@ def test_the_core_takes_all_but_very_strong_couplings(dtype):
 @pytest.mark.parametrize("there_and_back", [False, True])
 def test_routes_that_lead_beyond_the_rows(there_and_back):
     rng = np.random.default_rng(0)
-    field, table, order, steps, linked, n_rounds = chains(rng, 3, 4, 5, there_and_back)
+    field, table, order, steps, linked, *rest = chains(rng, 3, 4, 5, there_and_back)
     for wrong in (order + 1, -order, order[1:], order.astype(np.int16)):
         with pytest.raises(ValueError, match=r"place is beyond|intp is expected"):
-            COMPILED.passed(field, table, wrong, steps, linked, n_rounds)
+            COMPILED.passed(field, table, wrong, steps, linked, *rest)
     for wrong in (steps + 1, -steps - 1, steps[:, :2].copy(), steps.astype(np.float32)):
         with pytest.raises(ValueError, match=r"leads beyond|place is beyond|intp is expected"):
-            COMPILED.passed(field, table, order, wrong, linked, n_rounds)
+            COMPILED.passed(field, table, order, wrong, linked, *rest)
     for wrong in (linked[1:], linked.astype(int)):
         with pytest.raises(ValueError, match="bool is expected"):
-            COMPILED.passed(field, table, order, steps, wrong, n_rounds)
+            COMPILED.passed(field, table, order, steps, wrong, *rest)
     with pytest.raises(ValueError, match="other rounds"):
-        COMPILED.passed(field, table, order, steps, linked, len(steps) + 1)
+        COMPILED.passed(field, table, order, steps, linked, len(steps) + 1, True)
 
 
 @needs_core
