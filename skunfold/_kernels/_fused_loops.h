@@ -352,6 +352,19 @@ ALWAYS_INLINE void NAME(mixed)(size_t width, const real *RESTRICT A, const real 
 #undef OF_COLUMN
 }
 
+/* The largest of columns of positive numbers, and of zeros up to `width`. */
+ALWAYS_INLINE void NAME(largest_of_fours)(size_t width, const real *x, real *top)
+{
+    for (size_t l = 0; l < LANES; l++) top[l] = 0;
+    for (size_t j = 0; j < width; j += ROWS_AT_ONCE, x += ROWS_AT_ONCE * LANES)
+        SIMD for (size_t l = 0; l < LANES; l++) {
+            real a = x[l] > x[LANES + l] ? x[l] : x[LANES + l];
+            real b = x[2 * LANES + l] > x[3 * LANES + l] ? x[2 * LANES + l] : x[3 * LANES + l];
+            a = a > b ? a : b;
+            top[l] = a > top[l] ? a : top[l];
+        }
+}
+
 /* From an array to a tile of a column; of fewer than LANES, the last one is repeated. */
 ALWAYS_INLINE void NAME(to_tile)(size_t count, const real *x, real *tile)
 {
@@ -403,10 +416,11 @@ ALWAYS_INLINE void NAME(only)(size_t n, size_t k, size_t begin, size_t count, re
 }
 
 /* Messages are products of exponentials here, not sums of logarithms: one exp and one log do for
-   all rounds then. Tables are at most 1. Exponentials of fields are raised to `smallest`, and where a sum is not above
-   `limit`, 0 is returned and totals are undefined. So products of both are normal numbers, and
-   what was raised is less than the rounding of each sum. x and sums may be missing; `work` is
-   (3, k, n). */
+   all rounds then. Exponentials of fields are raised to `smallest`. A table that is not from
+   `limit` to 1, or a field that is not finite, is not taken: 0 is returned. So products of
+   exponentials and messages, which are not below the smallest element of the table, are normal
+   numbers, and what was raised is less than the rounding of each sum. x and sums may be missing;
+   `work` is (3, k, n). */
 CLONES static int NAME(passed)(size_t n, size_t k, size_t n_rounds, size_t n_steps,
                                const ptrdiff_t *order, const ptrdiff_t *steps,
                                const char *linked, const real *RESTRICT field,
@@ -415,27 +429,30 @@ CLONES static int NAME(passed)(size_t n, size_t k, size_t n_rounds, size_t n_ste
                                real *RESTRICT peaks)
 {
     real A[LONGEST * LONGEST], in[LONGEST * LANES], out[LONGEST * LANES];
-    real top[LANES], message[LANES], low[LANES];
+    real top[LANES], message[LANES], sum[LANES];
     real *of_field = work, *messages = work + k * n, *product = messages + k * n;
     size_t width = (k + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE * ROWS_AT_ONCE;
     const int own = n_rounds == n_steps; /* whether each step has its place on the tape */
     const real root = (real)SQRT(SQRT(TINY)), limit = 4 * root, smallest = 64 * root * root * root;
     for (size_t i = 0; i < k * k; i++)
-        if (!(table[i] <= 1)) return 0;
-    for (size_t l = 0; l < LANES; l++) low[l] = 1;
+        if (!(table[i] >= limit && table[i] <= 1)) return 0;
     memset(in, 0, width * LANES * sizeof(real));
     for (size_t t = 0; t < n; t += LANES) {
         NAME(gathered)(n - t, k, order + t, field, in);
         NAME(largest)(k, in, top);
         NAME(from_tile)(n - t, top, peaks + t);
+        for (size_t l = 0; l < LANES; l++) sum[l] = 0;
         for (size_t j = 0; j < k; j++) {
             real *column = in + j * LANES;
             SIMD for (size_t l = 0; l < LANES; l++) {
                 real e = NAME(exp)(column[l] - top[l]);
+                sum[l] += e;
                 column[l] = e < smallest ? smallest : e;
             }
             NAME(from_tile)(n - t, column, of_field + j * n + t);
         }
+        for (size_t l = 0; l < LANES; l++)
+            if (sum[l] != sum[l]) return 0;
     }
     for (size_t i = 0; i < k * n; i++) product[i] = 1;
     for (int way = 0; way < 2; way++) {
@@ -456,7 +473,7 @@ CLONES static int NAME(passed)(size_t n, size_t k, size_t n_rounds, size_t n_ste
                     NAME(to_tile)(left, messages + j * n + from + t, message);
                     SIMD for (size_t l = 0; l < LANES; l++) column[l] *= message[l];
                 }
-                NAME(largest)(k, in, top);
+                NAME(largest_of_fours)(width, in, top);
                 if (!way && (!own || i + 1 == n_steps)) /* once for each sender */
                     for (size_t l = 0; l < LANES && l < left; l++)
                         peaks[from + t + l] += NAME(log)(top[l]);
@@ -472,18 +489,14 @@ CLONES static int NAME(passed)(size_t n, size_t k, size_t n_rounds, size_t n_ste
                 for (size_t j = 0; j < k; j++) {
                     real *column = out + j * LANES;
                     if (x) NAME(from_tile)(left, column, sums + on_tape + j * n + from + t);
-                    SIMD for (size_t l = 0; l < LANES; l++) {
-                        low[l] = column[l] < low[l] || column[l] != column[l] ? column[l] : low[l];
+                    SIMD for (size_t l = 0; l < LANES; l++)
                         column[l] = top[l] != 0 ? column[l] : 1;
-                    }
                     NAME(from_tile)(left, column, messages + j * n + to + t);
                 }
             }
         }
         for (size_t i = 0; i < k * n; i++) product[i] *= messages[i];
     }
-    for (size_t l = 0; l < LANES; l++)
-        if (!(low[l] >= limit)) return 0;
     for (size_t t = 0; t < n; t += LANES) {
         NAME(gathered)(n - t, k, order + t, field, in);
         for (size_t j = 0; j < k; j++) {
