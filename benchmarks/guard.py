@@ -67,6 +67,8 @@ def loops(dtype):
     yield "class_shares_adjoint", (units, classes, V, units, units), classes.size
     for name in ("row_max", "exp_below", "softmax", "log_softmax", "sigmoid"):
         yield name, (rows,), rows.size
+    yield "sigmoid_of_sum", (rows.copy(), rows[0]), rows.size
+    yield "sigmoid_adjoint", (np.ones_like(rows), np.full_like(rows, 0.5)), rows.size
     yield "log_above", (rows, 1e-20, rows.copy()), rows.size
     yield "max_plus", (rows, draw(LETTERS, LETTERS)), rows.size * LETTERS
     n_links, places = ROWS - 1, np.arange(ROWS)

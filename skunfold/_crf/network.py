@@ -44,7 +44,6 @@ class RowNetwork(Unfolding):
         """The number of components below which threads gain nothing."""
         return max(1, int(SMALLEST_BLOCK / self.mean_size))
 
-
     def output_alone(self, parameters, X):
         """Return the outputs (n_rows, K)."""
         return self.output(parameters, X)

@@ -16,7 +16,7 @@ import numpy as np
 from skunfold._kernels.class_messages import Tables
 from skunfold._kernels.numerics import add
 from skunfold._kernels.passes import passed, passed_adjoint, table_gradient
-from skunfold._kernels.probabilities import sigmoid
+from skunfold._kernels.probabilities import column_sums, sigmoid_adjoint, sigmoid_of_sum
 from skunfold._kernels.row_graphs import sums_at
 from skunfold.unfolding.iteration import Iteration
 from skunfold.unfolding.readouts import Readout
@@ -115,7 +115,7 @@ class RowSweep(Iteration):
         n = 2 * len(self.hidden_layer_sizes)
         hidden, h = [], X.features
         for W, b in zip(theta[:n:2], theta[1:n:2]):
-            h = sigmoid(_affine(h, W, b))
+            h = sigmoid_of_sum(h @ W, b)
             hidden.append(h)
         field = _affine(h, *theta[n : n + 2])
         tables = self.tables(theta, X)
@@ -140,11 +140,9 @@ class RowSweep(Iteration):
         g_field = g.field
         for layer in reversed(range(n // 2 + 1)):
             below = g.hidden[layer - 1] if layer else X.features
-            gradients = [below.T @ g_field, g_field.sum(axis=0), *gradients]
+            gradients = [below.T @ g_field, column_sums(g_field), *gradients]
             if layer:
-                g_field = g_field @ theta[2 * layer].T
-                g_field *= below
-                g_field *= 1 - below
+                g_field = sigmoid_adjoint(g_field @ theta[2 * layer].T, below)
         if not g.tables:
             return (*gradients, *(None for _ in theta[n + 2 :]))
         return (*gradients, *self._table_gradients(theta, X, g.tables))

@@ -187,6 +187,8 @@ ALWAYS_INLINE double log_d(double x)
 /* By whether the numbers are single. */
 
 #define EITHER(name, single, ...) ((single) ? name##_f(__VA_ARGS__) : name##_d(__VA_ARGS__))
+#define c_sigmoid_of_sum(...) EITHER(sigmoid_of_sum, __VA_ARGS__)
+#define c_sigmoid_adjoint(...) EITHER(sigmoid_adjoint, __VA_ARGS__)
 #define c_grown(...) EITHER(grown, __VA_ARGS__)
 #define c_fraction(...) EITHER(fraction, __VA_ARGS__)
 #define c_through_weights(...) EITHER(through_weights, __VA_ARGS__)

@@ -44,6 +44,8 @@ cdef extern from "_fused.h" nogil:
         bint, size_t, size_t, size_t, size_t, const Py_ssize_t*, const Py_ssize_t*, const char*,
         void*, void*, void*, void*, void*, void*, void*)
     void c_sigmoid(bint, size_t, void*, void*)
+    void c_sigmoid_of_sum(bint, size_t, size_t, void*, void*)
+    void c_sigmoid_adjoint(bint, size_t, void*, void*)
     void c_odds_off(bint, size_t, void*, double, void*)
     void c_within(bint, size_t, void*, void*, double)
     void c_pair_ratios(bint, size_t, size_t, size_t, bint, void*, void*, void*, void*)
@@ -481,6 +483,28 @@ def sigmoid(x):
     with nogil:
         c_sigmoid(single, n * k, p_x, p_out)
     return out
+
+
+def sigmoid_of_sum(x, b):
+    cdef bint single = is_single(x)
+    cdef Py_ssize_t n, k
+    n, k = x.shape
+    cdef void *p_x = data(x, single, True, n, k)
+    cdef void *p_b = data(b, single, False, k)
+    with nogil:
+        c_sigmoid_of_sum(single, n, k, p_x, p_b)
+    return x
+
+
+def sigmoid_adjoint(g, q):
+    cdef bint single = is_single(g)
+    cdef Py_ssize_t n, k
+    n, k = g.shape
+    cdef void *p_g = data(g, single, True, n, k)
+    cdef void *p_q = data(q, single, False, n, k)
+    with nogil:
+        c_sigmoid_adjoint(single, n * k, p_g, p_q)
+    return g
 
 
 def grown(h, factor, double smallest, out):

@@ -163,6 +163,10 @@ ARGUMENTS = {
         for back in (False, True)
     ],
     "sigmoid": [lambda rng, n, m, k: (9 * rng.normal(size=(n, k)),)],
+    "sigmoid_of_sum": [
+        lambda rng, n, m, k: (9 * rng.normal(size=(n, k)), 9 * rng.normal(size=k))
+    ],
+    "sigmoid_adjoint": [lambda rng, n, m, k: pairs_of(rng, n, k, 2)],
     "log_gradient": [lambda rng, *sizes: update(rng, *sizes)[:2]],
     "adam": [lambda rng, *sizes: (*update(rng, *sizes), (0.9, 0.999), 1e-3, 0.1)],
     "exponentiated": [
