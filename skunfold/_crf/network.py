@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skunfold._crf.sweep import DriveGradient
-from skunfold._kernels.chains import likelihood, likelihood_gradients
+from skunfold._kernels.chains import likelihood_gradients, losses_of_rows
 from skunfold._kernels.probabilities import log_softmax, softmax
 from skunfold._kernels.unfolding import Unfolding
 
@@ -63,10 +63,10 @@ class LikelihoodNetwork(RowNetwork):
         prepared = self.prepare(parameters, X.shape[0])
         [state] = self.states(prepared, X, tape=tape)
         [theta], [(drive, passes)] = prepared.layers, tape
-        raw = drive.tables.raw[0]
-        found = likelihood(drive.field, raw, state.totals, passes, X.graph, y)
-        output = np.hstack([state.totals, found.losses[:, np.newaxis]])
-        return output, (X, y, theta, drive, state.totals, found)
+        raw, totals = drive.tables.raw[0], state.totals
+        losses = losses_of_rows(drive.field, raw, totals, passes, X.graph, y)
+        output = np.hstack([totals, losses[:, np.newaxis]])
+        return output, (X, y, theta, drive, totals, passes)
 
     def output_alone(self, parameters, X, y):  # type: ignore[override]
         """Return the outputs (n_rows, K + 1)."""
@@ -84,9 +84,9 @@ class LikelihoodNetwork(RowNetwork):
 
     def backward(self, parameters, tape, g):
         """Return dE/dparameters from g = dE/doutputs, of which the last column counts."""
-        X, y, theta, drive, totals, found = tape
+        X, y, theta, drive, totals, passes = tape
         g_field, g_table = likelihood_gradients(
-            found, totals, drive.tables.used[0], y, g[:, -1]
+            totals, drive.tables.used[0], passes, X.graph, y, g[:, -1]
         )
         through = DriveGradient(g_field, [g_table], drive.hidden)
         return list(self.iteration.drive_adjoint(theta, X, through))

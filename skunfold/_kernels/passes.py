@@ -48,12 +48,13 @@ def there_and_back(graph):
     last = np.flatnonzero(~graph.linked)
     starts = np.append(0, last[:-1] + 1)
     lengths = last + 1 - starts
-    place = np.arange(len(graph.linked)) - np.repeat(starts, lengths)
-    rank = np.empty(len(lengths), np.intp)
-    rank[np.argsort(-lengths, kind="stable")] = np.arange(len(lengths))
-    order = np.lexsort((np.repeat(rank, lengths), place))
-    bounds = np.append(0, np.cumsum(np.bincount(place)))
-    steps = np.stack([bounds[:-2], bounds[1:-1], np.diff(bounds[1:])], axis=1)
+    n_ended = np.cumsum(np.bincount(lengths))  # chains of at most so many rows
+    counts = len(lengths) - n_ended[:-1]
+    bounds = np.append(0, np.cumsum(counts))
+    place = np.repeat(np.arange(len(counts)), counts)
+    rank = np.arange(len(place)) - bounds[place]
+    order = starts[np.argsort(-lengths, kind="stable")][rank] + place
+    steps = np.column_stack([bounds[:-2], bounds[1:-1], counts[1:]])
     return Route(order, steps, np.ones(len(order), bool), 1)
 
 
