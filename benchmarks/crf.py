@@ -260,9 +260,11 @@ def main():
         options,
         results,
         "Conditional random fields over rows",
-        "Accuracy in per cent; `fit` is CPU seconds in one thread. Letters, means over folds:",
+        "Accuracy in per cent; `alpha` is the penalty, `step` the step size, `fit` CPU seconds "
+        "in one thread. Letters, means over folds:",
         table(averaged(of_letters, results, tests), first + speeds),
-        "Snakes; `last change` is that of a probability in the last round:",
+        "Snakes; `on the snake` is the accuracy on pixels of snakes, `last change` the largest "
+        "of a probability in the last round:",
         table(snake_rows, [*first[:3], *first[4:], *speeds, "on the snake", "last change"]),
         "Networks against the same field with exact or converged inference:",
         table(comparisons(results, tests)),

@@ -130,9 +130,9 @@ def main():
     text = (
         f"Mean SI-SDR in dB of the 30 validation mixtures. Sparse NMF is best after "
         f"{max(scores, key=scores.get, default='unknown')} of the iterations below; trained "
-        f"networks have seen {options.draws} draws of 240 mixtures, once each. Speed is that "
-        f"of `predict` on {N_FRAMES} frames with one thread, over that of {N_ITERATIONS} "
-        "iterations."
+        f"networks of K layers have seen {options.draws} draws of 240 mixtures, once each. "
+        f"Speed is that of `predict` on {N_FRAMES} frames with one thread, over that of "
+        f"{N_ITERATIONS} iterations."
     )
     iterations = table([{"iterations": k, "SI-SDR": v} for k, v in scores.items()])
     rows = table(results.of(networks))

@@ -79,6 +79,9 @@ def loops(dtype):
     yield "passed_adjoint", (field, table, *route[:3], x, sums), 6 * rows.size
     yield "grown", (components, components, 0.0, components.copy()), components.size
     yield "fraction", (components, components, 0.0, components.copy()), components.size
+    W, P_of_W = draw(COMPONENTS, FEATURES), draw(FEATURES, COMPONENTS)
+    one = (features[:1], components[:1], W, P_of_W, 0.0, 2.0, 0.0)
+    yield "updated_row", one, 2 * W.size
     yield "through_weights", (features.copy(), features, features), features.size
     yield (
         "numerator_adjoint",

@@ -336,11 +336,23 @@ def table(rows, columns=None):
 def report(options, results, title, *parts):
     """Print a page of results, and write it to ``--markdown``.
 
-    It is Markdown: the title, the command, what `parts` say, and on which machines.
+    It is Markdown: the title, the command, what `parts` say, and on which machines. Words that
+    people wrote into the page are kept: all between the title and the command (the best, a
+    typical and the worst result, a chart), and the section "Notes" at the end.
     """
     command = shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
-    page = "\n\n".join([f"# {title}", f"    {command}", *parts, results.machines()]) + "\n"
+    head, notes = written_by_people(options.markdown)
+    page = [f"# {title}", head, f"    {command}", *parts, results.machines(), notes]
+    page = "\n\n".join(part for part in page if part) + "\n"
     print(page)
     if options.markdown:
         options.markdown.parent.mkdir(parents=True, exist_ok=True)
         options.markdown.write_text(page)
+
+
+def written_by_people(file):
+    """Return what a page has between its title and its command, and its notes."""
+    page = file.read_text() if file and file.exists() else ""
+    head = re.match(r"# [^\n]*\n(.*?)^    python ", page, re.DOTALL | re.MULTILINE)
+    notes = re.search(r"^## Notes\n.*", page, re.DOTALL | re.MULTILINE)
+    return head[1].strip() if head else "", notes[0].strip() if notes else ""

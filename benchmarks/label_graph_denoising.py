@@ -3,16 +3,17 @@
     python benchmarks/label_graph_denoising.py --out label_graph_denoising.json \
 --markdown doc/results/label_graph_denoising.md
 
-scikit-learn's 8x8 digits, binarised at half of their range, with 15 % of the pixels flipped,
-are to be restored: 64 labels an image. 1,200 images are for training, 597 for testing. The
-settings of every model are those with the lowest log-loss on 240 held-out training images; the
-model is then fitted to all training images, and tested once. The perceptron's settings are its
-size, activation, L2 penalty, step size and number of epochs; those of an unfolded field, of a
-given graph and depth, its L2 penalty.
+The task is to restore scikit-learn's 8x8 digits, binarised at half of their range, after 15 %
+of the pixels were flipped: 64 labels an image. 1,200 images are for training, 597 for testing.
+
+Every model takes the settings with the lowest log-loss on 240 held-out training images, is then
+fitted to all training images, and tested once. These settings are, for the perceptron, its
+size, activation, L2 penalty, step size and number of epochs; for an unfolded field with a given
+graph and depth, its L2 penalty.
 
 A pixel of the field sees the 3x3 pixels around it in the noisy image (coupling="local"), or 5x5
-(coupling="shared"), by weights that all pixels share, and is coupled to all pixels up to some
-distance.
+(coupling="shared"), with weights that all pixels share. It is coupled to all pixels up to some
+distance, which the names of the models give.
 """
 
 import warnings

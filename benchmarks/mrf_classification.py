@@ -150,7 +150,7 @@ TEXT = """\
 Means over 15 folds with their standard errors. Differences from MLPClassifier
 are taken fold by fold: above 0 is better for accuracy, below 0 for log-loss.
 Depth 1 of mean field (MF) is the same network as MLPClassifier, trained by our
-loop. Tied sweeps are damped by 0.8, but for the last row."""
+loop. BP is belief propagation. Tied sweeps are damped by 0.8, except in the last row."""
 
 
 def main():

@@ -288,11 +288,11 @@ def by(label, rows):
 
 INTRODUCTION = """\
 Means over {n} mixtures of {subset} ({kinds}) at -6 to 9 dB with 95 % bootstrap intervals over
-utterances in brackets; gains are over the network without a sample, mixture by mixture. Each
+utterances in brackets. Gains are over the network without a sample, mixture by mixture. Each
 mixture is enhanced by a model that was trained without its kind of noise, one of {n_folds}
 folds. All networks have {components} components for speech and {components} for noise,
 {layers} tied layers and separate projections, and were trained on {draws} draws of {mixtures}
-mixtures. In those of all but the network without a sample, the noise went through random
+mixtures. Except for the network without a sample, the noise of the mixtures went through random
 equalizers. The network with samples has {inferred} further components of noise, inferred from
 a sample, which was left out in a quarter of the training mixtures. Samples of 5 s are shorter
 where the recording of noise has less than 10 s ({shortest:.1f} to {longest:.1f} s,

@@ -76,7 +76,8 @@ def main():
     results.compute(measured, {name: (name, options.calls) for name in SAMPLES})
     text = (
         f"Milliseconds of one prediction, medians of {options.calls} calls in one thread, with "
-        "the prepared network kept, as it is, and prepared again at each call."
+        "the prepared network kept between calls, as it always is, and prepared again at each "
+        "call."
     )
     report(options, results, "One sample", text, table(results.of(SAMPLES)))
 

@@ -161,8 +161,8 @@ def main():
     options, results = begin(parser, ["samples"])
     results.compute(measured, {name: (name, options.samples) for name in CELLS})
     text = (
-        f"Samples per second of CPU time, batches of {options.samples}; all marginals are "
-        f"equal to {TOLERANCE:g}. Compilation, PGMax's alone, is not in the ratio."
+        f"Samples per second of CPU time, in batches of {options.samples}. All marginals are "
+        f"equal to {TOLERANCE:g}. Only PGMax compiles; that time is not part of the ratio."
     )
     report(options, results, "Inference against PGMax", text, table(results.of(CELLS)))
 

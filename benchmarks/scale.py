@@ -246,8 +246,8 @@ def main():
     results.compute(prefix_row, {"ratio: prefix": ()})
     results.compute(import_row, imports)
     note = (
-        "Memory beyond files and output; data of 257 float32 features (1 GB for 1,000,000\n"
-        "frames), `working_memory=64` for the fits."
+        "MB is memory beyond the file of the data and the output. Data have 257 float32\n"
+        "features (1 GB for 1,000,000 frames); fits have `working_memory=64`."
     )
     tables = [
         table(results.of(MEMORY), ["what", "frames", "seconds", "real-time factor", "MB"]),

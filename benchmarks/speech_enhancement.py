@@ -316,16 +316,22 @@ def tables(rows, utterances):
 
 INTRODUCTION = """\
 Mean SI-SDR in dB of test mixtures, with its gain over the mixture; 95 % bootstrap intervals
-over utterances in brackets. Draw 1 are the 60 mixtures of seed 1, all those of seeds 1 to 6.
-The networks and the tied nets see 8 draws of 240 mixtures, once each, or as many as their names
-say; the untied nets continue the tied ones for 6 more, that of 8 layers twice; where only the
-last layers are trained, they see 8 draws twice. "Relaxed" are over-relaxed updates,
-"projections" are separate arrays in the updates (`fit_projections`), "recurrent" nets begin
-with what was active before (`recurrence`). With 40 bands the frames before the current one are
-gathered into mel bands; with "average" their average over 3 seconds is also shown. The seconds
-are those of the row itself, on a core that other work shared; "x real time" are the seconds of
-sound enhanced in a second of one thread (CPU time, median of five). Rows of the script that are
-missing here have not been run."""
+over utterances in brackets. "Draw 1" are the 60 mixtures of seed 1, "all" those of seeds 1
+to 6.
+
+K is the number of layers, C the number of trained layers, counted from the output (all where
+it is not given). "Relaxed" means over-relaxed updates, "projections" separate arrays in the
+updates (`fit_projections`), "recurrent" inference that begins with what was active before
+(`recurrence`). With 40 bands, the frames before the current one are gathered into mel bands;
+with "average", the model also sees their average over 3 seconds.
+
+Networks and tied deep NMF see 8 draws of 240 training mixtures, once each, or as many as their
+names say. Untied deep NMF continues tied deep NMF for 6 more draws, with 8 layers twice. Where
+only the last layers are trained, 8 draws are seen twice.
+
+The seconds of a fit are those of the row itself, on a core that other work shared. "x real
+time" are the seconds of sound enhanced in a second of one thread (CPU time, median of five).
+Rows of the script that are missing here have not been run."""
 
 
 def _differences(rows, utterances):

@@ -246,8 +246,9 @@ def main():
     ]
     rates = ", ".join(f"{name} {row['rate']}" for name, row in best.items())
     text = (
-        f"CPU seconds of training in one thread to a validation loss, at batches of "
-        f"{options.batch_size} frames, {options.updates} updates at most. Rates tried: "
+        f"CPU seconds of training, in one thread, until a validation loss is reached, in "
+        f"batches of {options.batch_size} frames and at most {options.updates} updates. "
+        f"'eager' is PyTorch's autograd. Step sizes tried: "
         f"{', '.join(map(str, options.rates))}; the best: {rates}."
     )
     report(options, results, "Time to a given validation loss", text, table(lines))

@@ -119,9 +119,10 @@ def tables(results):
 
 
 INTRODUCTION = """\
-Mean SI-SDR in dB of the test mixtures of each condition, for models that were trained on
-recordings of it (seen) and not (unseen), and the loss, mixture by mixture, with its 95 %
-bootstrap interval over utterances. Every model sees at most {n_draws} draws of 240 mixtures."""
+Mean SI-SDR in dB of the test mixtures of each condition: a voice, or a kind of noise. "seen"
+are models whose training data had recordings of it, "unseen" those without, and the loss is the
+difference, mixture by mixture, with its 95 % bootstrap interval over utterances. Every model
+sees at most {n_draws} draws of 240 mixtures."""
 
 
 def _with_interval(values, utterances):

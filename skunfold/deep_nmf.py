@@ -1,17 +1,17 @@
 """Deep NMF as a scikit-learn regressor."""
 
 from collections.abc import Sequence
-from numbers import Integral, Real
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.base import _fit_context
 
 from skunfold._deep_nmf.arrays import bases_given, is_list_of_layers, layers_given
-from skunfold._deep_nmf.base import SOLVERS, DeepNMFBase
+from skunfold._deep_nmf.base import DeepNMFBase
+from skunfold._deep_nmf.validation import check_recurrence
+from skunfold._estimator.data import Given
 from skunfold._estimator.docstrings import LOOP, documented
-from skunfold._kernels.divergences import BETA
+from skunfold._training.callbacks import with_callbacks
 
 
 @documented(LOOP)
@@ -26,9 +26,9 @@ class DeepNMFRegressor(DeepNMFBase):
     Parameters
     ----------
     n_components : int or sequence of int, default=25
-        Number of bases. With mask output, of each source group: one int per group, the targets
-        first and the residual (everything that is no target) last, which alone may have 0; or
-        an int, for one target and the residual each.
+        Number of bases. With mask output, one int for each source group: for the targets, and
+        last for the residual (everything that is no target), which alone may be 0. A single
+        int then means one target, and as many bases for the residual.
 
     n_layers : int, default=8
         Unfolding depth: number of inference iterations, at least 1.
@@ -85,9 +85,9 @@ default="frobenius"
 default="nmf"
         The bases that training starts from. "nmf": :class:`sklearn.decomposition.NMF` of each
         source group, or of ``[X, y]`` jointly for linear output; "sparse_nmf":
-        :class:`SparseNMF` likewise, with this `sparsity`. Or fitted NMFs (objects with
-        `components_`), or arrays of shape (n_components, n_features), one in all or a list to
-        be stacked; for linear output they may have ``n_features + n_outputs`` columns. Or a
+        :class:`SparseNMF` likewise, with this `sparsity`. Or a fitted NMF (an object with
+        `components_`) or an array of shape (n_components, n_features), or a list of these that
+        are stacked; for linear output they may have ``n_features + n_outputs`` columns. Or a
         fitted DeepNMFRegressor of the same `n_layers` and shapes, whose layers are copied: so
         one trained with ``tied=True`` can be trained further with ``tied=False``. `clone` (as
         in a grid search) drops fitted attributes: give the arrays instead, or a
@@ -193,93 +193,103 @@ default="nmf"
     True
     """
 
-    _parameter_constraints: dict = {
-        **DeepNMFBase._parameter_constraints,
-        "n_components": [Interval(Integral, 1, None, closed="left"), "array-like"],
-        "n_trained_layers": [Interval(Integral, 0, None, closed="left"), StrOptions({"all"})],
-        "output": [StrOptions({"linear", "mask"})],
-        "beta_loss": [StrOptions(set(BETA)), Interval(Real, 0, None, closed="left")],
-        "training_loss": [StrOptions(set(BETA)), Interval(Real, 0, None, closed="left")],
-        "sparsity": [Interval(Real, 0, None, closed="left")],
-        "relaxation": [Interval(Real, 1, 2, closed="both")],
-        "fit_projections": ["boolean"],
-        "recurrence": [Interval(Real, 0, 1, closed="both"), "array-like"],
-        "init": [
-            StrOptions({"nmf", "sparse_nmf", "random"}),
-            HasMethods(["fit", "transform"]),
-            "array-like",
-            list,
-        ],
-        "solver": [StrOptions(set(SOLVERS))],
-        "learning_rate_init": [
-            Interval(Real, 0, None, closed="neither"),
-            StrOptions({"auto"}),
-        ],
-        "memory": [None, str, HasMethods(["cache"])],
-    }
-
-    def __init__(
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
         self,
-        n_components: int | Sequence[int] = 25,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
         *,
-        n_layers: int = 8,
-        n_trained_layers: int | Literal["all"] = "all",
-        tied: bool = False,
-        output: Literal["linear", "mask"] = "linear",
-        beta_loss: str | float = "kullback-leibler",
-        training_loss: str | float = "frobenius",
-        sparsity: float = 0.0,
-        relaxation: float = 1.0,
-        fit_projections: bool = False,
-        recurrence: float | tuple[float, float] = 0.0,
-        init: Any = "nmf",
-        solver: Literal["eg", "mu", "naive-mu"] = "eg",
-        learning_rate_init: float | Literal["auto"] = "auto",
-        learning_rate_decay: float = 1.0,
-        averaging: float = 0.0,
-        batch_size: int | Literal["auto"] = "auto",
-        max_iter: int = 200,
-        tol: float = 1e-4,
-        shuffle: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        warm_start: bool = False,
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-        n_jobs: int | None = None,
-        memory: Any = None,
-    ) -> None:
-        super().__init__(
-            n_components,
-            n_layers=n_layers,
-            n_trained_layers=n_trained_layers,
-            tied=tied,
-            output=output,
-            beta_loss=beta_loss,
-            training_loss=training_loss,
-            sparsity=sparsity,
-            relaxation=relaxation,
-            fit_projections=fit_projections,
-            recurrence=recurrence,
-            init=init,
-            solver=solver,
-            learning_rate_init=learning_rate_init,
-            learning_rate_decay=learning_rate_decay,
-            averaging=averaging,
-            batch_size=batch_size,
-            max_iter=max_iter,
-            tol=tol,
-            shuffle=shuffle,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change,
-            warm_start=warm_start,
-            random_state=random_state,
-            verbose=verbose,
-            n_jobs=n_jobs,
-            memory=memory,
-        )
+        sources: Sequence[ArrayLike] | None = None,
+        groups: ArrayLike | None = None,
+        X_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+        lengths: ArrayLike | None = None,
+        lengths_val: ArrayLike | None = None,
+    ) -> Self:
+        """Initialise the bases and train them.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Non-negative data; for mask output, mixtures. Sparse if `beta_loss` is
+            "kullback-leibler" or "frobenius".
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Non-negative targets. For mask output, the target sources side by side, each with
+            the columns of the last features of X.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples, 0 or more, not all 0, in the training loss and in the
+            initialisation. Where all samples are one batch, an integer weight is the same as
+            that many copies of the sample.
+        sources : list of array-like of shape (n_samples_i, n_features), default=None
+            For mask output: features of each source group alone, targets first, the residual
+            last, to initialise the bases from. They need not be samples of X. By default the
+            targets, and for the residual X minus the targets.
+        groups : array-like of shape (n_samples,), default=None
+            The group of each sample, such as the recording that a frame is from. With
+            `early_stopping`, whole groups are held out if there is more than one, since
+            held-out samples similar to training samples would not show overfitting. Ignored if
+            `X_val` is given.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            With `early_stopping`, data to monitor instead of a part of X, all of which is then
+            trained on.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Its targets; given together with `X_val`.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Its weights in the monitored loss, 0 or more, not all 0; only with `X_val`.
+        lengths : array-like of int of shape (n_sequences,), default=None
+            With `recurrence`, the numbers of samples of the sequences that X consists of, one
+            after the other; they add up to n_samples. Zero-weight samples are skipped.
+            None: X is one sequence. scikit-learn's cross-validation cannot split
+            lengths; leave them out there.
+        lengths_val : array-like of int of shape (n_val_sequences,), default=None
+            Those of `X_val`.
+
+        Returns
+        -------
+        self : DeepNMFRegressor
+
+        Raises
+        ------
+        ValueError
+            If data is negative somewhere or not finite, if shapes do not fit each other, if a
+            parameter does not fit the data, if validation data comes without `early_stopping`,
+            or if `recurrence` is to be trained by several workers (`n_jobs`).
+        TypeError
+            If y is sparse, or X for any other `beta_loss`.
+        """
+        check_recurrence(self.recurrence, self._n_trained, self.n_jobs)
+        given = Given(X, y, sample_weight, lengths)
+        validation = Given(X_val, y_val, sample_weight_val, lengths_val)
+        return self._fit(given, groups, validation, sources=sources)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        sources: Sequence[ArrayLike] | None = None,
+        lengths: ArrayLike | None = None,
+    ) -> Self:
+        """Train on one batch of a stream: one pass in updates of `batch_size` samples.
+
+        The first call initialises the bases from its batch. No samples are held out, and no
+        parameters are restored.
+
+        Parameters
+        ----------
+        X, y, sample_weight, sources, lengths
+            As in `fit`; `sources` are used by the first call only.
+
+        Returns
+        -------
+        self : DeepNMFRegressor
+        """
+        return self._partial_fit(Given(X, y, sample_weight, lengths), sources=sources)
 
     @classmethod
     def from_bases(

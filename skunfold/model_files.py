@@ -11,46 +11,28 @@ file takes no more memory than its size promises.
 """
 
 import copy
-import io
-import json
-import math
 import os
-import re
 import warnings
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from skunfold._model_files.tree import (
-    FITTED_NAME,
-    NUMERIC_TYPE,
-    TreeReader,
-    TreeWriter,
-    check_classes_of_user,
+from skunfold._model_files.archive import (
+    DOCUMENT,
+    ModelStream,
+    NewerFormatError,
+    encoded,
+    read_archive,
+    write_archive,
 )
-from skunfold._model_files.values import check_sparse_size, shown
+from skunfold._model_files.tree import FITTED_NAME, check_classes_of_user
 from skunfold._storage import replacing
-from skunfold._version import __version__
 
 __all__ = ["Checkpoint", "load_model", "save_model"]
-
-_FORMAT = "skunfold-model"
-_VERSION = 1
-_DOCUMENT = "model.json"
-_MAX_DOCUMENT_BYTES = 1 << 24
-_MAX_DOCUMENT_VALUES = 800_000  # which take up to 100 bytes each, once read
-_MAX_DIRECTORY_BYTES = 1 << 22  # of the zip file: some 50,000 arrays
-_MAX_EMPTY_ROWS = 1 << 20  # which cost a file nothing
-_MAX_DIMENSIONS = 32
-# The header of a .npy file, to the letter as NumPy writes it.
-_NPY_HEADER = re.compile(
-    r"\{'descr': '([^']*)', 'fortran_order': (True|False), "
-    r"'shape': \(((?:\d{1,15}, )*(?:\d{1,15},?)?)\), \} *\n"
-)
 
 
 def save_model(
@@ -114,9 +96,9 @@ def save_model(
     3
     """
     target = check_model_target(file)
-    text, arrays = _encoded(estimator, training_state)
+    text, arrays = encoded(estimator, training_state)
     with replacing(target) as temporary, open(temporary, "xb") as stream:
-        _write_archive(stream, text, arrays)
+        write_archive(stream, text, arrays)
 
 
 def load_model(file: str | os.PathLike, *, classes: Sequence[type] = ()) -> Any:
@@ -174,10 +156,10 @@ def load_model(file: str | os.PathLike, *, classes: Sequence[type] = ()) -> Any:
         raise IsADirectoryError(f"{os.fspath(file)} is a folder; name the model's file.")
     if not os.path.isfile(file):  # opening a pipe would wait for a writer
         raise ValueError(f"{os.fspath(file)} is a pipe or a device; name the model's file.")
-    with _ModelStream(file) as stream:
+    with ModelStream(file) as stream:
         try:
-            return _read_archive(stream, os.fstat(stream.fileno()).st_size, classes)
-        except _NewerFormatError as error:
+            return read_archive(stream, os.fstat(stream.fileno()).st_size, classes)
+        except NewerFormatError as error:
             raise ValueError(f"{os.fspath(file)} {error}") from None
         # Damage shows itself in many ways inside zipfile, json and NumPy; to the caller all of
         # them are the same.
@@ -257,7 +239,7 @@ class Checkpoint:
         unfitted = _without_callbacks(estimator)
         for name in filter(FITTED_NAME.fullmatch, list(vars(unfitted))):
             delattr(unfitted, name)  # the last fit may have been one of other parameters
-        _encoded(unfitted, training_state=False)
+        encoded(unfitted, training_state=False)
 
     def teardown(self, estimator: Any, context: Any) -> None:
         """Leave the file as it is."""
@@ -297,122 +279,12 @@ def _may_be_replaced(file: Path) -> bool:
     if file.stat().st_size == 0:
         return True
     try:
-        with _ModelStream(file) as stream, zipfile.ZipFile(stream) as archive:
-            return _DOCUMENT in archive.namelist()
+        with ModelStream(file) as stream, zipfile.ZipFile(stream) as archive:
+            return DOCUMENT in archive.namelist()
     except Exception:  # whatever zipfile comes across in something else
         return False
-
-
-class _ModelStream(io.FileIO):
-    """A file, of which no more than the directory of a model is read before it is checked."""
-
-    unchecked = True
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Read bytes; zipfile asks for its whole directory at once."""
-        if self.unchecked:
-            if size is None or size < 0:  # the end of the file, after its directory
-                size = _MAX_DIRECTORY_BYTES
-            if size > _MAX_DIRECTORY_BYTES:
-                raise ValueError("its directory is larger than that of any model")
-        return super().read(size)
-
-
-class _NewerFormatError(Exception):
-    """The file is sound, but newer than this code."""
 
 
 def _without_callbacks(estimator: Any) -> Any:
     """Return a shallow copy, whose callbacks are not those of the estimator."""
     return copy.copy(estimator).set_callbacks()
-
-
-def _encoded(estimator: BaseEstimator, training_state: bool) -> tuple[str, list[np.ndarray]]:
-    """Return the document of an estimator and the arrays that it refers to."""
-    name = type(estimator).__name__
-    writer = TreeWriter(training_state)
-    tree = writer.encode_estimator(estimator, name, 0)
-    document = {"format": _FORMAT, "version": _VERSION, "skunfold": __version__}
-    text = json.dumps({**document, "strings": writer.strings, "model": tree}, allow_nan=False)
-    if len(text) > _MAX_DOCUMENT_BYTES:
-        raise ValueError(
-            f"The lists and strings of this {name} take {len(text)} bytes, more than the "
-            f"{_MAX_DOCUMENT_BYTES} a model file may hold; keep numbers in arrays."
-        )
-    if (n_values := _count_values(text.encode())) > _MAX_DOCUMENT_VALUES:
-        raise ValueError(
-            f"The lists of this {name} hold {n_values} values, more than the "
-            f"{_MAX_DOCUMENT_VALUES} a model file may hold; keep numbers in arrays."
-        )
-    n_bytes = len(text) + sum(array.nbytes for array in writer.arrays)
-    check_sparse_size(writer.sparse_size, n_bytes)
-    return text, writer.arrays
-
-
-def _write_archive(stream: BinaryIO, text: str, arrays: list[np.ndarray]) -> None:
-    """Write the document and the arrays, uncompressed and without dates."""
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(zipfile.ZipInfo(_DOCUMENT), text)
-        for i, array in enumerate(arrays):
-            info = zipfile.ZipInfo(f"array_{i}.npy")
-            with archive.open(info, "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)
-
-
-def _count_values(text: bytes) -> int:
-    """Return how many values a document has at most: what brackets and commas separate."""
-    return sum(text.count(mark) for mark in (b",", b"[", b"{"))
-
-
-def _read_archive(stream: _ModelStream, size: int, classes: Sequence[type]) -> Any:
-    """Check the archive's declared sizes against the file's, then read its tree."""
-    with zipfile.ZipFile(stream) as archive:
-        stream.unchecked = False
-        members = archive.infolist()
-        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-            raise ValueError("it is compressed, as no model file is")
-        if sum(member.file_size for member in members) > size:
-            raise ValueError("its parts claim more bytes than the file has")
-        if archive.getinfo(_DOCUMENT).file_size > _MAX_DOCUMENT_BYTES:
-            raise ValueError(f"its {_DOCUMENT} is larger than {_MAX_DOCUMENT_BYTES} bytes")
-        text = archive.read(_DOCUMENT)
-        if _count_values(text) > _MAX_DOCUMENT_VALUES:
-            raise ValueError(f"its {_DOCUMENT} holds more than {_MAX_DOCUMENT_VALUES} values")
-        document = json.loads(text.decode("utf-8"))
-        if not isinstance(document, dict) or document.get("format") != _FORMAT:
-            raise ValueError(f"its {_DOCUMENT} does not name the format {_FORMAT!r}")
-        version = document["version"]
-        if type(version) is not int or version < 1:
-            raise ValueError(f"its format version {shown(version)} is not a positive integer")
-        if version > _VERSION:
-            writer = shown(document.get("skunfold"))
-            raise _NewerFormatError(
-                f"was written by skunfold {writer} in model file format {version}; skunfold "
-                f"{__version__} reads formats up to {_VERSION}: upgrade it."
-            )
-        reader = TreeReader(
-            lambda index: _decode_array(archive.read(f"array_{index}.npy"), index),
-            document["strings"],
-            size,
-            classes,
-        )
-        return reader.decode_estimator(document["model"], 0)
-
-
-def _decode_array(data: bytes, index: int) -> np.ndarray:
-    """Read a .npy file of version 1.0 that holds numbers; its shape must match its size."""
-    start = 10 + int.from_bytes(data[8:10], "little")
-    header = _NPY_HEADER.fullmatch(data[10:start].decode("latin1"))
-    if data[:8] != b"\x93NUMPY\x01\x00" or header is None:
-        raise ValueError(f"array {index} does not begin as an array does")
-    if not NUMERIC_TYPE.fullmatch(header[1]):
-        raise ValueError(f"array {index} is of type {shown(header[1])}, not of numbers")
-    dtype = np.dtype(header[1])
-    shape = tuple(int(n) for n in re.findall(r"\d+", header[3]))
-    size = len(data) - start
-    if len(shape) > _MAX_DIMENSIONS or math.prod(shape) * dtype.itemsize != size:
-        raise ValueError(f"array {index} has {size} bytes, but declares the shape {shape}")
-    if size == 0 and max(shape) > _MAX_EMPTY_ROWS:
-        raise ValueError(f"array {index} is empty, but declares the shape {shape}")
-    order: Literal["C", "F"] = "F" if header[2] == "True" else "C"
-    return np.ndarray(shape, dtype, buffer=data, offset=start, order=order).copy(order)

@@ -7,13 +7,15 @@ from typing import Any, Literal
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from skunfold._estimator.docstrings import FIELDS, documented
+from skunfold._estimator.docstrings import FIELDS, documented, entries_of
 from skunfold._kernels.belief_propagation import BeliefPropagation
 from skunfold._kernels.mean_field import MeanField
 from skunfold._mrf.base import UnfoldedMRFClassifier
 
+SHARED = FIELDS | entries_of(UnfoldedMRFClassifier)
 
-@documented(FIELDS)
+
+@documented(SHARED)
 class UnfoldedMeanFieldClassifier(UnfoldedMRFClassifier):
     """Classification by unfolded mean-field inference in a Markov random field.
 
@@ -34,8 +36,8 @@ class UnfoldedMeanFieldClassifier(UnfoldedMRFClassifier):
 
     damping : float, default=0.0
         Fraction of the previous sweep's messages to keep, in [0, 1). Helps where couplings are
-        strong and sweeps oscillate, and against overfitting of tied sweeps (0.8); untied ones
-        do without. Units receive the sum of messages, so this is the damping of
+        strong and sweeps oscillate, and against overfitting of tied sweeps (0.8); untied sweeps
+        do not need it. Units receive the sum of messages, so this is the damping of
         :class:`UnfoldedBPClassifier`.
 
     %(init, alpha, solver, batch_size, learning_rate_init, learning_rate_decay, averaging,
@@ -78,68 +80,11 @@ class UnfoldedMeanFieldClassifier(UnfoldedMRFClassifier):
     (150, 8)
     """
 
-    def __init__(
-        self,
-        hidden_layer_sizes: int | Sequence[int] = 100,
-        *,
-        n_layers: int = 2,
-        tied: bool = False,
-        lateral: bool = False,
-        label_graph: Any = None,
-        coupling: Literal["edge", "local", "shared"] = "edge",
-        damping: float = 0.0,
-        init: Any = "random",
-        alpha: float = 0.0005,
-        solver: Literal["adam", "sgd", "lbfgs"] = "adam",
-        batch_size: int | Literal["auto"] = "auto",
-        learning_rate_init: float = 0.01,
-        learning_rate_decay: float = 1.0,
-        averaging: float = 0.0,
-        max_iter: int = 200,
-        tol: float = 1e-4,
-        shuffle: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        class_weight: dict | Literal["balanced"] | None = None,
-        warm_start: bool = False,
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-        n_jobs: int | None = None,
-    ) -> None:
-        super().__init__(
-            hidden_layer_sizes,
-            n_layers=n_layers,
-            tied=tied,
-            lateral=lateral,
-            label_graph=label_graph,
-            coupling=coupling,
-            damping=damping,
-            init=init,
-            alpha=alpha,
-            solver=solver,
-            batch_size=batch_size,
-            learning_rate_init=learning_rate_init,
-            learning_rate_decay=learning_rate_decay,
-            averaging=averaging,
-            max_iter=max_iter,
-            tol=tol,
-            shuffle=shuffle,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change,
-            class_weight=class_weight,
-            warm_start=warm_start,
-            random_state=random_state,
-            verbose=verbose,
-            n_jobs=n_jobs,
-        )
-
     def _rule(self):
         return MeanField(self.damping)
 
 
-@documented(FIELDS)
+@documented(SHARED)
 class UnfoldedBPClassifier(UnfoldedMRFClassifier):
     """Classification by unfolded belief propagation in a Markov random field.
 

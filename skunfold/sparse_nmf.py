@@ -15,11 +15,7 @@ from sklearn.base import (
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import (
-    check_array,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from skunfold._deep_nmf.architecture import NMFArchitecture
 from skunfold._deep_nmf.start_values import bases_given, start, valid_activations, valid_bases
@@ -289,16 +285,7 @@ default="random"
         activations : ndarray of shape (n_samples, n_components)
         """
         check_is_fitted(self)
-        data = validate_data(
-            self,
-            X,
-            reset=False,
-            accept_sparse=sparse_format(X, "X", self.beta_loss),
-            dtype=_DTYPES,
-            ensure_non_negative=True,
-        )
-        data = canonical(data)
-        check_range(data, self.data_scale_, "X")
+        data = self._valid(X, reset=False)
         bases = self.components_.astype(data.dtype, copy=False)
         network = self._network(len(bases))
         return _inferred(network, data, bases, self.max_iter)
@@ -400,18 +387,23 @@ default="random"
 
     def _checked(self, X, sample_weight, reset):
         """Return valid samples and their weights, or None."""
+        data = self._valid(X, reset, _DTYPES if reset else self.components_.dtype)
+        return data, checked_weights(sample_weight, data)
+
+    def _valid(self, X, reset, dtype=_DTYPES):
+        """Return valid samples."""
         data = validate_data(
             self,
             X,
             reset=reset,
             accept_sparse=sparse_format(X, "X", self.beta_loss),
-            dtype=_DTYPES if reset else self.components_.dtype,
+            dtype=dtype,
             ensure_non_negative=True,
         )
         data = canonical(data)
         if not reset:
             check_range(data, self.data_scale_, "X")
-        return data, checked_weights(sample_weight, data)
+        return data
 
     def _start(self, data, weight, W=None, H=None):
         """Set the scale; return data, activations and bases to start from.

@@ -127,6 +127,19 @@ def test_pages_name_the_machine(begin, script, tmp_path):
         assert part in machine
 
 
+def test_pages_keep_what_people_wrote(begin, script, tmp_path):
+    harness, page = script("harness"), tmp_path / "page.md"
+    options, results = begin("--out", tmp_path / "results.json", "--markdown", page)
+    harness.report(options, results, "Title", "The first tables.")
+    written = page.read_text()
+    head, notes = "- **Best:** 1.\n\n![A chart](chart.svg)", "## Notes\n\nOne.\n\nTwo."
+    title, rest = written.split("\n\n", 1)
+    page.write_text(f"{title}\n\n{head}\n\n{rest}\n{notes}\n")
+    harness.report(options, results, "Title", "The second tables.")
+    again = written.replace("# Title\n", f"# Title\n\n{head}\n").replace("first", "second")
+    assert page.read_text() == f"{again}\n{notes}\n"
+
+
 def test_kept_results_can_be_continued(script):
     results, harness = ROOT / "doc" / "results", script("harness")
     mrf = script("mrf_classification")

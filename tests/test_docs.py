@@ -5,13 +5,14 @@ import importlib
 import pkgutil
 import re
 import textwrap
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import skunfold
-from skunfold._install import install_command
+from skunfold._install import ON_PYPI, install_command
 from skunfold.cli import main
 
 ROOT = Path(__file__).parent.parent
@@ -130,6 +131,17 @@ def test_links_of_the_readme_lead_somewhere():
     assert [link for link in local if not (ROOT / link).exists()] == []
 
 
+def test_pictures_of_the_readme_are_where_its_readers_find_them():
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
+    folder = f"{urls['Documentation']}/_static/" if ON_PYPI else "doc/_static/"
+    pictures = re.findall(r'(?:src|srcset)="([^"]+)"', README)
+    assert len(pictures) == 4
+    assert [p for p in pictures if not p.startswith(folder)] == []
+    assert all((DOC / "_static" / p.removeprefix(folder)).exists() for p in pictures)
+    steps = (ROOT / "CONTRIBUTING.md").read_text()
+    assert f"'s|doc/_static/|{urls['Documentation']}/_static/|' README.md" in steps
+
+
 FIGURE = re.compile(r"\d[\d,]*(?:\.\d+)?")
 
 
@@ -150,3 +162,19 @@ def test_the_figures_of_the_first_page_are_those_of_the_results(page, figures):
         for figure in figures:
             assert figure in text
             assert re.search(rf"\| {FIGURE.search(figure)[0]}\b", results)
+
+
+RESULT_PAGES = sorted((DOC / "results").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", RESULT_PAGES, ids=lambda page: page.stem)
+def test_pages_of_results_begin_with_the_best_a_typical_and_the_worst(page):
+    title, lines, rest = page.read_text().split("\n\n", 2)
+    assert title.startswith("# ")
+    items = re.split(r"\n(?=- )", lines)
+    assert [item.split(" ")[1] for item in items] == ["**Best:**", "**Typical:**", "**Worst:**"]
+    assert all(len(item.splitlines()) <= 3 for item in items)
+    rest = re.sub(r"!\[.*?\]\(.*?\)", "", rest)  # what a chart shows is no source
+    shown, *said = ({f.rstrip(",") for f in FIGURE.findall(text)} for text in (rest, *items))
+    assert all(said)
+    assert set().union(*said) - shown == set()

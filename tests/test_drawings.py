@@ -13,7 +13,7 @@ DOC = Path(__file__).parent.parent / "doc"
 def draw(monkeypatch):
     """Return the module that draws."""
     monkeypatch.syspath_prepend(DOC / "drawings")
-    for name in ("draw", "charts", "diagrams", "svg", "thumbnails"):
+    for name in (path.stem for path in (DOC / "drawings").glob("*.py")):
         monkeypatch.delitem(sys.modules, name, raising=False)
     import draw
 
@@ -46,5 +46,8 @@ def test_every_drawing_that_a_page_shows_exists():
         for name, suffix in re.findall(r"\.\. drawing:: (\S+)(\.\w+)\n", text)
         for theme in ("light", "dark")
     }
-    assert "drawings/chooser-dark.svg" in shown
+    for page in DOC.glob("results/*.md"):
+        for stem in re.findall(r"\]\(\.\./_static/(.+?)-light\.svg\)", page.read_text()):
+            shown |= {f"{stem}-light.svg", f"{stem}-dark.svg"}
+    assert {"drawings/chooser-dark.svg", "drawings/page-crf-dark.svg"} <= shown
     assert [name for name in shown if not (DOC / "_static" / name).exists()] == []

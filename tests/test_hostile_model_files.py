@@ -151,7 +151,7 @@ def test_compressed_and_lying_archives(tmp_path, monkeypatch):
     evil.write_bytes(data)
     with pytest.raises(ValueError, match="claim more bytes than the file has"):
         load_model(evil)
-    monkeypatch.setattr("skunfold.model_files._MAX_DOCUMENT_BYTES", 10)
+    monkeypatch.setattr("skunfold._model_files.archive._MAX_DOCUMENT_BYTES", 10)
     write_model(evil, json.dumps(document(1)))
     with pytest.raises(ValueError, match="larger than"):
         load_model(evil)

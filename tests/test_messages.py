@@ -103,6 +103,22 @@ def test_axes_that_are_certainly_swapped(tmp_path):
         EnhancementStream(None, STFT(), 2, n_channels=2000)
 
 
+def test_what_read_audio_returns_in_place_of_a_waveform():
+    pair = np.zeros(2000), 16000
+    with pytest.raises(
+        ValueError, match=r"waveform must hold samples, got a pair; .* first part"
+    ):
+        SpeechEnhancer.enhance(SpeechEnhancer(), pair)
+    with pytest.raises(ValueError, match=r"X\[0\] must hold samples, got a pair"):
+        SpeechEnhancer().fit([pair], [pair])
+
+
+def test_negative_numbers():
+    message = r"Negative values in data .* \(argument X\); give 0 or more; MaxAbsScaler keeps"
+    with pytest.raises(ValueError, match=message):
+        DeepNMFRegressor(2, n_layers=2).fit(X - 0.5, X)
+
+
 def test_axes_that_may_be_meant():
     wide = RNG.normal(size=(64, 64))
     assert resample(wide, 16000, 8000).shape == (32, 64)

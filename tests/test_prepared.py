@@ -4,8 +4,10 @@ import copy
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.utils.validation import validate_data
 
 from skunfold import DeepNMFRegressor, UnfoldedBPClassifier, UnfoldedMeanFieldClassifier
 from skunfold._kernels.belief_propagation import BeliefPropagation
@@ -94,6 +96,39 @@ def test_parameters_and_dtypes_are_noticed():
         model.set_params(n_layers=5).predict(X)
     model.set_params(n_layers=3, sparsity=0.0).fit(X, 2 * X)
     assert (model.predict(X) > before).all()
+
+
+def test_rows_of_floats_are_checked_once(monkeypatch):
+    model, checked = fitted("linear"), []
+
+    def check(*arguments, **options):
+        checked.append(arguments[1])
+        return validate_data(*arguments, **options)
+
+    monkeypatch.setattr("skunfold._estimator.checked_input.validate_data", check)
+    expected = model.predict(X.tolist())[:1]
+    assert_allclose(model.predict(X[:1]), expected)
+    assert len(checked) == 1
+    for bad, message in (
+        (np.nan, "Input X contains NaN"),
+        (np.inf, "Input X contains infinity"),
+        (-1.0, "Negative values in data passed to DeepNMFRegressor"),
+    ):
+        row = X[:1].copy()
+        row[0, 1] = bad
+        with pytest.raises(ValueError, match=message):
+            model.predict(row)
+    with pytest.raises(
+        ValueError, match="X has 5 features, but DeepNMFRegressor is expecting 6"
+    ):
+        model.predict(X[:1, :5])
+    with pytest.raises(ValueError, match="0 sample"):
+        model.predict(X[:0])
+    with pytest.raises(ValueError, match="Expected 2D array, got 1D array"):
+        model.predict(X[0])
+    named = model.fit(pd.DataFrame(X, columns=list("abcdef")), X)
+    with pytest.warns(UserWarning, match="X does not have valid feature names"):
+        named.predict(X[:1])
 
 
 def test_given_arrays_stay_writeable():

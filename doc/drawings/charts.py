@@ -1,12 +1,8 @@
-"""Charts of the results, drawn from the tables of ``doc/results``."""
+"""Charts of the index of results and of the first pages, drawn from ``doc/results``."""
 
-import itertools
-import re
-from pathlib import Path
-
+from charting import bars, column, number, tables
 from svg import Drawing
 
-RESULTS = Path(__file__).parents[1] / "results"
 CHARTS = {}
 
 
@@ -14,31 +10,6 @@ def chart(function):
     """Register a function that returns a `Drawing` under its name."""
     CHARTS[function.__name__] = function
     return function
-
-
-def column(page, name, key):
-    """Return the numbers of a column of the first table that has it, by the key column."""
-    lines = (RESULTS / page).read_text(encoding="utf-8").splitlines()
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    start = next(i for i, cells in enumerate(rows) if name in cells and key in cells)
-    places = rows[start].index(key), rows[start].index(name)
-    table = itertools.takewhile(lambda cells: len(cells) > 1, rows[start + 2 :])
-    found = {cells[places[0]]: re.match(r"-?[\d.,]+", cells[places[1]]) for cells in table}
-    return {row: float(n[0].replace(",", "")) for row, n in found.items() if n}
-
-
-def _bars(d, x, y, title, bars, *, labels=170, width=160, digits=2, unit=""):
-    """Draw horizontal bars (name, value, whether ours), the longest as wide as `width`."""
-    d.words(x, y, title, "ink", size=14, weight=600, anchor="start")
-    longest = max(value for _, value, _ in bars)
-    for i, (name, value, ours) in enumerate(bars):
-        top = y + 18 + 26 * i
-        color = "teal" if ours else "line"
-        d.words(x + labels - 8, top + 9, name, "ink", size=13, anchor="end")
-        d.bar(x + labels, top, max(1.0, width * value / longest), 18, color)
-        text = f"{value:,.{digits}f}{unit}"
-        end = x + labels + max(1.0, width * value / longest) + 6
-        d.words(end, top + 9, text, "ink", size=13, anchor="start", weight=600 if ours else 400)
 
 
 @chart
@@ -51,8 +22,8 @@ def results_speech():
         (450, "DNSMOS BAK", "DNSMOS of the background: it is not"),
     ):
         values = column("speech_tools.md", measure, "tool")
-        bars = [(name, values[name], name == "skunfold") for name in names]
-        _bars(d, x, 18, title, bars, labels=90, width=250)
+        rows = [(name, values[name], name == "skunfold") for name in names]
+        bars(d, x, 18, title, rows, labels=90, width=250)
     return d
 
 
@@ -65,7 +36,7 @@ def results_parameters():
         "deep NMF, tied, all layers, K=16, relaxed, projections, recurrent, "
         "100 bases a source, 40 bands, average, 16 draws"
     )
-    rows = {
+    names = {
         "sparse NMF": "sparse NMF (C=0), K=25",
         "deep NMF": best,
         "rectifier network": "network, 3x1024 ReLU, 40 bands, average, 16 draws",
@@ -75,8 +46,8 @@ def results_parameters():
         (450, "parameters", "parameters", 0),
     ):
         values = column(page, name, "row")
-        bars = [(label, values[row], label == "deep NMF") for label, row in rows.items()]
-        _bars(d, x, 18, title, bars, labels=130, width=200, digits=digits)
+        rows = [(label, values[row], label == "deep NMF") for label, row in names.items()]
+        bars(d, x, 18, title, rows, labels=130, width=200, digits=digits)
     return d
 
 
@@ -85,33 +56,33 @@ def results_letters():
     """Handwritten letters in words: accuracy with and without neighbours."""
     d = Drawing(880, 154)
     values = column("crf.md", "accuracy", "model")
-    rows = (
+    names = (
         ("LogisticRegression", "LogisticRegression", False),
         ("python-crfsuite", "python-crfsuite", False),
         ("skunfold, linear, untied mean field", "linear, mean field, untied", True),
         ("skunfold, 256 hidden units, BP", "256 hidden, BP", True),
     )
-    bars = [(label, values[row], ours) for label, row, ours in rows]
-    _bars(d, 0, 18, "Accuracy (%)", bars, labels=300, width=430)
+    rows = [(label, values[row], ours) for label, row, ours in names]
+    bars(d, 0, 18, "Accuracy (%)", rows, labels=300, width=430)
     return d
 
 
 @chart
 def results_speed():
-    """Training steps per second over those of PyTorch, one thread."""
+    """Training steps per second over those of PyTorch."""
     d = Drawing(880, 205)
-    page = (RESULTS / "mrf_throughput.md").read_text(encoding="utf-8")
-    bars = []
-    for model, label in (
-        ("mean field 784-256-10", "mean field"),
-        ("BP 784-(64, 32)-10", "belief propagation"),
-    ):
-        for tied in ("True", "False"):
-            for threads in (1, 2) if tied == "False" else (1,):
-                row = rf"\| training step \| {re.escape(model)} \| {tied} \| {threads} \| "
-                ratio = float(re.search(rf"{row}\d+ \| ([\d.]+)", page)[1])
-                kind = "tied" if tied == "True" else "untied"
-                plural = "two threads" if threads == 2 else "one thread"
-                bars.append((f"{label}, {kind}, {plural}", ratio, ratio > 1))
-    _bars(d, 0, 18, "Training steps per second, over PyTorch", bars, labels=300, width=430)
+    labels = {"mean field 784-256-10": "mean field", "BP 784-(64, 32)-10": "belief propagation"}
+    ratios = {
+        (row["model"], row["tied"], row["threads"]): number(row["ratio"])
+        for row in tables("mrf_throughput.md")[0]
+        if row["task"] == "training step"
+    }
+    rows = []
+    for model, label in labels.items():
+        for tied, threads in (("True", "1"), ("False", "1"), ("False", "2")):
+            ratio = ratios[model, tied, threads]
+            kind = "tied" if tied == "True" else "untied"
+            plural = "two threads" if threads == "2" else "one thread"
+            rows.append((f"{label}, {kind}, {plural}", ratio, ratio > 1))
+    bars(d, 0, 18, "Training steps per second, over PyTorch", rows, labels=300, width=430)
     return d

@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from charts import CHARTS
 from diagrams import DIAGRAMS
+from page_charts import PAGES
 from thumbnails import THUMBNAILS
 
 FOLDER = Path(__file__).parents[1] / "_static" / "drawings"
@@ -21,6 +22,8 @@ def all_files():
     files = {FOLDER.parent / "favicon.svg": DIAGRAMS["logo"]().text("light")}
     for name, draw in (DIAGRAMS | CHARTS).items():
         files |= draw().files(FOLDER, name)
+    for name, draw in PAGES.items():
+        files |= draw().files(FOLDER, f"page-{name}")
     for name, draw in THUMBNAILS.items():
         files |= draw().files(FOLDER, f"thumbnail-{name}")
     return files

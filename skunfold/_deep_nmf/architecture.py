@@ -124,7 +124,8 @@ class NMFArchitecture:
 
         def fill(out, work, X):
             h = self._inferred(self.scaled(X, work), layers, None, work)
-            np.divide(h, h.mean(axis=1, keepdims=True, dtype=np.float64), out=out)
+            sums = h.sum(axis=1, keepdims=True, dtype=np.float64)
+            np.divide(h, sums / n_components, out=out)
 
         out = np.empty((X.shape[0], n_components), X.dtype)
         return _map(fill, out, layers, X)

@@ -1,19 +1,18 @@
-"""The methods of a deep NMF regressor, and the parts of its training."""
+"""Parameters, network and parts of the training of a deep NMF regressor."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from numbers import Integral
-from typing import Any, Self
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.sparse import issparse
-from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, check_memory, check_non_negative
+from sklearn.utils.validation import check_is_fitted, check_memory
 
 from skunfold._deep_nmf.architecture import NMFArchitecture
 from skunfold._deep_nmf.arrays import check_arrays, of_all_layers
+from skunfold._deep_nmf.constraints import CONSTRAINTS, SOLVERS
 from skunfold._deep_nmf.inference import Inference
 from skunfold._deep_nmf.initialization import (
     WarmStart,
@@ -29,14 +28,13 @@ from skunfold._deep_nmf.validation import (
     check_depth,
     check_mask_targets,
     check_numbers,
-    check_recurrence,
     check_same_structure,
     check_sources,
     group_sizes,
     power_and_length,
 )
 from skunfold._estimator.base import UnfoldedEstimator
-from skunfold._estimator.data import Given, check_lengths
+from skunfold._estimator.data import check_lengths, check_signs
 from skunfold._estimator.given_models import check_given
 from skunfold._estimator.regressor import NumberTargets
 from skunfold._estimator.scaling import (
@@ -48,43 +46,70 @@ from skunfold._estimator.scaling import (
 from skunfold._estimator.sparse_input import sparse_format, takes_sparse
 from skunfold._kernels.divergences import beta_of
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
-from skunfold._training.callbacks import with_callbacks
 from skunfold._training.loop import TrainingState
-from skunfold._training.updates import ExponentiatedGradient, MultiplicativeUpdate
 
-# solver: (update rule, whether parts are cancelled after each layer, learning_rate_init="auto")
-SOLVERS = {
-    "eg": (ExponentiatedGradient, True, 0.03),
-    "mu": (MultiplicativeUpdate, True, 0.25),
-    "naive-mu": (MultiplicativeUpdate, False, 1.0),
-}
 _LISTS = ("bases_", "projections_")  # attributes with an array for each layer
 
 
 class DeepNMFBase(SequenceMethods, NumberTargets, UnfoldedEstimator):
-    """All of `DeepNMFRegressor` but the defaults of its parameters."""
+    """All of `DeepNMFRegressor` but the methods that train it or make one of arrays."""
 
+    _parameter_constraints: dict = CONSTRAINTS
     _auto_batch_size = 1024
     _made = "bases_"
     _learned = frozenset(_LISTS) | {"output_bases_", "initial_activation_", "data_scale_"}
 
     def __init__(
         self,
-        n_components: Any,
+        n_components: int | Sequence[int] = 25,
         *,
-        n_trained_layers: int | str,
-        output: str,
-        beta_loss: str | float,
-        training_loss: str | float,
-        sparsity: float,
-        relaxation: float,
-        fit_projections: bool,
-        recurrence: Any,
-        init: Any,
-        memory: Any,
-        **params: Any,
+        n_layers: int = 8,
+        n_trained_layers: int | Literal["all"] = "all",
+        tied: bool = False,
+        output: Literal["linear", "mask"] = "linear",
+        beta_loss: str | float = "kullback-leibler",
+        training_loss: str | float = "frobenius",
+        sparsity: float = 0.0,
+        relaxation: float = 1.0,
+        fit_projections: bool = False,
+        recurrence: float | tuple[float, float] = 0.0,
+        init: Any = "nmf",
+        solver: Literal["eg", "mu", "naive-mu"] = "eg",
+        learning_rate_init: float | Literal["auto"] = "auto",
+        learning_rate_decay: float = 1.0,
+        averaging: float = 0.0,
+        batch_size: int | Literal["auto"] = "auto",
+        max_iter: int = 200,
+        tol: float = 1e-4,
+        shuffle: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+        n_jobs: int | None = None,
+        memory: Any = None,
     ) -> None:
-        super().__init__(**params)
+        super().__init__(
+            n_layers=n_layers,
+            tied=tied,
+            solver=solver,
+            learning_rate_init=learning_rate_init,
+            learning_rate_decay=learning_rate_decay,
+            averaging=averaging,
+            batch_size=batch_size,
+            max_iter=max_iter,
+            tol=tol,
+            shuffle=shuffle,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            warm_start=warm_start,
+            random_state=random_state,
+            verbose=verbose,
+            n_jobs=n_jobs,
+        )
         self.n_components = n_components
         self.n_trained_layers = n_trained_layers
         self.output = output
@@ -96,104 +121,6 @@ class DeepNMFBase(SequenceMethods, NumberTargets, UnfoldedEstimator):
         self.recurrence = recurrence
         self.init = init
         self.memory = memory
-
-    @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        *,
-        sources: Sequence[ArrayLike] | None = None,
-        groups: ArrayLike | None = None,
-        X_val: ArrayLike | None = None,
-        y_val: ArrayLike | None = None,
-        sample_weight_val: ArrayLike | None = None,
-        lengths: ArrayLike | None = None,
-        lengths_val: ArrayLike | None = None,
-    ) -> Self:
-        """Initialise the bases and train them.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Non-negative data; for mask output, mixtures. Sparse if `beta_loss` is
-            "kullback-leibler" or "frobenius".
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Non-negative targets. For mask output, the target sources side by side, each with
-            the columns of the last features of X.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples, 0 or more, not all 0, in the training loss and in the
-            initialisation. Where all samples are one batch, an integer weight is the same as
-            that many copies of the sample.
-        sources : list of array-like of shape (n_samples_i, n_features), default=None
-            For mask output: features of each source group alone, targets first, the residual
-            last, to initialise the bases from. They need not be samples of X. By default the
-            targets, and for the residual X minus the targets.
-        groups : array-like of shape (n_samples,), default=None
-            The group of each sample, such as the recording that a frame is from. With
-            `early_stopping`, whole groups are held out if there is more than one, since
-            held-out samples similar to training samples would not show overfitting. Ignored if
-            `X_val` is given.
-        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
-            With `early_stopping`, data to monitor instead of a part of X, all of which is then
-            trained on.
-        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
-            Its targets; given together with `X_val`.
-        sample_weight_val : array-like of shape (n_val,), default=None
-            Its weights in the monitored loss, 0 or more, not all 0; only with `X_val`.
-        lengths : array-like of int of shape (n_sequences,), default=None
-            With `recurrence`, the numbers of samples of the sequences that X consists of, one
-            after the other; they add up to n_samples. Zero-weight samples are skipped.
-            None: X is one sequence. scikit-learn's cross-validation cannot split
-            lengths; leave them out there.
-        lengths_val : array-like of int of shape (n_val_sequences,), default=None
-            Those of `X_val`.
-
-        Returns
-        -------
-        self : DeepNMFRegressor
-
-        Raises
-        ------
-        ValueError
-            If data is negative somewhere or not finite, if shapes do not fit each other, if a
-            parameter does not fit the data, if validation data comes without `early_stopping`,
-            or if `recurrence` is to be trained by several workers (`n_jobs`).
-        TypeError
-            If y is sparse, or X for any other `beta_loss`.
-        """
-        check_recurrence(self.recurrence, self._n_trained, self.n_jobs)
-        given = Given(X, y, sample_weight, lengths)
-        validation = Given(X_val, y_val, sample_weight_val, lengths_val)
-        return self._fit(given, groups, validation, sources=sources)
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        *,
-        sources: Sequence[ArrayLike] | None = None,
-        lengths: ArrayLike | None = None,
-    ) -> Self:
-        """Train on one batch of a stream: one pass in updates of `batch_size` samples.
-
-        The first call initialises the bases from its batch. No samples are held out, and no
-        parameters are restored.
-
-        Parameters
-        ----------
-        X, y, sample_weight, sources, lengths
-            As in `fit`; `sources` are used by the first call only.
-
-        Returns
-        -------
-        self : DeepNMFRegressor
-        """
-        return self._partial_fit(Given(X, y, sample_weight, lengths), sources=sources)
 
     def _before_a_sequence(self):
         check_is_fitted(self)
@@ -222,7 +149,7 @@ class DeepNMFBase(SequenceMethods, NumberTargets, UnfoldedEstimator):
         return sparse_format(X, f"X{suffix}", self.beta_loss)
 
     def _check_input(self, X, suffix=""):
-        check_non_negative(X, f"DeepNMFRegressor (argument X{suffix})")
+        check_signs(X, "DeepNMFRegressor", f"X{suffix}")
 
     def _validated(self, given, reset, suffix=""):
         if issparse(given.y):
@@ -231,7 +158,7 @@ class DeepNMFBase(SequenceMethods, NumberTargets, UnfoldedEstimator):
             )
         X, y, weight = super()._validated(given, reset, suffix)
         y = check_numbers(y, f"y{suffix}", X.dtype)
-        check_non_negative(y, f"DeepNMFRegressor (argument y{suffix})")
+        check_signs(y, "DeepNMFRegressor", f"y{suffix}")
         if self.output == "mask":
             n_targets = len(self._group_sizes()) - 1
             check_mask_targets(y.reshape(len(y), -1), X, self.n_components, n_targets)
@@ -245,9 +172,8 @@ class DeepNMFBase(SequenceMethods, NumberTargets, UnfoldedEstimator):
         check_same_structure(self, self._group_sizes())
 
     def _with_lengths(self, X, lengths=None):
-        check_is_fitted(self)
-        self._check_structure()
         X = self._validated_data(X)
+        self._check_structure()
         check_range(X, self.data_scale_, "X")
         return X, check_lengths(lengths, X.shape[0])
 

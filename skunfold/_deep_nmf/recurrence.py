@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from skunfold._kernels.numerics import power
 from skunfold._running import RunningSums
 from skunfold._training.objective import Objective
 
@@ -45,10 +46,10 @@ class EarlierActivations:
         """
         sums, weight = self._sums.sums, self._sums.weight
         new_sums, new_weights = self._sums.update(relative)
-        sums = np.concatenate([sums, new_sums])[:-1]
-        weights = np.concatenate([[[weight]], new_weights])[:-1]
+        sums = np.concatenate([sums, new_sums[:-1]])
+        weights = np.concatenate([[[weight]], new_weights[:-1]])
         averages = (sums + N_ALIKE) / (weights + N_ALIKE)
-        factors = (averages**self._power).astype(relative.dtype)
+        factors = power(averages, self._power).astype(relative.dtype)
         if first_inference_too:
             factors[-self._n_samples % 3 :: 3] = 1
         self._n_samples += len(relative)
@@ -83,7 +84,7 @@ def in_order(architecture, X, layers, lengths, earlier=None, **options):
     if not architecture.recurrence:
         yield slice(0, X.shape[0]), None
         return
-    ends = np.unique(np.cumsum(lengths))
+    ends = np.cumsum([n for n in lengths if n])
     n_components = len(layers[0].W)
     before = earlier or architecture.before_a_sequence(n_components)
     for start in range(0, X.shape[0], BLOCK):

@@ -69,7 +69,7 @@ class UnfoldedEstimator(
         n_layers: int,
         tied: bool,
         solver: str,
-        learning_rate_init: float,
+        learning_rate_init: float | str,
         learning_rate_decay: float,
         averaging: float,
         batch_size: int | str,

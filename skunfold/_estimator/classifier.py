@@ -55,6 +55,19 @@ class ClassTargets(ClassifierMixin, metaclass=ABCMeta):
 
     The estimator has the parameter `class_weight`; `classes_`, `n_outputs_` and
     `out_activation_` are set here.
+
+    Parameters
+    ----------
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, multiplied by those of their samples; "balanced": inversely
+        proportional to the frequency of each class. Not for label indicator matrices.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes; for a label indicator matrix, the numbers of its columns.
+    out_activation_ : {"softmax", "logistic"}
+        The function from logits to probabilities.
     """
 
     class_weight: dict | str | None

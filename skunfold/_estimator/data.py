@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_sample_weight, check_non_negative
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,12 @@ def check_groups(groups, n_samples):
             "samples."
         )
     return groups
+
+
+def check_signs(array, estimator, name):
+    """Raise if an array has negative numbers; `name` is the argument of the estimator."""
+    advice = "give 0 or more; MaxAbsScaler keeps that so, StandardScaler does not"
+    check_non_negative(array, f"{estimator} (argument {name}); {advice}")
 
 
 def check_lengths(lengths, n_samples, name="lengths"):

@@ -15,10 +15,4 @@ def array_given(name, array, n_dims=2, dtype=FLOATS, **checks):
     if len(shape) != n_dims:
         wanted = "a matrix" if n_dims == 2 else "one number for each unit"
         raise ValueError(f"{name} has the shape {shape}; give {wanted}.")
-    return check_array(
-        array,
-        dtype=dtype,
-        ensure_2d=n_dims == 2,
-        input_name=name,
-        **checks,
-    )
+    return check_array(array, dtype=dtype, ensure_2d=n_dims == 2, input_name=name, **checks)

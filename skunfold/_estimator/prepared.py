@@ -16,9 +16,13 @@ def prepared_once(estimator, learned, key, prepare):
     Arrays of the latter become read-only, since changes inside them would not be noticed;
     assign new arrays instead.
     """
-    attributes = vars(estimator).items()
-    values = [v for name, value in attributes if name in learned for v in _leaves(value)]
-    parameters = [v for name, v in attributes if not (name.endswith("_") or name[0] == "_")]
+    values: list = []
+    parameters = []
+    for name, value in vars(estimator).items():
+        if name in learned:
+            _add_leaves(value, values)
+        elif name[-1] != "_" and name[0] != "_":
+            parameters.append(value)
     made_of, kept = values + parameters, _prepared.get(estimator)
     if kept is None or kept[0] != key or not _same_objects(kept[1], made_of):
         for value in values:
@@ -28,15 +32,15 @@ def prepared_once(estimator, learned, key, prepare):
     return kept[2]
 
 
-def _leaves(value):
-    """Yield the items of nested lists, tuples and dicts."""
-    if isinstance(value, list | tuple):
-        for item in value:
-            yield from _leaves(item)
-    elif isinstance(value, dict):
-        yield from _leaves(list(value.values()))
-    else:
-        yield value
+def _add_leaves(value, found):
+    """Add the items of nested lists, tuples and dicts to a list."""
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        found.append(value)
+        return
+    for item in value:
+        _add_leaves(item, found)
 
 
 def _same_objects(some, others):

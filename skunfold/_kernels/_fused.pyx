@@ -26,6 +26,8 @@ cdef extern from "_fused.h" nogil:
     const char* processor()
     void c_grown(bint, size_t, size_t, bint, void*, void*, double, void*)
     void c_fraction(bint, size_t, void*, void*, double, void*)
+    void c_updated_row(
+        bint, size_t, size_t, void*, void*, void*, void*, double, bint, double, void*, void*)
     void c_through_weights(bint, size_t, void*, void*, void*)
     void c_numerator_adjoint(bint, size_t, size_t, void*, void*, void*, void*, void*, void*)
     void c_masked(bint, size_t, size_t, size_t, void*, void*, void*, double)
@@ -531,6 +533,26 @@ def fraction(num, den, double floor, out):
     cdef void *p_out = data(out, single, True, n, k)
     with nogil:
         c_fraction(single, n * k, p_num, p_den, floor, p_out)
+    return out
+
+
+def updated_row(X, h, W, projections, double floor, double exponent, double smallest):
+    if exponent != 1 and exponent != 2:
+        raise ValueError("another power is left to NumPy")
+    cdef bint single = is_single(W)
+    cdef Py_ssize_t m, k
+    m, k = W.shape
+    v, out = new(W, (1, k)), new(W, (1, m))
+    cdef void *p_X = data(X, single, False, 1, k)
+    cdef void *p_h = data(h, single, False, 1, m)
+    cdef void *p_W = data(W, single, False, m, k)
+    cdef void *p_projections = data(projections, single, False, k, m)
+    cdef void *p_v = data(v, single, True, 1, k)
+    cdef void *p_out = data(out, single, True, 1, m)
+    with nogil:
+        c_updated_row(
+            single, m, k, p_X, p_h, p_W, p_projections, floor, exponent == 2, smallest, p_v,
+            p_out)
     return out
 
 

@@ -610,6 +610,36 @@ CLONES static void NAME(fraction)(size_t size, const real *RESTRICT num, real *R
     }
 }
 
+/* A row (m) times a matrix (m, k), eight of its rows at a time. */
+ALWAYS_INLINE void NAME(row_times)(size_t m, size_t k, const real *RESTRICT x,
+                                   const real *RESTRICT M, real *RESTRICT out)
+{
+    for (size_t j = 0; j < k; j++) out[j] = 0;
+    for (; m >= 8; m -= 8, x += 8, M += 8 * k) {
+        SIMD for (size_t j = 0; j < k; j++) {
+            const real *a = M + j, *b = a + 4 * k;
+            out[j] += (x[0] * a[0] + x[1] * a[k] + x[2] * a[2 * k] + x[3] * a[3 * k])
+                      + (x[4] * b[0] + x[5] * b[k] + x[6] * b[2 * k] + x[7] * b[3 * k]);
+        }
+    }
+    for (; m; m--, x++, M += k) {
+        SIMD for (size_t j = 0; j < k; j++) out[j] += x[0] * M[j];
+    }
+}
+
+/* X (k) and h (m) are one row, W is (m, k) and P (k, m). */
+CLONES static void NAME(updated_row)(size_t m, size_t k, const real *RESTRICT X,
+                                     const real *RESTRICT h, const real *RESTRICT W,
+                                     const real *RESTRICT P, real floor, int square,
+                                     real smallest, real *RESTRICT v, real *RESTRICT out)
+{
+    NAME(row_times)(m, k, h, W, v);
+    SIMD for (size_t j = 0; j < k; j++) v[j] = X[j] / (-floor - v[j]);
+    NAME(row_times)(k, m, v, P, out);
+    SIMD for (size_t i = 0; i < m; i++)
+        out[i] = h[i] * (square ? out[i] * out[i] : out[i]) + smallest;
+}
+
 CLONES static void NAME(through_weights)(size_t size, real *RESTRICT g, const real *RESTRICT A,
                                          const real *RESTRICT v)
 {

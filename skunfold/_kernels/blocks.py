@@ -159,22 +159,23 @@ def map_samples(function, out, n_weights, *inputs, block_size=None):
     threads would otherwise have nothing to do. The blocks of few samples are computed by this
     thread alone: BLAS divides its products among its own threads then.
     """
+    if block_size is None and (len(out) < 128 or len(out) * n_weights < WORTH_BLOCKS):
+        work = Workspace()
+        for rows in block_slices(len(out), block_size_for(len(out), n_weights, n_threads=1)):
+            function(out[rows], work, *(a[rows] for a in inputs))
+        return out
     workspace = PerThread(Workspace)
 
-    def work(rows):
+    def fill(rows):
         function(out[rows], workspace(), *(a[rows] for a in inputs))
 
-    if block_size is None and (len(out) < 128 or len(out) * n_weights < WORTH_BLOCKS):
-        for rows in block_slices(len(out), block_size_for(len(out), n_weights, n_threads=1)):
-            work(rows)
-        return out
     with BlockThreads() as threads:
         n = threads.n_threads
         if block_size is None:
             size = block_size_for(len(out), n_weights, n_threads=n)
         else:
             size = for_threads(block_size, len(out), n_threads=n)
-        threads.map(work, block_slices(len(out), size))
+        threads.map(fill, block_slices(len(out), size))
     return out
 
 

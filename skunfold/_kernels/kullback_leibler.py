@@ -20,7 +20,7 @@ import numpy as np
 
 from skunfold._kernels.fused import fused
 from skunfold._kernels.nmf_layers import Layer, like_rows, through_factor, through_ratio
-from skunfold._kernels.numerics import NEW_ARRAYS, Parts, floor_of
+from skunfold._kernels.numerics import NEW_ARRAYS, Parts, floor_of, power, smallest_of
 from skunfold._kernels.sparse_rows import (
     is_sparse,
     product_at,
@@ -32,6 +32,7 @@ from skunfold._kernels.sparse_rows import (
 
 WORTH_TRANSPOSING = 128  # uses by a sample that pay for storing a matrix transposed
 LARGE = 1 << 20  # elements of a matrix that is never worth it: transposing leaves the caches
+SMALL = 1 << 18  # elements of a matrix by which one core multiplies a row as fast as several
 
 
 class Weights(NamedTuple):
@@ -66,6 +67,13 @@ def numerator_adjoint(x, h, den, ratio, out):
     return np.einsum("nr,nr->r", out, ratio)
 
 
+@fused
+def updated_row(X, h, W, projections, floor, exponent, smallest):
+    """Return h' (1, R) of one sample X (1, F), with the projections (F, R) over -den."""
+    A = X / (-floor - h @ W)
+    return h * power(A @ projections, exponent) + smallest
+
+
 @dataclass(frozen=True)
 class KullbackLeiblerLayer(Layer):
     """A layer for beta = 1."""
@@ -81,6 +89,14 @@ class KullbackLeiblerLayer(Layer):
             return times(data, self.start.projections, out=ratio), self.start
         terms = self._weights(data, h, work)
         return times(terms.A, self.projections, out=ratio), terms
+
+    def advance(self, data, h, work=NEW_ARRAYS, exponent=1.0):
+        """Return h' alone; h may be changed."""
+        one = data.shape[0] == 1 and self.W.size <= SMALL and not is_sparse(data)
+        if not one or (self.start is not None and h is self.start.h):
+            return super().advance(data, h, work, exponent)
+        floor, smallest = floor_of(h.dtype), smallest_of(h.dtype)
+        return updated_row(data, h, self.W, self.projections, floor, exponent, smallest)
 
     @property
     def first_activations(self):

@@ -9,8 +9,8 @@ import numpy as np
 
 from skunfold._kernels.blocks import gram_matrix
 from skunfold._kernels.kullback_leibler import kullback_leibler_layer
-from skunfold._kernels.nmf_layers import BetaLayer, FrobeniusLayer, grown
-from skunfold._kernels.numerics import NEW_ARRAYS, Workspace, power, smallest_of
+from skunfold._kernels.nmf_layers import BetaLayer, FrobeniusLayer
+from skunfold._kernels.numerics import NEW_ARRAYS, Workspace
 from skunfold._kernels.unfolding import BaseIteration, walk
 
 
@@ -52,12 +52,9 @@ class NMFIteration(BaseIteration):
         return self._constant(layer.W) if prepared is None else prepared
 
     def advance(self, layer, drive, h, k):
-        """Return h' in one array for all layers; h may be that array."""
+        """Return h', without a tape; h may be changed."""
         layer, data = drive
-        ratio, _ = layer.growth(data, h, self.work)
-        out = self.work.array("h", ratio.shape, ratio.dtype)
-        factor = power(ratio, self._exponent(k), out=ratio)
-        return grown(h, factor, smallest_of(out.dtype), out)
+        return layer.advance(data, h, self.work, self._exponent(k))
 
     def step(self, layer, drive, h, k):
         """Return h' and the tape."""

@@ -165,6 +165,13 @@ class Layer:
         grown(h, factor, smallest_of(h_next.dtype), h_next)
         return h_next, LayerTape(data, h, ratio, exponent, terms)
 
+    def advance(self, data, h, work=NEW_ARRAYS, exponent=1.0):
+        """Return h' alone, in one array for all layers; h may be that array."""
+        ratio, _ = self.growth(data, h, work)
+        out = work.array("h", ratio.shape, ratio.dtype)
+        factor = power(ratio, exponent, out=ratio)
+        return grown(h, factor, smallest_of(out.dtype), out)
+
     def net_adjoint(self, x, tape, work=NEW_ARRAYS, kept=NEW_ARRAYS, need_h=True):
         """Return (dE/dh or None, dE/ddata or None, tuple of the gradients by theta).
 

@@ -68,7 +68,7 @@ def passed(field, table, order, steps, linked, n_rounds, keep):
     """
     theta = np.ascontiguousarray(field[order].T)
     messages = np.zeros((2, *theta.shape), theta.dtype)
-    x, sums = _tapes(theta, n_rounds) if keep else (None, None)
+    tapes = _tapes(theta, n_rounds, 2) if keep else [None, None]
     peaks = theta.max(axis=0)
     for way, place, senders, receivers, links in _walk(steps, n_rounds):
         u = theta[:, senders] + messages[way][:, senders]
@@ -77,13 +77,14 @@ def passed(field, table, order, steps, linked, n_rounds, keep):
         s = _mixed(e, table, order[links], way == 0)
         np.maximum(s, smallest_of(s.dtype), out=s)
         if keep:
-            x[way, place, :, senders], sums[way, place, :, senders] = e, s
+            for tape, values in zip(tapes, (e, s)):
+                tape[way, place, :, senders] = values
         messages[way][:, receivers] = _silenced(np.log(s, out=s), linked[links])
         if way == 0:
             peaks[senders] = top
     totals = np.empty_like(field)
     totals[order] = (theta + messages[0] + messages[1]).T
-    return totals, x, sums, peaks
+    return totals, *tapes, peaks
 
 
 @fused
@@ -133,7 +134,7 @@ def _walk(steps, n_rounds):
             yield way, min(i, n_rounds - 1), *(ends[::-1] if way else ends), ends[0]
 
 
-def _tapes(columns, n_rounds, number=2):
+def _tapes(columns, n_rounds, number):
     """Return arrays of zeros, of a column for each row and round."""
     K, n = columns.shape
     return [np.zeros((2, n_rounds, K, n), columns.dtype) for _ in range(number)]

@@ -62,19 +62,7 @@ def without_zeros(W):
     return np.where(W > 0, W, W.dtype.type(0.01) * W.mean())
 
 
-def fit(
-    X,
-    H,
-    W,
-    beta,
-    sparsity,
-    *,
-    max_iter,
-    tol,
-    n_fixed=0,
-    weight=None,
-    report=None,
-):
+def fit(X, H, W, beta, sparsity, *, max_iter, tol, n_fixed=0, weight=None, report=None):
     """Update H, in place, and W by turns; return (W, losses, converged).
 
     The first `n_fixed` rows of W are not changed; the others must be of unit norm. X (n, F) may

@@ -3,7 +3,7 @@
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,6 +36,69 @@ class UnfoldedMRFClassifier(ClassTargets, UnfoldedEstimator, metaclass=ABCMeta):
     """An unfolded field with hidden layers; a subclass says what its units send.
 
     Training sets `potentials_`.
+
+    Parameters
+    ----------
+    tied : bool, default=False
+        Whether all sweeps share one parameter set: inference in one field, trained through its
+        iterations. Otherwise each sweep has its own set. Tied sweeps overfit with depth unless
+        they are damped.
+
+    lateral : bool, default=False
+        Whether the units of a hidden layer are coupled to each other as well, all pairs of
+        them. Lateral messages count from the second sweep on; ignored for ``n_layers=1``.
+
+    label_graph : "full", array-like or sparse matrix of shape (n_labels, n_labels), or None, \
+default=None
+        Which labels are coupled to each other, for a label indicator matrix y: "full" for all
+        pairs; an adjacency matrix, symmetric, whose nonzero elements are edges (for pixels:
+        :func:`sklearn.feature_extraction.image.grid_to_graph`, or, beyond the nearest
+        neighbours, :func:`sklearn.neighbors.radius_neighbors_graph` of their coordinates); None
+        for none. Messages are sent along edges only. Labels influence each other from the
+        second sweep on.
+
+    coupling : {"edge", "local", "shared"}, default="edge"
+        What labels share. "edge": nothing; each edge of `label_graph` has a weight, and each
+        label sees all features with its own weights. "local": each edge has a weight and each
+        label a bias, but a label sees only its own features, with weights that all labels
+        share. X then holds blocks side by side, each with one feature for each label (for
+        pixels: the noisy image). "shared": as "local", but all labels have the same bias, and
+        edges with the same value in `label_graph` the same weight: a handful of parameters for
+        an image of any size. With hidden layers, each label has separate weights from the last
+        of them, and a separate bias. Ignored without `label_graph`.
+
+    damping : float, default=0.0
+        Fraction of the previous sweep's messages to keep, in [0, 1). Helps where couplings are
+        strong and sweeps oscillate, and against overfitting of tied sweeps (0.8); untied sweeps
+        do not need it.
+
+    init : {"random", "rbm"} or estimator, default="random"
+        The initial potentials, the same for all sweeps. "random": as in
+        :class:`sklearn.neural_network.MLPClassifier`; lateral couplings start at 0. "rbm": the
+        first hidden layer is that of a :class:`sklearn.neural_network.BernoulliRBM` trained on
+        X, which must be between 0 and 1; weighted samples are drawn by their weights. Or a
+        fitted MLPClassifier with ``activation="logistic"`` or unfolded classifier with the same
+        layers; a deeper network repeats its last sweep.
+
+    alpha : float, default=0.0005
+        Strength of the L2 penalty on the couplings, 0 or more: `alpha` / 2 times their sum of
+        squares is added to the mean loss, as in :class:`sklearn.linear_model.SGDClassifier`.
+        MLPClassifier divides its `alpha` by the number of samples of an update: 0.0005 here is
+        0.1 there for updates of 200 samples.
+
+    Attributes
+    ----------
+    potentials_ : list of n_layers dict
+        The parameter set of each sweep; tied sweeps have one and the same. "coefs": list of
+        ndarray, couplings between adjacent layers, each (units below, units above).
+        "intercepts": list of ndarray, biases of each layer. "lateral": list of ndarray or None,
+        couplings inside each layer, one for each pair in the order of
+        ``np.triu_indices(n_units, 1)``, or of `label_edges_`; with ``coupling="shared"`` one
+        for each value of `label_graph`, in increasing order.
+    label_edges_ : ndarray of shape (2, n_edges) or None
+        The labels that each edge of `label_graph` couples; None without.
+    n_outputs_ : int
+        Number of logits: 1 for two classes.
     """
 
     _parameter_constraints: dict = CONSTRAINTS
@@ -46,18 +109,52 @@ class UnfoldedMRFClassifier(ClassTargets, UnfoldedEstimator, metaclass=ABCMeta):
 
     def __init__(
         self,
-        hidden_layer_sizes: Any,
+        hidden_layer_sizes: int | Sequence[int] = 100,
         *,
-        lateral: bool,
-        label_graph: Any,
-        coupling: str,
-        damping: float,
-        init: Any,
-        alpha: float,
-        class_weight: Any,
-        **params: Any,
+        n_layers: int = 2,
+        tied: bool = False,
+        lateral: bool = False,
+        label_graph: Any = None,
+        coupling: Literal["edge", "local", "shared"] = "edge",
+        damping: float = 0.0,
+        init: Any = "random",
+        alpha: float = 0.0005,
+        solver: Literal["adam", "sgd", "lbfgs"] = "adam",
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate_init: float = 0.01,
+        learning_rate_decay: float = 1.0,
+        averaging: float = 0.0,
+        max_iter: int = 200,
+        tol: float = 1e-4,
+        shuffle: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        class_weight: dict | Literal["balanced"] | None = None,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+        n_jobs: int | None = None,
     ) -> None:
-        super().__init__(**params)
+        super().__init__(
+            n_layers=n_layers,
+            tied=tied,
+            solver=solver,
+            batch_size=batch_size,
+            learning_rate_init=learning_rate_init,
+            learning_rate_decay=learning_rate_decay,
+            averaging=averaging,
+            max_iter=max_iter,
+            tol=tol,
+            shuffle=shuffle,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            warm_start=warm_start,
+            random_state=random_state,
+            verbose=verbose,
+            n_jobs=n_jobs,
+        )
         self.hidden_layer_sizes = hidden_layer_sizes
         self.lateral = lateral
         self.label_graph = label_graph
@@ -75,10 +172,7 @@ class UnfoldedMRFClassifier(ClassTargets, UnfoldedEstimator, metaclass=ABCMeta):
 
     @classmethod
     def from_potentials(
-        cls,
-        potentials: dict | Sequence[dict],
-        classes: ArrayLike | None = None,
-        **params: Any,
+        cls, potentials: dict | Sequence[dict], classes: ArrayLike | None = None, **params: Any
     ) -> Self:
         """Return a field of given potentials, without a fit.
 

@@ -1,59 +1,29 @@
-"""The protocols of models that the training loop can train, and their samples."""
+"""What the training loop trains: models of the protocol below, and their samples.
+
+A model is unfolded to a network of fixed depth. Samples are the first axis of every input,
+output and target, and are independent. Parameters are a list of arrays::
+
+    forward(parameters, *inputs)       the output, and a tape that `backward` reads
+    loss(output, y)                    the loss of each sample, (n_samples,)
+    loss_gradient(output, y)           its derivative by the output, shaped like the output
+    backward(parameters, tape, g)      the gradient, like the parameters, for g like the
+                                       output; summed over the samples
+
+The arrays of gradients are new, unless the model is a copy made by ``with_workspace()``, which
+a model may also offer: a copy that may reuse its arrays, for one thread. So are
+``block_size(parameters)``, how many samples to take at a time, or None, and
+``smallest_block``, below which threads gain nothing; ``prepare(parameters, n_samples)``, which
+is called once for all blocks of a batch of `n_samples`, and whose result the passes get in
+place of the parameters; ``output_alone(parameters, *inputs)``, which is `forward` without a
+tape; and for multiplicative updates ``loss_gradient_parts(output, y)`` and
+``backward_parts(parameters, tape, parts)``, which carry gradients as two non-negative parts
+(`skunfold._kernels.numerics.Parts`).
+"""
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Protocol
 
 import numpy as np
-
-from skunfold._kernels.numerics import Parts
-
-Parameters = list[np.ndarray]
-
-
-class UnfoldedModel(Protocol):
-    """A model unfolded to a network of fixed depth.
-
-    Samples are the first axis of every input, output and target, and are independent.
-    A model may also offer ``with_workspace()``, a copy that may reuse its arrays, for one
-    thread; ``block_size(parameters)``, how many samples to take at a time, or None, and
-    ``smallest_block``, below which threads gain nothing; ``prepare(parameters, n_samples)``,
-    which is called once for all blocks of a batch of `n_samples`, and whose result the passes
-    get in place of the parameters; ``output_alone``, which is `forward` without a tape; and for
-    multiplicative updates ``loss_gradient_parts`` and
-    ``backward_parts``, which carry gradients as two non-negative parts.
-    """
-
-    def forward(self, parameters: Parameters, *inputs) -> tuple[np.ndarray, Any]:
-        """Return the output and a tape that `backward` reads."""
-        ...
-
-    def loss(self, output: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return the loss of each sample, (n_samples,)."""
-        ...
-
-    def loss_gradient(self, output: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return the derivative of each sample's loss by its output, shaped like the output."""
-        ...
-
-    def backward(self, parameters: Parameters, tape: Any, g: np.ndarray) -> Parameters:
-        """Return the gradient, like the parameters, for g like the output; sum over samples.
-
-        The arrays are new, unless the model is a copy made by `with_workspace`.
-        """
-        ...
-
-
-class MultiplicativeModel(UnfoldedModel, Protocol):
-    """An unfolded model that can carry gradients as two non-negative parts."""
-
-    def loss_gradient_parts(self, output: np.ndarray, y: np.ndarray) -> Parts:
-        """Return `loss_gradient` as Parts."""
-        ...
-
-    def backward_parts(self, parameters: Parameters, tape: Any, parts: Parts) -> list[Parts]:
-        """Return `backward` as a list of Parts."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from skunfold.audio._sample_training import (
 from skunfold.audio._voices import bundled_speech
 from skunfold.audio.features import centered
 from skunfold.audio.mixing import check_mixing, make_mixtures
-from skunfold.audio.streaming import EnhancementStream
+from skunfold.audio.streaming import EnhancementStream, check_strength
 from skunfold.audio.waveforms import FloatArray, check_axes, check_waveform
 from skunfold.metrics import si_sdr
 
@@ -93,9 +93,9 @@ class SpeechEnhancer(DocumentedEstimator, MixtureFitting):
     n_frames_ : int
         Number of frames it was fitted to; of the last draw, if there were several.
     sample_gains_ : list of ndarrays
-        Only with `n_sample_components`: factors that the inferred bases are multiplied by in
-        place of bases, of projections and of output bases. In the first ones there is a number
-        for each feature, in the last one for each bin.
+        Only with `n_sample_components`: factors by which the inferred bases are multiplied
+        where they act as bases, as projections and as output bases. The last array holds a
+        number for each bin, the others one for each feature.
 
     See Also
     --------
@@ -395,7 +395,11 @@ class SpeechEnhancer(DocumentedEstimator, MixtureFitting):
         return float(np.mean(scores))
 
     def enhance(
-        self, waveform: ArrayLike, *, noise_sample: ArrayLike | None = None
+        self,
+        waveform: ArrayLike,
+        *,
+        noise_sample: ArrayLike | None = None,
+        strength: float = 1.0,
     ) -> FloatArray:
         """Enhance one recording.
 
@@ -409,6 +413,10 @@ class SpeechEnhancer(DocumentedEstimator, MixtureFitting):
             A recording of the noise alone at ``sample_rate``, of 0.25 s at least; 5 s are
             better. Its level does not matter. It needs an enhancer that was trained with
             `n_sample_components`; such an enhancer removes noise without a sample as well.
+        strength : float, default=1.0
+            How much is removed, from 0 to 2: what the attenuation of each frequency in dB is
+            multiplied by. 0 changes nothing but a constant offset; 1 leaves what the regressor
+            takes for speech; 1.5 turns an attenuation of 10 dB into one of 15 dB.
 
         Returns
         -------
@@ -420,12 +428,13 @@ class SpeechEnhancer(DocumentedEstimator, MixtureFitting):
         ValueError
             If the waveform is empty, not 1-D or 2-D, not floating point or not finite, or has
             its axes swapped. If the sample is too short, silent, not 1-D, not floating point
-            or not finite, or the enhancer was trained without `n_sample_components`.
+            or not finite, or the enhancer was trained without `n_sample_components`. If
+            ``strength`` is out of its range.
         """
         samples = check_waveform("waveform", waveform, n_dims=(1, 2))
         check_axes("waveform", samples)
         n_channels = None if samples.ndim == 1 else samples.shape[1]
-        stream = self.stream(n_channels, noise_sample=noise_sample)
+        stream = self.stream(n_channels, noise_sample=noise_sample, strength=strength)
         output = np.empty_like(samples)
         n_done = 0
         block_length = _BLOCK_SECONDS * self.sample_rate
@@ -442,6 +451,7 @@ class SpeechEnhancer(DocumentedEstimator, MixtureFitting):
         destination: str | os.PathLike[str] | BinaryIO,
         *,
         noise_sample: ArrayLike | None = None,
+        strength: float = 1.0,
         subtype: str | None = None,
         on_block: Callable[[FloatArray, int], object] | None = None,
     ) -> None:
@@ -460,6 +470,8 @@ class SpeechEnhancer(DocumentedEstimator, MixtureFitting):
         noise_sample : array-like of shape (n_sample_samples,), default=None
             A recording of the noise alone at ``sample_rate``, as in `enhance`, whatever the
             rate of ``source``; `skunfold.audio.read_audio` reads one at that rate.
+        strength : float, default=1.0
+            How much is removed, from 0 to 2, as in `enhance`.
         subtype : str or None, default=None
             Encoding of the samples that are written, such as "PCM_16", "PCM_24" or "FLOAT".
             None: that of ``source``, or as near to it as the format of ``destination`` can (a
@@ -476,7 +488,7 @@ class SpeechEnhancer(DocumentedEstimator, MixtureFitting):
         ValueError
             If the file is no audio, is empty or not finite, has more than 64 channels or a rate
             that `skunfold.audio.resample` does not take, or cannot be written so. If there
-            is anything wrong with ``noise_sample``, as in `enhance`.
+            is anything wrong with ``noise_sample`` or ``strength``, as in `enhance`.
         OSError
             If ``destination`` cannot be written, for example on a full disk. After any error,
             an existing file is left unchanged.
@@ -496,10 +508,10 @@ class SpeechEnhancer(DocumentedEstimator, MixtureFitting):
         """
         from skunfold.audio._files import enhance_file
 
-        regressor = self._regressor_for(noise_sample)
+        regressor, strength = self._regressor_for(noise_sample), check_strength(strength)
 
         def open_stream(n_channels: int, sample_rate: int) -> EnhancementStream:
-            return self._open_stream(regressor, n_channels, sample_rate)
+            return self._open_stream(regressor, n_channels, sample_rate, strength)
 
         enhance_file(open_stream, source, destination, subtype, on_block)
 
@@ -509,6 +521,7 @@ class SpeechEnhancer(DocumentedEstimator, MixtureFitting):
         *,
         sample_rate: int | None = None,
         noise_sample: ArrayLike | None = None,
+        strength: float = 1.0,
     ) -> EnhancementStream:
         """Enhance sound while it arrives.
 
@@ -524,6 +537,8 @@ class SpeechEnhancer(DocumentedEstimator, MixtureFitting):
         noise_sample : array-like of shape (n_sample_samples,), default=None
             A recording of the noise alone, as in `enhance`; at the rate of the enhancer,
             whatever that of the blocks.
+        strength : float, default=1.0
+            How much is removed, from 0 to 2, as in `enhance`.
 
         Returns
         -------
@@ -536,11 +551,12 @@ class SpeechEnhancer(DocumentedEstimator, MixtureFitting):
         ValueError
             If ``n_channels`` is not from 1 to 64, or ``sample_rate`` is not a positive integer
             or one that `skunfold.audio.resample` does not take. If there is anything wrong
-            with ``noise_sample``, as in `enhance`.
+            with ``noise_sample`` or ``strength``, as in `enhance`.
         """
-        return self._open_stream(self._regressor_for(noise_sample), n_channels, sample_rate)
+        regressor = self._regressor_for(noise_sample)
+        return self._open_stream(regressor, n_channels, sample_rate, strength)
 
-    def _open_stream(self, regressor, n_channels, sample_rate):
+    def _open_stream(self, regressor, n_channels, sample_rate, strength):
         return EnhancementStream(
             regressor,
             self._stft(),
@@ -549,6 +565,7 @@ class SpeechEnhancer(DocumentedEstimator, MixtureFitting):
             context_bands=self.context_bands,
             context_averages=self.context_averages,
             sample_rate=sample_rate,
+            strength=strength,
         )
 
     def __sklearn_tags__(self):

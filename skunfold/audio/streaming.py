@@ -1,6 +1,7 @@
 """Enhancement of sound that arrives in blocks."""
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +13,9 @@ from skunfold.audio.features import OffsetRemover, RunningLevel
 from skunfold.audio.resampling import ResampledChannel
 from skunfold.audio.stft import STFT, AnalysisStream, ComplexArray, SynthesisStream
 from skunfold.audio.waveforms import MAX_CHANNELS, FloatArray, check_rate, check_waveform
+
+MAX_STRENGTH = 2
+_MAX_GAIN = 1e6  # that a strength is applied to; a mask has none above 1
 
 
 class EnhancementStream:
@@ -45,6 +49,9 @@ class EnhancementStream:
         Rate of the blocks in Hz, above 0. None: that of ``stft``. Sound at another rate is
         resampled, and back. What lies above half the rate of ``stft`` is not analysed: it is
         attenuated as the top fifth of the band below it is, on average over its bins.
+    strength : float, default=1.0
+        What the attenuation of each bin in dB is multiplied by, from 0 to 2. 1: the magnitudes
+        are those that the regressor predicts; 0: they stay as they are.
 
     Attributes
     ----------
@@ -56,8 +63,8 @@ class EnhancementStream:
     Raises
     ------
     ValueError
-        If ``n_channels`` is not from 1 to 64, ``context_bands`` does not suit the bins, or a
-        time constant is not above 0.
+        If ``n_channels`` is not from 1 to 64, ``context_bands`` does not suit the bins, a
+        time constant is not above 0, or ``strength`` is out of its range.
 
     See Also
     --------
@@ -92,6 +99,7 @@ class EnhancementStream:
         context_bands: int | Literal["auto"] | None = None,
         context_averages: Sequence[float] = (),
         sample_rate: int | None = None,
+        strength: float = 1.0,
     ) -> None:
         if n_channels is not None and not 1 <= n_channels <= MAX_CHANNELS:
             raise ValueError(
@@ -105,6 +113,7 @@ class EnhancementStream:
         self.context_bands = context_bands
         self.context_averages = context_averages
         self.sample_rate = sample_rate
+        self.strength = check_strength(strength)
         if sample_rate is not None:
             check_rate("sample_rate", sample_rate)
         self._context = Context.of(stft, n_context, context_bands, context_averages)
@@ -119,7 +128,7 @@ class EnhancementStream:
         self._channels = [self._channel() for _ in range(self.n_channels or 1)]
 
     def _channel(self) -> "_Channel | ResampledChannel":
-        channel = _Channel(self.regressor, self._context)
+        channel = _Channel(self.regressor, self._context, self.strength)
         if self.sample_rate in (None, self.stft.sample_rate):
             return channel
         return ResampledChannel(channel, self.stft, self.sample_rate)
@@ -176,12 +185,13 @@ class _Channel:
     fifth of the bins of what is left of each magnitude.
     """
 
-    def __init__(self, regressor: Any, context: Context) -> None:
+    def __init__(self, regressor: Any, context: Context, strength: float) -> None:
         self.predictor = regressor.sequence() if hasattr(regressor, "sequence") else regressor
         self.offset = OffsetRemover(context.stft.sample_rate)
         self.analysis = AnalysisStream(context.stft)
         self.context = ContextStream(context)
         self.level = RunningLevel()
+        self.strength = strength
         self.synthesis = SynthesisStream(context.stft)
         self.latency = context.stft.n_window - 1
         self.n_held_back = 0
@@ -207,12 +217,24 @@ class _Channel:
             features = self.context.process(magnitudes)
             features /= level
             estimate = estimated(self.predictor, features, spectra.shape[1]) * level
-            smallest = np.finfo(magnitudes.dtype).tiny
-            spectra = (
-                spectra / np.maximum(magnitudes, smallest) * estimate.astype(magnitudes.dtype)
-            )
+            estimate = estimate.astype(magnitudes.dtype)
+            divisors = np.maximum(magnitudes, np.finfo(magnitudes.dtype).tiny)
+            if self.strength != 1.0:
+                gains = np.minimum(estimate / divisors, _MAX_GAIN)
+                estimate = magnitudes * gains**self.strength
+            spectra = spectra / divisors * estimate
             self.gains = _mean_gain(magnitudes[:, self.top], estimate[:, self.top])
         return self.synthesis.process(spectra)
+
+
+def check_strength(strength: float) -> float:
+    """Return the strength as a float, or raise a ValueError if it is out of its range."""
+    is_number = isinstance(strength, Real) and not isinstance(strength, bool)
+    if not is_number or not 0 <= strength <= MAX_STRENGTH:
+        raise ValueError(
+            f"strength must be a number from 0 to {MAX_STRENGTH}, got {strength!r}"
+        )
+    return float(strength)
 
 
 def _mean_gain(magnitudes: FloatArray, estimate: FloatArray) -> FloatArray:

@@ -47,6 +47,11 @@ def check_waveform(
     waveform : ndarray
         The same array where it was one.
     """
+    if isinstance(waveform, tuple) and len(waveform) == 2 and np.ndim(waveform[0]) > 0:
+        raise ValueError(
+            f"{name} must hold samples, got a pair; if read_audio returned it, give its first "
+            "part, and the second as the sample rate"
+        )
     array = np.asarray(waveform)
     if array.dtype.kind == "U":
         raise ValueError(

@@ -1,16 +1,14 @@
 """The command line: ``skunfold demo | train | enhance | evaluate | info | app``."""
 
-import signal
 import sys
-import threading
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from typing import Any, TextIO
+from collections.abc import Sequence
+from typing import TextIO
 
 from skunfold._text import one_line
 from skunfold.cli.output import discard, sentence_of, tell
 from skunfold.cli.parser import parse
+from skunfold.cli.signals import raised_by
 
 FAILED = 1
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -44,7 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback = options.traceback
             from skunfold.cli import commands
 
-            with _ending_cleanly() if options.command != "app" else nullcontext():
+            if options.command == "app":  # which ends well by signals
+                return commands.run(options)
+            with raised_by("SIGTERM", "SIGHUP", error=lambda number: SystemExit(128 + number)):
                 return commands.run(options)
         except KeyboardInterrupt:
             tell("skunfold: interrupted")
@@ -56,26 +56,6 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise
             tell(f"skunfold: error: {sentence_of(error)}")
     return FAILED
-
-
-@contextmanager
-def _ending_cleanly() -> Iterator[None]:
-    """Let the signals that ask a process to end unwind it, so that temporary files go."""
-    signals = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
-
-    def end(number: int, frame: Any) -> None:
-        raise SystemExit(128 + number)
-
-    former = {}
-    if threading.current_thread() is threading.main_thread():  # others may set no handler
-        for one in signals:
-            if one is not None and signal.getsignal(one) == signal.SIG_DFL:
-                former[one] = signal.signal(one, end)
-    try:
-        yield
-    finally:
-        for one, handler in former.items():
-            signal.signal(one, handler)
 
 
 def _show_warning(

@@ -86,7 +86,8 @@ def enhance(options: argparse.Namespace) -> int:
     enhancer = load_enhancer(options.model)
     sample = _noise_sample(enhancer, options)
     if from_stdin and to_stdout:
-        heard = enhance_pipe(enhancer, sys.stdin.buffer, Stdout(), options.subtype, sample)
+        given = {"noise_sample": sample, "strength": options.strength}
+        heard = enhance_pipe(enhancer, sys.stdin.buffer, Stdout(), options.subtype, **given)
         Outcome("stdin", "stdout").succeed(*heard)
         return 0
     may_exist = options.overwrite or options.skip_existing
@@ -190,6 +191,7 @@ def _enhance_task(
                 source,
                 target,
                 noise_sample=noise_sample,
+                strength=options.strength,
                 subtype=options.subtype,
                 on_block=ear,
             )

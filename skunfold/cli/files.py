@@ -29,7 +29,15 @@ def load_enhancer(file: Path) -> SpeechEnhancer:
         raise FileNotFoundError(
             f"There is no model {printable(file)}; `skunfold train` makes one."
         )
-    model = load_model(file)
+    try:
+        model = load_model(file)
+    except ValueError as error:
+        if can_be_written(file):
+            raise ValueError(
+                f"{printable(file)} is a recording, not a model; give the model first, then "
+                "recordings."
+            ) from error
+        raise
     if not isinstance(model, SpeechEnhancer) or not hasattr(model, "regressor_"):
         raise ValueError(
             f"The model in {printable(file)} is of class {type(model).__name__}, not a fitted "
@@ -64,7 +72,7 @@ def plan_tasks(
     """
     paths, folder = [Path(name) for name in inputs], Path(output)
     several = len(paths) > 1 or paths[0].is_dir()
-    if several and (output == "-" or is_audio_name(folder)) and not folder.is_dir():
+    if several and (output == "-" or can_be_written(folder)) and not folder.is_dir():
         many = (
             f"there are {len(paths)}"
             if len(paths) > 1
@@ -122,11 +130,6 @@ def check_writable(folder: Path) -> None:
         raise PermissionError(
             f"The folder {printable(folder)} cannot be written to; choose another."
         )
-
-
-def is_audio_name(file: Path) -> bool:
-    """Return whether the suffix of a file names a format that can be read and written."""
-    return can_be_written(file)
 
 
 def _check_recording(file: Path) -> None:

@@ -148,3 +148,12 @@ the names given by --allow-host.  Where --host lets other computers in, anybody 
 one can use the app unless there is a password.  Setting $SKUNFOLD_PASSWORD is enough to require
 one, without --password.  Recordings and password are sent without encryption.
 """
+
+COMMANDS = {  # summary, text and epilogue of each
+    "demo": ("train and denoise bundled recordings", DEMO, DEMO_EPILOGUE),
+    "train": ("train on your own recordings", TRAIN, TRAIN_EPILOGUE),
+    "enhance": ("denoise recordings", ENHANCE, ENHANCE_EPILOGUE),
+    "evaluate": ("measure a model", EVALUATE, EVALUATE_EPILOGUE),
+    "info": ("say what a model is", INFO, INFO_EPILOGUE),
+    "app": ("open the web app", APP, APP_EPILOGUE),
+}

@@ -61,14 +61,15 @@ def describe(file: Path) -> dict[str, Any]:
     trained = model
     if isinstance(model, SpeechEnhancer):
         trained = getattr(model, "regressor_", model.regressor)
-        data |= {
-            "sample_rate": model.sample_rate,
-            "window_length": model.window_length,
-            "hop_length": model.hop_length,
-            "n_context": model.n_context,
-            "n_sample_components": model.n_sample_components,
-            "regressor": type(trained).__name__,
-        }
+        names = (
+            "sample_rate",
+            "window_length",
+            "hop_length",
+            "n_context",
+            "n_sample_components",
+        )
+        data |= {name: getattr(model, name) for name in names}
+        data["regressor"] = type(trained).__name__
     data |= {
         "settings": _settings(trained),
         "n_parameters": getattr(trained, "n_parameters_", None),

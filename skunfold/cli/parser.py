@@ -97,13 +97,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _add_demo(commands: Any) -> None:
-    demo = _add_command(
-        commands,
-        "demo",
-        "train and denoise bundled recordings",
-        help_texts.DEMO,
-        help_texts.DEMO_EPILOGUE,
-    )
+    demo = _add_command(commands, "demo")
     demo.add_argument(
         "--out", type=Path, default=Path("skunfold-demo"), metavar="DIR",
         help="folder for the results, made if missing (default: %(default)s)",
@@ -117,13 +111,7 @@ def _add_demo(commands: Any) -> None:
 
 
 def _add_train(commands: Any) -> None:
-    train = _add_command(
-        commands,
-        "train",
-        "train on your own recordings",
-        help_texts.TRAIN,
-        help_texts.TRAIN_EPILOGUE,
-    )
+    train = _add_command(commands, "train")
     _add_recordings(train, default_speech="the voices that come with the package")
     train.add_argument(
         "--init", type=Path, metavar="MODEL",
@@ -142,13 +130,7 @@ def _add_train(commands: Any) -> None:
 
 
 def _add_enhance(commands: Any) -> None:
-    enhance = _add_command(
-        commands,
-        "enhance",
-        "denoise recordings",
-        help_texts.ENHANCE,
-        help_texts.ENHANCE_EPILOGUE,
-    )
+    enhance = _add_command(commands, "enhance")
     enhance.add_argument("model", type=Path, metavar="MODEL", help="model file")
     enhance.add_argument(
         "inputs", nargs="+", metavar="IN", help="recordings, folders of them, or - for stdin"
@@ -162,6 +144,11 @@ def _add_enhance(commands: Any) -> None:
         "--noise-sample", type=Path, metavar="FILE",
         help="recording of the noise alone, 0.25 s or more, better 5 s; for a model trained "
         "with --sample-components",
+    )  # fmt: skip
+    enhance.add_argument(
+        "--strength", type=_strength, default=1.0, metavar="S",
+        help="what the attenuation in dB is multiplied by, 0 to 2: 0 removes nothing, 1.5 more "
+        "noise and more of the voice (default: %(default)g)",
     )  # fmt: skip
     existing = enhance.add_mutually_exclusive_group()
     existing.add_argument(
@@ -180,13 +167,7 @@ def _add_enhance(commands: Any) -> None:
 
 
 def _add_evaluate(commands: Any) -> None:
-    evaluate = _add_command(
-        commands,
-        "evaluate",
-        "measure a model",
-        help_texts.EVALUATE,
-        help_texts.EVALUATE_EPILOGUE,
-    )
+    evaluate = _add_command(commands, "evaluate")
     evaluate.add_argument("model", type=Path, metavar="MODEL", help="model file")
     _add_recordings(evaluate)
     _add_seed(evaluate)
@@ -194,17 +175,13 @@ def _add_evaluate(commands: Any) -> None:
 
 
 def _add_info(commands: Any) -> None:
-    info = _add_command(
-        commands, "info", "say what a model is", help_texts.INFO, help_texts.INFO_EPILOGUE
-    )
+    info = _add_command(commands, "info")
     info.add_argument("model", type=Path, metavar="MODEL", help="model file")
     _add_json(info, "the same")
 
 
 def _add_app(commands: Any) -> None:
-    app = _add_command(
-        commands, "app", "open the web app", help_texts.APP, help_texts.APP_EPILOGUE
-    )
+    app = _add_command(commands, "app")
     app.add_argument(
         "models", type=Path, nargs="*", metavar="MODEL", help="model files to choose from"
     )
@@ -234,9 +211,8 @@ def _add_app(commands: Any) -> None:
     )
 
 
-def _add_command(
-    commands: Any, name: str, summary: str, text: str, epilogue: str
-) -> argparse.ArgumentParser:
+def _add_command(commands: Any, name: str) -> argparse.ArgumentParser:
+    summary, text, epilogue = help_texts.COMMANDS[name]
     command = commands.add_parser(
         name,
         help=summary,
@@ -333,6 +309,17 @@ def _integer(smallest: int, largest: int) -> Callable[[str], int]:
         return int(text)
 
     return convert
+
+
+def _strength(text: str) -> float:
+    """Return the strength of an enhancement."""
+    try:
+        strength = float(text)
+    except ValueError:
+        strength = -1.0
+    if not 0 <= strength <= 2:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 2; got {text!r}")
+    return strength
 
 
 def _host(text: str) -> str:

@@ -5,7 +5,7 @@ import math
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
@@ -56,7 +56,7 @@ def enhance_pipe(
     source: BinaryIO,
     target: Stdout,
     subtype: str | None = None,
-    noise_sample: FloatArray | None = None,
+    **how: Any,
 ) -> tuple[Meter, list[str]]:
     """Denoise a WAV file while it arrives.
 
@@ -71,8 +71,8 @@ def enhance_pipe(
     subtype : str or None, default=None
         Encoding of the samples of `target`, one of PCM or floating point.  None: as `source`
         has it, or 16 bits where that is A-law or mu-law.
-    noise_sample : ndarray or None, default=None
-        A sample of the noise, as `SpeechEnhancer.stream` takes it.
+    **how
+        ``noise_sample`` and ``strength``, as `SpeechEnhancer.stream` takes them.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def enhance_pipe(
     meter = Meter(wave.sample_rate, wave.n_channels)
     ticker = Ticker("skunfold enhance", None, SOUND, PIPE_SECONDS)
     output = _enhance_blocks(
-        _open_stream(enhancer, wave, noise_sample), _read_blocks(source, wave, meter)
+        _open_stream(enhancer, wave, how), _read_blocks(source, wave, meter)
     )
     n_clipped = 0
     for i, block in enumerate(output):
@@ -211,12 +211,10 @@ def _read_blocks(source: BinaryIO, wave: Wave, meter: Meter) -> Iterator[FloatAr
 
 
 def _open_stream(
-    enhancer: SpeechEnhancer, wave: Wave, noise_sample: FloatArray | None
+    enhancer: SpeechEnhancer, wave: Wave, how: dict[str, Any]
 ) -> EnhancementStream:
     try:
-        return enhancer.stream(
-            wave.n_channels, sample_rate=wave.sample_rate, noise_sample=noise_sample
-        )
+        return enhancer.stream(wave.n_channels, sample_rate=wave.sample_rate, **how)
     except ValueError as error:
         raise ValueError(f"stdin has an unusual sample rate: {error}") from None
 

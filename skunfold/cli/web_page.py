@@ -4,16 +4,14 @@ import getpass
 import importlib.util
 import os
 import shutil
-import signal
 import socket
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 from skunfold._install import install_advice
 from skunfold._text import printable
@@ -23,6 +21,7 @@ from skunfold.cli.demo import train_demo_model
 from skunfold.cli.files import load_enhancer
 from skunfold.cli.output import print_text
 from skunfold.cli.progress import open_progress
+from skunfold.cli.signals import raised_by
 from skunfold.cli.web_guard import Guard, Policy
 from skunfold.cli.web_player import SCRIPT, STYLE
 from skunfold.cli.web_view import build
@@ -148,29 +147,9 @@ def _check_host(host: str) -> None:
         ) from error
 
 
-@contextmanager
-def _ending_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the block as Ctrl-C does; none disturbs its cleaning up."""
-    numbers = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
-    before = {number: signal.getsignal(number) for number in numbers if number is not None}
-    handled = {
-        number: handler
-        for number, handler in before.items()
-        if handler in (signal.SIG_DFL, signal.default_int_handler)  # nohup's stays
-    }
-
-    def end(number: int, frame: object) -> NoReturn:
-        for other in handled:
-            signal.signal(other, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    for number in handled:
-        signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number, handler in handled.items():
-            signal.signal(number, handler)
+def _ending_by_signals() -> AbstractContextManager[None]:
+    """Let SIGTERM and SIGHUP end the block as Ctrl-C does."""
+    return raised_by("SIGINT", "SIGTERM", "SIGHUP", error=lambda number: KeyboardInterrupt())
 
 
 @contextmanager

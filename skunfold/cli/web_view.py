@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 
 from skunfold._estimator.documentation import documentation_address
 from skunfold.audio import SpeechEnhancer, read_audio, write_audio
 from skunfold.audio._recording import Recording
+from skunfold.audio.streaming import MAX_STRENGTH
 from skunfold.cli.meter import measure
 from skunfold.cli.web_player import player
 from skunfold.datasets import load_bundled_recordings, mix_at_snr
@@ -19,7 +19,6 @@ from skunfold.plotting import plot_spectrograms
 
 EXAMPLE_SNR = 0  # dB
 SHOWN_SECONDS = 30  # of a recording, in the picture
-_BLOCK = 65536  # samples that are mixed at once
 
 _HEAD = """\
 # skunfold: removing noise from speech
@@ -54,8 +53,8 @@ def build(models: Mapping[str, SpeechEnhancer], folder: Path) -> Any:
                 )
                 model = gradio.Dropdown(list(models), label="Model", visible=len(models) > 1)
                 strength = gradio.Slider(
-                    0, 100, 100, step=5, label="Strength (%)",
-                    info="100 removes all noise that the model finds; 0 changes nothing",
+                    0, MAX_STRENGTH, 1, step=0.1, label="Strength",
+                    info="what the attenuation is multiplied by: 0 removes nothing, 2 most",
                 )  # fmt: skip
                 with gradio.Row():
                     button = gradio.Button("Enhance", variant="primary")
@@ -98,7 +97,7 @@ def _enhance_on(models: Mapping[str, SpeechEnhancer], folder: Path) -> Callable[
         place = Path(tempfile.mkdtemp(dir=folder))
         try:
             target, picture, complaints = enhance_recording(
-                models[model], Path(source), place, strength / 100
+                models[model], Path(source), place, strength
             )
         except (OSError, ValueError) as error:
             raise gradio.Error(_sentence(error, source), print_exception=False) from error
@@ -140,12 +139,12 @@ def enhance_recording(
     source, folder : Path
         The recording, and where the results are written.
     strength : float, default=1.0
-        Part of the enhanced recording in the result, in [0, 1]; the rest is the noisy one.
+        How much is removed, from 0 to 2, as in `SpeechEnhancer.enhance`.
 
     Returns
     -------
     target : Path
-        With full strength what ``skunfold enhance`` would write, as WAV.
+        What ``skunfold enhance`` would write, as WAV.
     picture : Path
         Spectrograms of the first `SHOWN_SECONDS`, channels averaged.
     complaints : list of str
@@ -157,9 +156,7 @@ def enhance_recording(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
-        enhancer.enhance_file(source, target)
-    if strength < 1.0:
-        target = _mixed(source, target, strength)
+        enhancer.enhance_file(source, target, strength=strength)
     complaints = measure(source).complaints() + [str(warning.message) for warning in caught]
     waveforms = []
     for file in (source, target):
@@ -171,23 +168,6 @@ def enhance_recording(
     figure.set_size_inches(11, 4.6)
     figure.savefig(picture)
     return target, picture, complaints
-
-
-def _mixed(source: Path, enhanced: Path, strength: float) -> Path:
-    """Write the enhanced recording with a part of the noisy one, and return the file."""
-    target = enhanced.with_stem(f"{enhanced.stem}-{round(100 * strength)}")
-    sound = soundfile.info(enhanced)
-    with (
-        Recording(source) as before,
-        Recording(enhanced) as after,
-        soundfile.SoundFile(
-            target, "w", sound.samplerate, sound.channels, sound.subtype, format=sound.format
-        ) as output,
-    ):
-        for noisy, clean in zip(before.blocks(_BLOCK), after.blocks(_BLOCK)):
-            n = min(len(noisy), len(clean))
-            output.write(strength * clean[:n] + (1 - strength) * noisy[:n])
-    return target
 
 
 def _write_examples(folder: Path) -> list[Path]:

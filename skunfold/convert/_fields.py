@@ -94,7 +94,8 @@ def mean_field_to_mlp(model: UnfoldedMeanFieldClassifier, **params: Any) -> MLPC
             f"model has coupling={model.coupling!r} and no hidden layers, where labels share "
             "weights; no MLPClassifier does, so give a model without."
         )
-    coefs, intercepts = (_copied(model.potentials_[0][k]) for k in ("coefs", "intercepts"))
+    one = model.potentials_[0]
+    coefs, intercepts = ([a.copy() for a in one[key]] for key in ("coefs", "intercepts"))
     sizes = tuple(W.shape[1] for W in coefs[:-1])
     # MLPClassifier divides its penalty by the number of samples of an update.
     batch_size: Any = model.batch_size
@@ -331,7 +332,3 @@ def _with_names(model: Any, source: Any) -> Any:
     if hasattr(source, "feature_names_in_"):
         model.feature_names_in_ = source.feature_names_in_
     return model
-
-
-def _copied(arrays):
-    return [array.copy() for array in arrays]

@@ -106,12 +106,7 @@ class BeliefsDisplay:
             )
         beliefs = list(estimator.staged_predict_proba(X))
         return cls.from_predictions(
-            beliefs,
-            y,
-            classes=estimator.classes_,
-            image_shape=image_shape,
-            ax=ax,
-            im_kw=im_kw,
+            beliefs, y, classes=estimator.classes_, image_shape=image_shape, ax=ax, im_kw=im_kw
         )
 
     @classmethod

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_non_negative
 
 from skunfold._estimator.base import UnfoldedEstimator
+from skunfold._estimator.data import check_signs
 from skunfold._estimator.loop_parameters import FREE_CONSTRAINTS
 from skunfold._estimator.scaling import check_magnitude
 from skunfold._kernels.blocks import map_samples
@@ -35,7 +35,51 @@ CONSTRAINTS: dict[str, list[Any]] = {
 
 
 class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
-    """An unfolded iteration with a readout; subclasses define the targets."""
+    """An unfolded iteration with a readout; subclasses define the targets.
+
+    Parameters
+    ----------
+    iteration : Iteration
+        One iteration of the algorithm, and its adjoint. Its parameters can be set and searched
+        over as ``iteration__NAME``.
+
+    n_layers : int, default=8
+        Unfolding depth: number of iterations, at least 1.
+
+    n_trained_layers : int or "all", default="all"
+        How many layers are trained, counted from the output; the readout is the first. 0 is the
+        unmodified algorithm with an untrained readout, 1 trains the readout, 2 also the last
+        iteration, and so on, up to ``n_layers + 1`` or "all".
+
+    tied : bool, default=False
+        Whether the trained iterations share one parameter set.
+
+    alpha : float, default=0.0
+        Strength of the L2 penalty, 0 or more: `alpha` / 2 times the sum of squares of all free
+        arrays of two or more dimensions is added to the mean loss.
+
+    solver : {"adam", "sgd", "lbfgs"}, default="adam"
+        "adam": Adam for free arrays, exponentiated gradient with its scaling for those that
+        stay positive. "sgd" (Nesterov's momentum) and "lbfgs" (all samples at once) need all
+        arrays to be free. "lbfgs" takes up to `max_iter` iterations, stops when no element of
+        the gradient is larger than `tol`, and ignores batches, step sizes, averaging and early
+        stopping.
+
+    learning_rate_init : float, default=0.01
+        Step size, above 0; it is halved when the monitored loss does not fall.
+
+    Attributes
+    ----------
+    theta_ : list of n_layers tuples of ndarray
+        Parameters of each layer, as the iteration knows them; layers that share parameters
+        share the arrays.
+    readout_parameters_ : tuple of ndarray
+        Parameters of the readout.
+    iteration_, readout_ : Iteration, Readout
+        Copies of the iteration and the readout.
+    n_states_, n_outputs_ : int
+        Columns of the state and of the outputs.
+    """
 
     _parameter_constraints: dict = CONSTRAINTS
     _made = "theta_"
@@ -74,7 +118,7 @@ class UnfoldedIteration(UnfoldedEstimator, metaclass=ABCMeta):
     def _check_input(self, X, suffix=""):
         check_magnitude(X, f"X{suffix}")
         if self.iteration.non_negative_input:
-            check_non_negative(X, f"{type(self).__name__} (argument X{suffix})")
+            check_signs(X, type(self).__name__, f"X{suffix}")
 
     @property
     def _n_trained(self):

@@ -12,7 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from skunfold._estimator.base import trains_on_batches
 from skunfold._estimator.classifier import ClassTargets, partial_fit_to_classes
 from skunfold._estimator.data import Given
-from skunfold._estimator.docstrings import ITERATIONS, documented
+from skunfold._estimator.docstrings import LOOP, documented, entries_of
 from skunfold._estimator.regressor import NumberTargets
 from skunfold._estimator.scaling import check_magnitude
 from skunfold.unfolding.base import CONSTRAINTS, UnfoldedIteration
@@ -20,8 +20,10 @@ from skunfold.unfolding.iteration import Iteration
 from skunfold.unfolding.losses import CrossEntropy, SquaredError
 from skunfold.unfolding.readouts import LinearReadout, LogitReadout, Readout
 
+SHARED = LOOP | entries_of(UnfoldedIteration)
 
-@documented(ITERATIONS)
+
+@documented(SHARED)
 class UnfoldedRegressor(NumberTargets, UnfoldedIteration):
     """Regression by an unfolded iterative algorithm.
 
@@ -209,7 +211,7 @@ class UnfoldedRegressor(NumberTargets, UnfoldedIteration):
         return y
 
 
-@documented(ITERATIONS)
+@documented(SHARED)
 class UnfoldedClassifier(ClassTargets, UnfoldedIteration):
     """Classification by an unfolded iterative algorithm.
 

@@ -3,7 +3,7 @@
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,18 @@ from skunfold._kernels.unfolding import BaseReadout
 FACTORISATION_UPDATES = 100  # of the bases of a mask, for given activations
 
 
-@runtime_checkable
-class SupportsReadout(Protocol):
-    """The protocol of readouts, which the base class `Readout` implements."""
+class Readout(BaseReadout, BaseEstimator, metaclass=ABCMeta):
+    """From the last state h (n_samples, n_states) to outputs: the base class to derive from.
 
-    positive: tuple[bool, ...] | bool
+    Attributes
+    ----------
+    positive : tuple of bool or bool
+        Which of its parameters stay positive, as in `Iteration`. Default False.
+    """
 
+    positive: tuple[bool, ...] | bool = False
+
+    @abstractmethod
     def parameters(
         self, X: NDArray, y: NDArray, h: NDArray, sample_weight: NDArray | None
     ) -> tuple[NDArray, ...]:
@@ -44,6 +50,7 @@ class SupportsReadout(Protocol):
             Of any shapes; they are converted to the dtype of X.
         """
 
+    @abstractmethod
     def read(
         self, parameters: tuple[NDArray, ...], X: NDArray, h: NDArray
     ) -> tuple[NDArray, Any]:
@@ -66,6 +73,7 @@ class SupportsReadout(Protocol):
             Whatever `adjoint` needs.
         """
 
+    @abstractmethod
     def adjoint(
         self, parameters: tuple[NDArray, ...], tape: Any, g: NDArray
     ) -> tuple[NDArray, tuple[NDArray, ...]]:
@@ -87,36 +95,6 @@ class SupportsReadout(Protocol):
         g_parameters : tuple of ndarray
             Like the parameters, summed over the samples.
         """
-
-
-class Readout(BaseReadout, BaseEstimator, metaclass=ABCMeta):
-    """From the last state h (n_samples, n_states) to outputs: the base class to derive from.
-
-    Attributes
-    ----------
-    positive : tuple of bool or bool
-        Which of its parameters stay positive, as in `Iteration`. Default False.
-    """
-
-    positive: tuple[bool, ...] | bool = False
-
-    @abstractmethod
-    def parameters(
-        self, X: NDArray, y: NDArray, h: NDArray, sample_weight: NDArray | None
-    ) -> tuple[NDArray, ...]:
-        """Return the parameters before training, for the states h that inference ends with."""
-
-    @abstractmethod
-    def read(
-        self, parameters: tuple[NDArray, ...], X: NDArray, h: NDArray
-    ) -> tuple[NDArray, Any]:
-        """Return the outputs (n_samples, n_outputs) and a tape."""
-
-    @abstractmethod
-    def adjoint(
-        self, parameters: tuple[NDArray, ...], tape: Any, g: NDArray
-    ) -> tuple[NDArray, tuple[NDArray, ...]]:
-        """Return the gradients by h and by the parameters, for g like the outputs."""
 
 
 class IdentityReadout(Readout):

@@ -10,7 +10,7 @@ from enhancers import WienerLike, make_recordings, small_network
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from skunfold._model_files import tree
+from skunfold._model_files import writing
 from skunfold._model_files.checks import check_model
 from skunfold.audio import SpeechEnhancer, _sample_training, read_audio, write_audio
 from skunfold.audio._noise_sample import noise_bases
@@ -281,7 +281,7 @@ def test_gains_of_model_files_are_checked(trained, broken, message, tmp_path, mo
     with pytest.raises(ValueError, match=message):
         check_model(enhancer)
     with monkeypatch.context() as patch:
-        patch.setattr(tree, "check_model", lambda _: None)
+        patch.setattr(writing, "check_model", lambda _: None)
         save_model(enhancer, tmp_path / "model")
     with pytest.raises(ValueError, match=message):
         load_model(tmp_path / "model")

@@ -241,6 +241,7 @@ def test_refusals(recordings, tmp_path, assert_one_sentence):
         (["missing", one, "-o", new], ["There is no model missing"]),
         ([str(tmp_path / "model"), one, "-o", new], ["not a skunfold model file"]),
         ([str(tmp_path / "sparse"), one, "-o", new], ["SparseNMF"]),
+        ([one, model, "-o", new], [one, "a recording, not a model; give the model first"]),
     ):
         assert main(["enhance", *arguments, "--overwrite"]) == 1
         assert_one_sentence(*words)

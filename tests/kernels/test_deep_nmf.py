@@ -12,7 +12,7 @@ from skunfold._kernels.deep_nmf import DeepNMF, NMFReadout
 from skunfold._kernels.nmf import NMFIteration, infer, layer_of
 from skunfold._kernels.numerics import Parts
 from skunfold._kernels.outputs import LinearOutput, MaskOutput
-from skunfold._kernels.unfolding import sets_of
+from skunfold._kernels.unfolding import prepared_layers, sets_of, walk
 from skunfold.unfolding import BetaDivergence
 
 BETAS = [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
@@ -266,3 +266,20 @@ def test_a_workspace_changes_no_part_of_a_gradient(beta, cancel):
     for expected, parts in zip(*found):
         for a, b in zip(expected, parts):
             assert_allclose(b, a, rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", [(3, 5), (40, 21), (520, 510)])
+@pytest.mark.parametrize("exponent", [1.0, 1.5, 2.0])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_one_sample_is_inferred_as_among_others(size, exponent, dtype):
+    rng = np.random.default_rng(0)
+    W, V = rng.uniform(0.2, 1, (2, *size)).astype(dtype)
+    X = rng.uniform(0, 2, (3, size[1])).astype(dtype)
+    iteration = NMFIteration(sparsity=0.1, exponents=(1.0, exponent, exponent))
+    layers = prepared_layers(iteration, [(W, V)] * 3, None)
+    start = rng.uniform(0.2, 1, (3, size[0])).astype(dtype)
+    for h, one in ((None, None), (start, start[1:2])):
+        *_, expected = walk(iteration, layers, X, h)
+        *_, found = walk(iteration, layers, X[1:2], one)
+        assert found.dtype == dtype
+        assert_allclose(found, expected[1:2], rtol=2e-5 if dtype == np.float32 else 1e-12)

@@ -128,6 +128,14 @@ ARGUMENTS = {
         for rows in (False, True)
     ],
     "fraction": [lambda rng, n, m, k: (*pairs_of(rng, n, k, 2), 0.1, np.zeros((n, k)))],
+    "updated_row": [
+        lambda rng, n, m, k, exponent=exponent: (
+            *(positive(rng, 1, size) for size in (k, m)),
+            *(positive(rng, *shape) for shape in ((m, k), (k, m))),
+            *(0.1, exponent, 1e-4),
+        )
+        for exponent in (1.0, 2.0)
+    ],
     "through_weights": [lambda rng, n, m, k: pairs_of(rng, n, k, 3)],
     "numerator_adjoint": [
         lambda rng, n, m, k: (
@@ -410,6 +418,16 @@ def test_a_power_of_multiplicative_updates_that_is_left_to_numpy():
     expected = w * (neg / pos) ** 0.3
     FUSED["multiplicative"](w, pos, neg, 0.0, 0.3, np.inf, 0.0)
     assert_allclose(w, expected)
+
+
+@needs_core
+def test_an_exponent_of_updates_that_is_left_to_numpy():
+    X, h, W, projections, floor, _, smallest = ARGUMENTS["updated_row"][0](
+        np.random.default_rng(0), 1, 7, 20
+    )
+    expected = h * (X / (h @ W + floor) @ projections) ** 1.5 + smallest
+    found = FUSED["updated_row"](X, h, W, -projections, floor, 1.5, smallest)
+    assert_allclose(found, expected)
 
 
 @needs_core
