@@ -166,6 +166,7 @@ ALWAYS_INLINE double log_d(double x)
 #define FABS fabsf
 #define TINY FLT_MIN
 #include "_fused_loops.h"
+#include "_fused_chains.h"
 #undef real
 #undef NAME
 #undef SQRT
@@ -178,6 +179,7 @@ ALWAYS_INLINE double log_d(double x)
 #define FABS fabs
 #define TINY DBL_MIN
 #include "_fused_loops.h"
+#include "_fused_chains.h"
 #undef real
 #undef NAME
 #undef SQRT

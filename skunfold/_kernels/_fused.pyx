@@ -6,7 +6,7 @@
 changes anything, for arrays that it does not take: all are of one dtype, float32 or float64, in
 C order (of functions of one array that is not changed, in any), and of the shapes in the docstring
 of the function of NumPy. There is no state, and the
-interpreter's lock is released during the loops, which are in _fused_loops.h.
+interpreter's lock is released during the loops, which are in _fused_loops.h and _fused_chains.h.
 """
 
 from cpython.buffer cimport (
