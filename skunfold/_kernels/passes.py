@@ -39,8 +39,8 @@ class Route(NamedTuple):
 def in_rounds(graph, n_rounds):
     """Return the Route in which all rows of a ChainGraph send at once, in some rounds."""
     n = len(graph.linked)
-    steps = np.array([[0, 1, max(n - 1, 0)]]).repeat(n_rounds, axis=0)
-    return Route(np.arange(n), steps, graph.linked, n_rounds)
+    steps = np.array([[0, 1, max(n - 1, 0)]], np.intp).repeat(n_rounds, axis=0)
+    return Route(np.arange(n, dtype=np.intp), steps, graph.linked, n_rounds)
 
 
 def there_and_back(graph):
@@ -110,10 +110,8 @@ def passed_adjoint(g, table, order, steps, linked, x, sums):
 def table_gradient(table, route, x, d):
     """Return dE by A, shaped like the table, from the tape x and the gradient d by the sums."""
     if table.ndim == 2:
-        g = np.zeros_like(table)
-        for x_ahead, x_behind, d_ahead, d_behind in zip(*x, *d):
-            g += x_ahead @ d_ahead.T
-            g += d_behind @ x_behind.T
+        g = np.matmul(x[0], d[0].swapaxes(1, 2)).sum(axis=0)
+        g += np.matmul(d[1], x[1].swapaxes(1, 2)).sum(axis=0)
     else:
         g = np.zeros_like(table)
         for way, place, senders, _, links in _walk(route.steps, route.n_rounds):
