@@ -57,7 +57,11 @@ def train(folder, left_out, n_draws):
     return enhancer, time.process_time() - began
 
 
-def general_model(options, name, left_out=()):
-    """Return a model, trained once and kept beside the results."""
-    file = options.models / f"{name}, {options.draws} draws.joblib"
-    return kept(file, lambda: train(options.data, left_out, options.draws))[0]
+def general_model(options, name, left_out=(), n_draws=None, enhancer=None):
+    """Return a model and the CPU seconds of its training; it is kept beside the results.
+
+    Without `n_draws` there are as many as the options say; settings are as in `train`.
+    """
+    n_draws = n_draws or options.draws
+    file = options.models / f"{name}, {n_draws} draws.joblib"
+    return kept(file, lambda: train(options.data, left_out, n_draws, enhancer))

@@ -14,7 +14,100 @@ from torch import nn
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "logistic": nn.Sigmoid}
 
 
-class MaskNetwork(RegressorMixin, BaseEstimator):
+class MaskTraining(RegressorMixin, BaseEstimator):
+    """Base of the networks: training by Adam, with averages that are validated."""
+
+    max_norm = np.inf  # of a gradient, which is scaled down to it
+
+    def _make_network(self, n_in, n_out):
+        """Return a new network."""
+        raise NotImplementedError
+
+    def _train_epoch(self, X, y):
+        """Update the network by all of the data."""
+        raise NotImplementedError
+
+    def _loss(self, X, y):
+        """Return the loss per frame."""
+        raise NotImplementedError
+
+    def _fit(self, train, valid):
+        """Train on tensors, X and y first; end with the weights that are best on others."""
+        if not (self.warm_start and hasattr(self, "network_")):
+            self._initialise(*train[:2])
+        for _ in range(self.max_iter):
+            self._set(self._weights)
+            self.network_.train()
+            self._train_epoch(*train)
+            self._weights = [p.detach().clone() for p in self.network_.parameters()]
+            self._judge(valid)
+            if self._n_worse >= self.n_iter_no_change:
+                break
+        self._set(self._best)
+        return self
+
+    def _initialise(self, X, y):
+        torch.manual_seed(self.random_state)
+        self._rng = np.random.default_rng(self.random_state)
+        self._floor = 1e-3 * float(X.mean())
+        logs = torch.log(X + self._floor)
+        self._mean = logs.mean(dim=0)
+        self._scale = logs.std(dim=0) + 1e-6
+        self.network_ = self._make_network(X.shape[1], y.shape[1])
+        self.n_parameters_ = sum(p.numel() for p in self.network_.parameters())
+        self.n_outputs_ = y.shape[1]
+        self._optimizer = torch.optim.Adam(
+            self.network_.parameters(), lr=self.learning_rate_init
+        )
+        self.validation_loss_curve_ = []
+        self._best_loss, self._n_worse, self._n_updates = np.inf, 0, 0
+        self._weights = [p.detach().clone() for p in self.network_.parameters()]
+        self._average, self._best = _copies(self._weights), _copies(self._weights)
+
+    def _inputs(self, X):
+        """Return what the network sees of X."""
+        return (torch.log(X + self._floor) - self._mean) / self._scale
+
+    def _set(self, weights):
+        """Let the network have these weights."""
+        with torch.no_grad():
+            for p, w in zip(self.network_.parameters(), weights):
+                p.copy_(w)
+
+    def _update(self, loss):
+        """Take a step of Adam, and let the running average follow."""
+        self._optimizer.zero_grad()
+        loss.backward()
+        if self.max_norm < np.inf:
+            nn.utils.clip_grad_norm_(self.network_.parameters(), self.max_norm)
+        self._optimizer.step()
+        self._n_updates += 1
+        decay = min(self.averaging, self._n_updates / (self._n_updates + 10))
+        with torch.no_grad():
+            for a, p in zip(self._average, self.network_.parameters()):
+                a.lerp_(p, 1 - decay)
+
+    def _judge(self, valid):
+        """Keep the average weights if they are the best; lower the rate if it is time."""
+        self._set(self._average)
+        self.network_.eval()
+        with torch.inference_mode():
+            loss = self._loss(*valid)
+        self.validation_loss_curve_.append(loss)
+        decay = self.learning_rate_decay
+        if loss < self._best_loss:
+            self._best_loss, self._n_worse = loss, 0
+            self._best = _copies(self._average)
+        else:
+            self._n_worse += 1
+            decay *= 0.5 if self._n_worse % 2 == 0 else 1.0
+        for group in self._optimizer.param_groups:
+            group["lr"] *= decay
+        if self.verbose:
+            print(f"Epoch {len(self.validation_loss_curve_)}: validation loss {loss:.3f}")
+
+
+class MaskNetwork(MaskTraining):
     """Predict the last columns of X times a mask that a network makes of log X.
 
     Parameters
@@ -84,16 +177,8 @@ class MaskNetwork(RegressorMixin, BaseEstimator):
 
     def fit(self, X, y, *, X_val, y_val):
         """Train by Adam; end with the weights that were best on (X_val, y_val)."""
-        if not (self.warm_start and hasattr(self, "network_")):
-            self._initialise(X, y)
         X, y, X_val, y_val = (torch.from_numpy(a) for a in (X, y, X_val, y_val))
-        for _ in range(self.max_iter):
-            self._train_epoch(X, y)
-            self._judge(X_val, y_val)
-            if self._n_worse >= self.n_iter_no_change:
-                break
-        self._set(self._best)
-        return self
+        return self._fit((X, y), (X_val, y_val))
 
     def predict(self, X):
         """Return the masked last columns of X."""
@@ -101,84 +186,28 @@ class MaskNetwork(RegressorMixin, BaseEstimator):
             self.network_.eval()
             return self._output(torch.from_numpy(X)).numpy()
 
-    def _initialise(self, X, y):
-        torch.manual_seed(self.random_state)
-        self._rng = np.random.default_rng(self.random_state)
-        self._floor = 1e-3 * float(X.mean())
-        logs = np.log(X + self._floor)
-        self._mean = torch.from_numpy(logs.mean(axis=0))
-        self._scale = torch.from_numpy(logs.std(axis=0) + 1e-6)
+    def _make_network(self, n_in, n_out):
         layers = []
-        for n_in, n_out in pairwise([X.shape[1], *self.hidden_layer_sizes]):
-            layers += [nn.Linear(n_in, n_out), ACTIVATIONS[self.activation]()]
+        for n_before, n_units in pairwise([n_in, *self.hidden_layer_sizes]):
+            layers += [nn.Linear(n_before, n_units), ACTIVATIONS[self.activation]()]
             layers += [nn.Dropout(self.dropout)] if self.dropout else []
-        layers.append(nn.Linear(self.hidden_layer_sizes[-1], y.shape[1]))
-        self.network_ = nn.Sequential(*layers)
-        self.n_parameters_ = sum(p.numel() for p in self.network_.parameters())
-        self.n_outputs_ = y.shape[1]
-        self._optimizer = torch.optim.Adam(
-            self.network_.parameters(), lr=self.learning_rate_init
-        )
-        self.validation_loss_curve_ = []
-        self._best_loss, self._n_worse, self._n_updates = np.inf, 0, 0
-        self._weights = [p.detach().clone() for p in self.network_.parameters()]
-        self._average, self._best = _copies(self._weights), _copies(self._weights)
+        return nn.Sequential(*layers, nn.Linear(self.hidden_layer_sizes[-1], n_out))
 
     def _output(self, X):
-        logs = torch.log(X + self._floor)
-        mask = torch.sigmoid(self.network_((logs - self._mean) / self._scale))
-        return mask * X[:, -self.n_outputs_ :]
-
-    def _set(self, weights):
-        """Let the network have these weights."""
-        with torch.no_grad():
-            for p, w in zip(self.network_.parameters(), weights):
-                p.copy_(w)
+        return torch.sigmoid(self.network_(self._inputs(X))) * X[:, -self.n_outputs_ :]
 
     def _train_epoch(self, X, y):
-        self._set(self._weights)
-        self.network_.train()
         order = torch.from_numpy(self._rng.permutation(len(X)))
         for rows in order.split(self.batch_size):
             loss = 0.5 * (self._output(X[rows]) - y[rows]).square().sum() / len(rows)
-            self._optimizer.zero_grad()
-            loss.backward()
-            self._optimizer.step()
-            self._update_average()
-        self._weights = [p.detach().clone() for p in self.network_.parameters()]
-
-    def _update_average(self):
-        self._n_updates += 1
-        decay = min(self.averaging, self._n_updates / (self._n_updates + 10))
-        with torch.no_grad():
-            for a, p in zip(self._average, self.network_.parameters()):
-                a.lerp_(p, 1 - decay)
+            self._update(loss)
 
     def _loss(self, X, y):
-        self.network_.eval()
-        with torch.inference_mode():
-            total = sum(
-                float((self._output(a) - b).square().sum())
-                for a, b in zip(X.split(4096), y.split(4096))
-            )
+        total = sum(
+            float((self._output(a) - b).square().sum())
+            for a, b in zip(X.split(4096), y.split(4096))
+        )
         return 0.5 * total / len(X)
-
-    def _judge(self, X_val, y_val):
-        """Keep the average weights if they are the best; lower the rate if it is time."""
-        self._set(self._average)
-        loss = self._loss(X_val, y_val)
-        self.validation_loss_curve_.append(loss)
-        decay = self.learning_rate_decay
-        if loss < self._best_loss:
-            self._best_loss, self._n_worse = loss, 0
-            self._best = _copies(self._average)
-        else:
-            self._n_worse += 1
-            decay *= 0.5 if self._n_worse % 2 == 0 else 1.0
-        for group in self._optimizer.param_groups:
-            group["lr"] *= decay
-        if self.verbose:
-            print(f"Epoch {len(self.validation_loss_curve_)}: validation loss {loss:.3f}")
 
 
 def _copies(tensors):

@@ -159,7 +159,8 @@ class NoiseReduce(Peer):
         self._reduce = reduce_noise
 
     def _process(self, waveform):
-        return self._reduce(waveform, self.sample_rate)
+        above_zero = waveform + np.finfo(np.float64).eps  # it makes NaN of digital silence
+        return self._reduce(above_zero, self.sample_rate)
 
 
 class NoiseReduceWithSample(NoiseReduce):

@@ -3,11 +3,12 @@
     python benchmarks/speech_tools.py --data DIR --out results/speech_tools.json
 
 DIR holds ``speech`` and ``noise``, each with ``train``, ``valid`` and ``test``; recordings are
-named VOICE_NUMBER and KIND_NUMBER. skunfold is trained on ``train`` and stopped by ``valid``;
-its models are kept in a folder ``.models`` beside the results. Each model file that is given by
-``--model`` is also a tool; then DIR may be any folder of speech and noise (``--no-training``).
-The peers are those of `speech_peers.py`. Peers and measures whose packages are missing are left
-out.
+named VOICE_NUMBER and KIND_NUMBER. skunfold is trained on ``train`` and stopped by ``valid``.
+So are recurrent networks (`gru_mask.py`), which take the place of its regressor and see the
+same features of the same mixtures. The models are kept in a folder ``.models`` beside the
+results. Each model file that is given by ``--model`` is also a tool; then DIR may be any folder
+of speech and noise (``--no-training``). The peers are those of `speech_peers.py`. Peers and
+measures whose packages are missing are left out.
 
 A row is a tool under a condition: mixtures at six SNRs, some of them with the band of a
 telephone and 40 dB lower, clean speech, music, silence.
@@ -27,10 +28,15 @@ from speech_peers import PEERS, SAMPLE_RATE
 from speech_protocol import ideal_ratio_mask, interval
 from threadpoolctl import threadpool_limits
 
+from skunfold.audio import SpeechEnhancer
 from skunfold.model_files import load_model
 
 NOISY, IDEAL = "noisy", "ideal ratio mask"
 KNOWN, UNKNOWN = "skunfold", "skunfold, this kind of noise left out"
+RECURRENT = {  # units, and draws if not as many as for skunfold
+    "GRU mask network": (155, None),
+    "GRU mask network, 10 x the size, 5 draws": (597, 5),
+}
 MIXTURES = "mixtures"
 LABELS = ("utterance", "voice", "kind", "snr")
 N_OTHERS = 20  # mixtures that are heard by telephone, and at a lower level
@@ -53,16 +59,20 @@ def conditions(folder, subset):
 class Tools:
     """Functions from an item to its enhanced waveform, by the names of tools, made when needed.
 
-    `sizes` are the megabytes of what was made, where parameters are known.
+    `known` is what is known of those that were made: megabytes of parameters, CPU seconds of
+    training.
     """
 
     def __init__(self, options):
         self._options = options
         self._made = {}
-        self.sizes = {}
+        self.known = {}
         self.names = [NOISY, *PEERS]
+        self._unknown = UNKNOWN
+        if options.fold_draws:
+            self._unknown += f", {options.fold_draws} draws"
         if options.training:
-            self.names += [KNOWN, UNKNOWN]
+            self.names += [*RECURRENT, KNOWN, self._unknown]
         self.names += [model.stem for model in options.model]
         self.names.append(IDEAL)
 
@@ -77,27 +87,41 @@ class Tools:
             return lambda item: item.noisy
         if name == IDEAL:
             return lambda item: ideal_ratio_mask(item.noisy, item.clean, item.noise)
-        if name == UNKNOWN:
+        if name == self._unknown:
             return self._without_its_kind()
         if name in PEERS:
             peer = PEERS[name]()
-            self.sizes[name] = peer.megabytes()
+            self.known[name] = {"megabytes": peer.megabytes()}
             return lambda item: peer(item.noisy, item.sample)
-        if name == KNOWN and self._options.training:
-            enhancer = general_model(self._options, ALL)
+        files = {model.stem: model for model in self._options.model}
+        if name in files:
+            enhancer, seconds = load_model(files[name]), None
+        elif name == KNOWN:
+            enhancer, seconds = general_model(self._options, ALL)
         else:
-            files = {model.stem: model for model in self._options.model}
-            enhancer = load_model(files[name])
-        self.sizes[name] = getattr(enhancer.regressor_, "n_parameters_", 0) * 4 / 1e6
+            enhancer, seconds = self._recurrent(name)
+        megabytes = getattr(enhancer.regressor_, "n_parameters_", 0) * 4 / 1e6
+        self.known[name] = {"megabytes": megabytes, "fit_cpu_seconds": seconds}
         return lambda item: enhancer.enhance(item.noisy)
+
+    def _recurrent(self, name):
+        """Return an enhancer with a recurrent network, and the CPU seconds of its training."""
+        from gru_mask import GRUMask
+
+        n_units, n_draws = RECURRENT[name]
+        enhancer = SpeechEnhancer(GRUMask(n_units))
+        return general_model(self._options, name, n_draws=n_draws, enhancer=enhancer)
 
     def _without_its_kind(self):
         """Return what enhances with the model that was trained without the noise's kind.
 
         Where the noise is of no kind in training, every model will do, and the first does.
         """
-        parts = folds(self._options.data)
-        models = {name: general_model(self._options, name, parts[name]) for name in parts}
+        parts, n_draws = folds(self._options.data), self._options.fold_draws
+        models = {
+            name: general_model(self._options, name, part, n_draws)[0]
+            for name, part in parts.items()
+        }
 
         def enhance(item):
             without = [name for name in parts if item.kind in parts[name]]
@@ -115,7 +139,7 @@ def run_row(name, items, measures, tools):
         seconds = time.process_time() - began
     row = {label: [getattr(item, label) for item in items] for label in LABELS}
     row |= {"cpu_seconds": seconds, "seconds": sum(len(i.noisy) for i in items) / SAMPLE_RATE}
-    row["megabytes"] = tools.sizes.get(name)
+    row |= {"megabytes": None} | tools.known.get(name, {})
     scores = [
         {k: v for measure in measures for k, v in measure(item.clean, e).items()}
         for item, e in zip(items, estimates)
@@ -139,6 +163,8 @@ def overview(rows):
     for name, row in rows.items():
         line = {"tool": name, "MB": row["megabytes"]}
         line["CPU s / s"] = f"{row['cpu_seconds'] / row['seconds']:.3f}"
+        training = row.get("fit_cpu_seconds")
+        line["CPU s of training"] = training and f"{training:.0f}"
         for measure, values in row["scores"].items():
             line[measure] = mean(row, measure)
             if measure in ("SI-SDR", "PESQ") and np.isfinite(values).all():
@@ -208,10 +234,13 @@ def draw(rows, file):
 INTRODUCTION = """\
 Means over {n} mixtures of {speech} in {noise} at -6 to 9 dB, with 95 % bootstrap intervals over
 utterances in brackets. "{known}" was trained on other recordings of the same voices and kinds
-of noise, {draws} draws of 240 mixtures; for "{unknown}", every mixture is enhanced by a model
-that was trained without its kind of noise. The peers are as their packages ship them, with
-their delays taken out. MB is the size of the files of parameters, where there are such files;
-CPU s / s are CPU seconds for a second of sound in one thread."""
+of noise, {draws} draws of 240 mixtures; so were the GRU mask networks, which see the same
+features of the same mixtures, but for fewer draws where the name says so. For "{unknown}",
+every mixture is enhanced by a model that was trained without its kind of noise. The peers are
+as their packages ship them, with their delays taken out. MB is the size of the files of
+parameters, where there are such files, or 4 bytes a parameter; CPU s / s are CPU seconds for a
+second of sound in one thread. All CPU seconds are those of a machine that other work shared,
+and up to twice what they are on an idle one. Nothing was chosen by these mixtures."""
 
 
 def main():
@@ -219,6 +248,9 @@ def main():
     parser = make_parser(__doc__, "doc/results/speech_tools.json", data=True)
     parser.add_argument("--subset", choices=["valid", "test"], default="test")
     parser.add_argument("--draws", type=int, default=DEFAULT_DRAWS, help="of 240 mixtures")
+    parser.add_argument(
+        "--fold-draws", type=int, help="in the training without a kind of noise; as --draws"
+    )
     parser.add_argument("--model", type=Path, action="append", default=[], metavar="FILE")
     parser.add_argument("--no-training", dest="training", action="store_false")
     options, results = begin(parser, ["subset", "draws"])

@@ -15,6 +15,7 @@ NO_SCRIPTS = {
     "deep_nmf_cells",
     "deep_nmf_peers",
     "general_models",
+    "gru_mask",
     "harness",
     "mask_network",
     "speech_conditions",

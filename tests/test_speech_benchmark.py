@@ -22,6 +22,11 @@ def mask_network(monkeypatch):
 
 
 @pytest.fixture
+def gru_mask(mask_network):
+    return pytest.importorskip("gru_mask")
+
+
+@pytest.fixture
 def speech_protocol(monkeypatch):
     pytest.importorskip("pystoi")
     monkeypatch.syspath_prepend(BENCHMARKS)
@@ -101,4 +106,44 @@ def test_mask_network_learns_and_goes_on(mask_network, mixtures):
     before = network.predict(X)
     assert ((before >= 0) & (before <= X[:, -201:])).all()
     network.fit(X, X[:, -201:] / 2, X_val=X, y_val=X[:, -201:] / 2)
+    assert len(network.validation_loss_curve_) == 4
+
+
+def test_lanes_hold_frames_in_order(gru_mask):
+    lengths = np.array([5, 2, 7, 3, 4])
+    rows, begins = gru_mask.lanes_of(lengths, [3, 0, 4, 2, 1], n_lanes=2, n_steps=3)
+    assert rows.shape == (4, 2, 3)
+    assert begins.shape == (4, 2)
+    assert sorted(rows[rows >= 0]) == [*range(5), *range(7, 21)]  # 9 steps, the last left out
+    firsts = np.cumsum(lengths) - lengths
+    for lane, starts in zip(rows.swapaxes(0, 1), begins.T):
+        assert starts[0]
+        np.testing.assert_array_equal(starts[1:], np.isin(lane[1:, 0], firsts))
+        frames = lane[lane >= 0]
+        inside = ~np.isin(frames[1:], firsts)
+        np.testing.assert_array_equal(np.diff(frames)[inside], 1)
+
+
+def test_recurrent_mask_learns_goes_on_and_streams(gru_mask, mixtures):
+    network = gru_mask.GRUMask(
+        8, 1, n_lanes=2, n_steps=20, learning_rate_init=0.02, max_iter=2, warm_start=True
+    )
+    enhancer = SpeechEnhancer(network, n_context=2, random_state=0)
+    valid = {"X_val": mixtures.noisy[2:], "y_val": mixtures.clean[2:]}
+    enhancer.fit(mixtures.noisy[:2], mixtures.clean[:2], **valid)
+    network = enhancer.regressor_
+    n_in = 40 + 40 + 201
+    assert network.n_parameters_ == (n_in + 1) * 8 + 3 * (2 * 8 + 2) * 8 + (8 + 1) * 201 + 4 * 8
+    first, second = network.validation_loss_curve_
+    assert second < first
+    rng = np.random.default_rng(0)
+    X = rng.gamma(1, size=(50, n_in)).astype(np.float32)
+    whole = network.predict(X)
+    assert ((whole >= 0) & (whole <= X[:, -201:])).all()
+    stream = network.sequence()
+    parts = [stream.predict(part) for part in (X[:20], X[20:21], X[21:])]
+    np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-5)
+    assert not np.allclose(network.predict(X[20:]), whole[20:], atol=1e-4)  # it remembers
+    y, lengths = X[:, -201:] / 2, np.array([30, 20])
+    network.fit(X, y, lengths=lengths, X_val=X, y_val=y, lengths_val=lengths)
     assert len(network.validation_loss_curve_) == 4
