@@ -40,7 +40,7 @@ def extensions():
         "skunfold._kernels._fused",
         [f"{KERNELS}/_fused.pyx"],
         include_dirs=[KERNELS],
-        depends=[f"{KERNELS}/_fused.h", f"{KERNELS}/_fused_loops.h"],
+        depends=[f"{KERNELS}/_fused{part}.h" for part in ("", "_loops", "_chains")],
     )
     cores = cythonize([core], build_dir="build/cython")
     for core in cores:  # these are others, which Cython makes

@@ -27,6 +27,7 @@ from threadpoolctl import threadpool_limits
 
 import skunfold._kernels.class_messages
 import skunfold._kernels.outputs
+import skunfold._kernels.passes
 import skunfold._kernels.ratios  # noqa: F401
 from skunfold._kernels.fused import COMPILED, CORE, FUSED
 from skunfold._training.objective import Objective
@@ -66,8 +67,16 @@ def loops(dtype):
     yield "class_shares_adjoint", (units, classes, V, units, units), classes.size
     for name in ("row_max", "exp_below", "softmax", "log_softmax", "sigmoid"):
         yield name, (rows,), rows.size
+    yield "sigmoid_of_sum", (rows.copy(), rows[0]), rows.size
+    yield "sigmoid_adjoint", (np.ones_like(rows), np.full_like(rows, 0.5)), rows.size
     yield "log_above", (rows, 1e-20, rows.copy()), rows.size
     yield "max_plus", (rows, draw(LETTERS, LETTERS)), rows.size * LETTERS
+    n_links, places = ROWS - 1, np.arange(ROWS)
+    route = (places, np.array([[0, 1, n_links]] * 3), places < n_links, 3)
+    field, table = np.log(rows), draw(LETTERS, LETTERS) / 2
+    yield "passed", (field, table, *route, True), 6 * rows.size
+    x, sums = (draw(2, 3, LETTERS, ROWS) for _ in range(2))
+    yield "passed_adjoint", (field, table, *route[:3], x, sums), 6 * rows.size
     yield "grown", (components, components, 0.0, components.copy()), components.size
     yield "fraction", (components, components, 0.0, components.copy()), components.size
     W, P_of_W = draw(COMPONENTS, FEATURES), draw(FEATURES, COMPONENTS)

@@ -104,7 +104,7 @@ def test_the_command_line(enhancer, tmp_path, capsys):
     write_audio(tmp_path / "in.wav", SAMPLES, 16000)
     write_audio(tmp_path / "out.wav", SAMPLES[:999], 16000)
     names = sorted(os.listdir(tmp_path))
-    arguments = ["enhance", "-f", *(str(tmp_path / name) for name in ("model", "in.wav"))]
+    arguments = ["enhance", "-fm", *(str(tmp_path / name) for name in ("model", "in.wav"))]
     for room in (0, 5000):
         with disk_of(room):
             assert main([*arguments, "-o", str(tmp_path / "out.wav")]) == 1
@@ -125,7 +125,7 @@ def test_a_full_temporary_folder(source, target, enhancer, tmp_path, monkeypatch
     monkeypatch.setattr(sys, "stdout", stdout)
     monkeypatch.setattr(_storage, "_IN_MEMORY", 1000)
     with disk_of(5000):
-        assert main(["enhance", "model", source, "-o", target]) == 1
+        assert main(["enhance", "-m", "model", source, "-o", target]) == 1
     said = capsys.readouterr().err.splitlines()[-1]
     assert said == f"skunfold: error: {tempfile.gettempdir()}: File too large"
     assert (sorted(os.listdir()), stdout.buffer.getvalue()) == (["in.wav", "model"], b"")

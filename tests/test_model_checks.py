@@ -363,7 +363,7 @@ def test_the_recording_is_not_to_blame(result, message):
 def test_the_command_line_names_the_model(tmp_path, capsys, monkeypatch):
     soundfile.write(tmp_path / "x.wav", np.zeros(1000) + 0.01, 16000)
     arguments = [str(tmp_path / name) for name in ("bad.model", "x.wav")]
-    arguments = ["enhance", *arguments, "-o", str(tmp_path / "out.wav")]
+    arguments = ["enhance", "-m", *arguments, "-o", str(tmp_path / "out.wav")]
     model = Model("enhancer")
     model.regressor.attributes.pop("output_bases_")
     model.write(tmp_path / "bad.model")

@@ -9,6 +9,7 @@ from skunfold._crf.network import ClassLoss, LikelihoodNetwork
 from skunfold._crf.sweep import RowSweep, TotalsReadout
 from skunfold._kernels.chains import most_probable
 from skunfold._kernels.class_messages import BeliefMessages
+from skunfold._kernels.passes import there_and_back
 from skunfold._kernels.probabilities import softmax
 from skunfold._kernels.row_graphs import Chains, Rows
 
@@ -21,7 +22,7 @@ LENGTHS = np.array([7, 1, 4, 12])
 
 @pytest.fixture
 def network():
-    sweep = RowSweep(K, (), (False,), False, BeliefMessages(), sequential=True)
+    sweep = RowSweep(K, (), (False,), False, BeliefMessages(), there_and_back)
     return LikelihoodNetwork(sweep, TotalsReadout(), ClassLoss(), ((0, 1, 2),))
 
 

@@ -1,15 +1,21 @@
 """The benchmarks of noise suppressors, and of noise that is taught."""
 
+import copy
 import importlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch
 
+from skunfold import DeepNMFRegressor
 from skunfold.audio import write_audio
+from skunfold.cli.workbench import make_enhancer
 from skunfold.metrics import si_sdr
+from skunfold.model_files import load_model
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 RATE = 16000
@@ -152,24 +158,63 @@ def test_a_noise_is_taught(script, folder, tmp_path, monkeypatch):
                            for f in (1, 1.5)], speech_names=["bob_0.wav"])  # fmt: skip
     monkeypatch.setattr(teach, "load_bundled_recordings", lambda: voices)
 
-    def small():
-        return teach.make_enhancer(0, n_context=2, n_components=3, n_layers=2, max_iter=2)
+    def make_small(seed, **sizes):
+        return make_enhancer(seed, n_context=2, n_components=3, n_layers=2, max_iter=2)
 
-    monkeypatch.setattr(teach, "small", small)
-    monkeypatch.setattr(script("general_models"), "N_TRAIN", 6)
+    package = make_small(0).set_params(n_sample_components=2)
+    package.fit_sources([*voices.speech], [np.random.default_rng(0).normal(size=2 * RATE)])
+    monkeypatch.setattr(teach, "make_enhancer", make_small)
+    monkeypatch.setattr(teach.SpeechEnhancer, "pretrained", lambda: copy.deepcopy(package))
     monkeypatch.setattr(teach, "N_MIXTURES", 6)
-    options = ["--data", str(folder), "--draws", "1", "--only", "^hum, (noisy|gen|.* 10 s)"]
+    options = ["--data", str(folder), "--only", "^hum, (noisy|model|.* 10 s)"]
     monkeypatch.setattr("sys.argv", ["teach_noise.py", *options, "--out", str(out)])
     teach.main()
     rows = json.loads(out.read_text())["rows"]
-    assert len(rows) == 4
-    noisy, general, new, adapted = (
+    assert len(rows) == 5
+    noisy, new, adapted = (
         np.mean(rows[f"hum, {name}"]["SI-SDR"])
-        for name in ("noisy", "general model", "from nothing, 10 s", "adapted, 10 s")
+        for name in (teach.NOISY, f"{teach.NEW}, 10 s", f"{teach.ADAPTED}, 10 s")
     )
     assert new > noisy + 2
-    assert adapted > general
-    assert rows["hum, adapted, 10 s"]["noise_seconds"] == 2
+    assert adapted > noisy + 1
+    assert rows[f"hum, {teach.NEW}, 10 s"]["cpu_seconds"] > 0
+    assert "hum 2 s" in out.with_suffix(".md").read_text()
+
+
+def test_the_model_of_the_package_is_trained_on_what_may_be_passed_on(
+    script, folder, tmp_path, monkeypatch
+):
+    pretrained, out, model = script("pretrained_model"), tmp_path / "a.json", tmp_path / "model"
+    data = tmp_path / "data"
+    shutil.copytree(folder, data)
+    lines = ["file\tlicense"]
+    for file in sorted(data.rglob("*.wav")):
+        free = file.name[:3] in ("ann", "hum")
+        place = file.relative_to(data).as_posix()
+        lines.append(f"dev/{place}\t{'CC-BY-3.0' if free else 'GPL-2'}")
+    (data / "MANIFEST.tsv").write_text("\n".join(lines))
+    recorded = pretrained.Data(data)
+    for heard, names in ((True, ["ann_0.wav"]), (False, ["bob_0.wav"])):
+        assert [name for name, _ in recorded("speech", "train", heard)] == names
+    for name, value in (("N_DRAWS", 1), ("N_TEST", 6), ("N_VALID", 6), ("N_TRAIN", 12)):
+        monkeypatch.setattr(pretrained, name, value)
+
+    def small(*sizes, **settings):
+        return DeepNMFRegressor(3, **(settings | {"n_layers": 2}))
+
+    monkeypatch.setattr(pretrained, "DeepNMFRegressor", small)
+    monkeypatch.setattr(script("variety"), "N_SYNTHETIC", 1)
+    options = ["--data", str(data), "--model", str(model), "--only", "noisy|skunfold"]
+    monkeypatch.setattr("sys.argv", ["pretrained_model.py", *options, "--out", str(out)])
+    with pytest.warns(ConvergenceWarning):
+        pretrained.main()
+    assert load_model(model).n_sample_components == 40
+    rows = json.loads(out.read_text())["rows"]
+    assert len(rows) == 4 * 5
+    assert set(rows[f"noisy, {pretrained.TRIED}"]["kind"]) == {"music"}
+    assert (
+        "Unheard voices are bob, unheard noise is music" in out.with_suffix(".md").read_text()
+    )
 
 
 def test_samples_are_drawn_evenly(script, folder, tmp_path):

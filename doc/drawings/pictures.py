@@ -25,9 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import matplotlib.pyplot as plt
 from svg import THEMES
 
-from skunfold.audio import STFT
-from skunfold.cli.demo import train_demo_model
-from skunfold.cli.progress import open_progress
+from skunfold.audio import STFT, SpeechEnhancer
 from skunfold.datasets import load_bundled_recordings, make_mixtures
 from skunfold.metrics import si_sdr
 
@@ -38,12 +36,10 @@ SHOWN = 4.0  # seconds of the recording in the picture
 
 def denoised():
     """Return noisy and enhanced waveform, sample rate, and SI-SDR (dB) of both."""
-    with open_progress(1) as progress:
-        enhancer = train_demo_model(0, progress)
     test = load_bundled_recordings("test")
     mixtures = make_mixtures(test.speech, test.noise, snrs=(0,), random_state=0)
     noisy, clean = mixtures.noisy[2], mixtures.clean[2]
-    enhanced = enhancer.enhance(noisy)
+    enhanced = SpeechEnhancer.pretrained().enhance(noisy)
     scores = [float(si_sdr(clean, wave)) for wave in (noisy, enhanced)]
     return noisy, enhanced, test.sample_rate, scores
 

@@ -31,6 +31,7 @@ from skunfold._estimator.classifier import ClassTargets
 from skunfold._estimator.data import warn_if_still_improving
 from skunfold._estimator.scaling import check_magnitude
 from skunfold._kernels.class_messages import BeliefMessages, MeanFieldMessages
+from skunfold._kernels.passes import in_rounds, there_and_back
 from skunfold._kernels.sparse_rows import sparse_block_size
 from skunfold._mrf.initialization import layer_sizes
 from skunfold._training.averaging import RunningAverage
@@ -121,7 +122,17 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
     def _with_edge_features(self):
         return self.coupling == "features"
 
-    def _sweep(self):
+    def _route(self, tied):
+        """Return how messages pass along chains in one layer; None if sweeps are layers."""
+        if self._sequential:
+            return there_and_back
+        plain = self.inference == "bp" and self.power == 1 and self.damping == 0
+        chains = self.graph == "chain" and self.coupling == "table"
+        if plain and chains and tied and self._n_sweeps > 1:
+            return partial(in_rounds, n_rounds=self._n_sweeps - 1)
+        return None
+
+    def _sweep(self, route=None):
         rule: Any = MeanFieldMessages(self.damping)
         if self.inference == "bp":
             rule = BeliefMessages(self.power, self.damping)
@@ -132,7 +143,7 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
             tuple(bool(s) for s in symmetric),
             self._with_edge_features,
             rule,
-            self._sequential,
+            route,
         )
 
     # Data
@@ -283,11 +294,8 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
 
     def _objective(self, samples, n_jobs, layout=None):
         layout = layout or self._layout()
-        network = (LikelihoodNetwork if self._by_likelihood else RowNetwork)(
-            self._sweep(),
-            TotalsReadout(),
-            ClassLoss(),
-            layout.sets,
+        network = replace(
+            self._network_of(LikelihoodNetwork if self._by_likelihood else RowNetwork, layout),
             mean_size=mean_size(samples),
             fewest_rows=sparse_block_size(samples.inputs[0].values) or 1,
         )
@@ -321,22 +329,28 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
         shapes = self._sweep().shapes(self.n_features_in_ - len(self.graph_columns_))
         check_unchanged(self, self._layout(), shapes)
 
-    def _network(self):
-        return RowNetwork(self._sweep(), TotalsReadout(), ClassLoss(), self._layout().sets)
+    def _network_of(self, kind, layout, staged=False):
+        """Return a RowNetwork or one derived from it; `staged` has a layer for each sweep."""
+        route = None if staged and not self._sequential else self._route(layout.tied)
+        sets = layout.sets if route is None else layout.sets[:1]
+        return kind(self._sweep(route), TotalsReadout(), ClassLoss(), sets)
 
-    def _inference(self, dtype):
+    def _network(self, staged=False):
+        return self._network_of(RowNetwork, self._layout(), staged)
+
+    def _inference(self, dtype, staged):
         """Return the network and its parameters in a dtype; prepared once."""
 
         def prepare():
             self._check_structure()
             parameters = self._layout().parameters(self.potentials_)
-            return self._network(), [p.astype(dtype, copy=False) for p in parameters]
+            return self._network(staged), [p.astype(dtype, copy=False) for p in parameters]
 
-        return self._kept(dtype, prepare)
+        return self._kept((dtype, staged), prepare)
 
-    def _by_rows(self, X, function, shape, dtype=None):
+    def _by_rows(self, X, function, shape, dtype=None, staged=False):
         """Return function(network, parameters, rows) of blocks of components, as X's rows."""
-        network, parameters = self._inference(X.dtype)
+        network, parameters = self._inference(X.dtype, staged)
         features, components = self._rows(X)
         out = np.empty((X.shape[0], *shape), dtype or X.dtype)
         n_rows = max(1, BLOCK_ELEMENTS // len(self.classes_))
@@ -349,7 +363,7 @@ class RowClassifier(ClassTargets, UnfoldedEstimator):
 
     def _staged_logits(self, X):
         shape = (self._n_sweeps, len(self.classes_))
-        stages = self._by_rows(self._validated_data(X), all_outputs, shape)
+        stages = self._by_rows(self._validated_data(X), all_outputs, shape, staged=True)
         return [stages[:, k] for k in range(self._n_sweeps)]
 
     def _hidden_units(self, X):

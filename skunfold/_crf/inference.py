@@ -20,7 +20,7 @@ def fill_rows(out, function, features, components, n_rows):
 
     def fill(block):
         rows = members(starts, block)
-        out[order[rows]] = function(Rows(features[rows], components.graph(block)))
+        out[order[rows]] = function(Rows(features[rows], components.graph(block, rows)))
 
     with BlockThreads() as threads:
         threads.map(fill, _blocks(starts, n_rows))

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from skunfold._crf.sweep import DriveGradient
-from skunfold._kernels.chains import likelihood, likelihood_gradients
-from skunfold._kernels.probabilities import row_max, row_sums, softmax
+from skunfold._kernels.chains import likelihood_gradients, losses_of_rows
+from skunfold._kernels.probabilities import log_softmax, softmax
 from skunfold._kernels.unfolding import Unfolding
 
-BLOCK_ELEMENTS = 1 << 16  # rows times classes, of the components that are worked on at a time
+BLOCK_ELEMENTS = 1 << 15  # rows times classes, of the components that are worked on at a time
 SMALLEST_BLOCK = 400  # rows
 
 
@@ -18,9 +18,7 @@ class ClassLoss:
 
     def loss(self, output, y):
         """Return the loss of each row, (n_rows,)."""
-        below = output - row_max(output)
-        right = below[np.arange(len(y)), y]
-        return np.log(row_sums(np.exp(below, out=below)))[:, 0] - right
+        return -log_softmax(output)[np.arange(len(y)), y]
 
     def gradient(self, output, y):
         """Return its derivative by the totals, (n_rows, K)."""
@@ -46,6 +44,10 @@ class RowNetwork(Unfolding):
         """The number of components below which threads gain nothing."""
         return max(1, int(SMALLEST_BLOCK / self.mean_size))
 
+    def output_alone(self, parameters, X):
+        """Return the outputs (n_rows, K)."""
+        return self.output(parameters, X)
+
 
 @dataclass(frozen=True)
 class LikelihoodNetwork(RowNetwork):
@@ -61,10 +63,14 @@ class LikelihoodNetwork(RowNetwork):
         prepared = self.prepare(parameters, X.shape[0])
         [state] = self.states(prepared, X, tape=tape)
         [theta], [(drive, passes)] = prepared.layers, tape
-        raw = drive.tables.raw[0]
-        found = likelihood(drive.field, raw, state.totals, passes, X.graph, y)
-        output = np.hstack([state.totals, found.losses[:, np.newaxis]])
-        return output, (X, y, theta, drive, state.totals, found)
+        raw, totals = drive.tables.raw[0], state.totals
+        losses = losses_of_rows(drive.field, raw, totals, passes, X.graph, y)
+        output = np.hstack([totals, losses[:, np.newaxis]])
+        return output, (X, y, theta, drive, totals, passes)
+
+    def output_alone(self, parameters, X, y):  # type: ignore[override]
+        """Return the outputs (n_rows, K + 1)."""
+        return self.forward(parameters, X, y)[0]
 
     def loss(self, output, y):
         """Return the loss of each row, (n_rows,)."""
@@ -78,9 +84,9 @@ class LikelihoodNetwork(RowNetwork):
 
     def backward(self, parameters, tape, g):
         """Return dE/dparameters from g = dE/doutputs, of which the last column counts."""
-        X, y, theta, drive, totals, found = tape
+        X, y, theta, drive, totals, passes = tape
         g_field, g_table = likelihood_gradients(
-            found, totals, drive.tables.used[0], X.graph, y, g[:, -1]
+            totals, drive.tables.used[0], passes, X.graph, y, g[:, -1]
         )
         through = DriveGradient(g_field, [g_table], drive.hidden)
         return list(self.iteration.drive_adjoint(theta, X, through))

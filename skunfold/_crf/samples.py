@@ -1,7 +1,7 @@
 """The samples of the training loop: whole components, whose rows are gathered."""
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,11 @@ class ByComponent:
         return len(self.starts) - 1
 
     def __getitem__(self, components):
-        return self.values[members(self.starts, components)]
+        return self.taken(components, members(self.starts, components))
+
+    def taken(self, components, rows):
+        """Return the values of some components, for the places of their rows."""
+        return self.values[rows]
 
 
 @dataclass(frozen=True)
@@ -32,19 +36,44 @@ class RowsByComponent(ByComponent):
 
     graph: Any
 
-    def __getitem__(self, components):
-        return Rows(super().__getitem__(components), self.graph.graph(components))
+    def taken(self, components, rows):
+        """Return the Rows of some components."""
+        return Rows(self.values[rows], self.graph.graph(components, rows))
+
+
+@dataclass(frozen=True)
+class ComponentSamples(Samples):
+    """Samples whose arrays are `ByComponent`."""
+
+    y: Any
+    weight: Any = None
+
+    @cached_property
+    def _places(self):
+        """The places of the rows of the components."""
+        return members(self.y.starts, self.rows)
+
+    def loaded(self):
+        """Return the samples copied into memory."""
+        arrays = (*self.inputs, self.y, self.weight)
+        *inputs, y, weight = (a.taken(self.rows, self._places) for a in arrays)
+        return Samples(tuple(inputs), y, weight)
+
+    @cached_property
+    def total_weight(self):
+        """The sum of the weights of the rows."""
+        return float(self.weight.values[self._places].sum())
 
 
 @dataclass(frozen=True)
 class RowData(Data):
     """Checked samples, and the components that they make."""
 
-    samples: Samples
+    samples: ComponentSamples
 
 
 def samples_of(features, components, y, weight, whole=False):
-    """Return the components that have some weight, as Samples; None is a weight of 1.
+    """Return the ComponentSamples that have some weight; None is a weight of 1.
 
     If the loss is that of whole components, the classes are a second input, and the rows of
     each component have their mean weight; none may be zero unless all are.
@@ -61,7 +90,7 @@ def samples_of(features, components, y, weight, whole=False):
     inputs: Any = (RowsByComponent(features, starts, components),)
     targets: Any = ByComponent(y, starts)
     weights: Any = ByComponent(weight, starts)
-    samples = Samples((*inputs, targets) if whole else inputs, targets, weights)
+    samples = ComponentSamples((*inputs, targets) if whole else inputs, targets, weights)
     used = np.add.reduceat(weight, starts[:-1]) > 0
     return samples if used.all() else samples[np.flatnonzero(used)]
 

@@ -114,7 +114,9 @@ def without_columns(X, places):
     if not len(places):
         return X, np.empty((X.shape[0], 0))
     kept = np.setdiff1d(np.arange(X.shape[1]), places)
-    return X[:, kept], dense(X[:, places]).astype(np.float64)
+    first, end = kept[0], kept[-1] + 1
+    features = X[:, first:end] if end - first == len(kept) else X[:, kept]
+    return features, dense(X[:, places]).astype(np.float64)
 
 
 @dataclass(frozen=True)

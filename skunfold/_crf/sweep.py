@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skunfold._kernels.chains import forward_backward, forward_backward_adjoint
 from skunfold._kernels.class_messages import Tables
 from skunfold._kernels.numerics import add
-from skunfold._kernels.probabilities import sigmoid
+from skunfold._kernels.passes import passed, passed_adjoint, table_gradient
+from skunfold._kernels.probabilities import column_sums, sigmoid_adjoint, sigmoid_of_sum
 from skunfold._kernels.row_graphs import sums_at
 from skunfold.unfolding.iteration import Iteration
 from skunfold.unfolding.readouts import Readout
@@ -68,8 +68,9 @@ class RowSweep(Iteration):
         Whether tables depend on the features of both ends.
     rule : BeliefMessages or MeanFieldMessages
         Computes the messages.
-    sequential : bool
-        Whether each layer passes along the chains and back, which is exact.
+    route : callable or None
+        From a ChainGraph to the `Route` of the messages of belief propagation: there is one
+        layer, that of all of them. None: each layer after the first is a round of messages.
     """
 
     def __init__(
@@ -79,14 +80,14 @@ class RowSweep(Iteration):
         symmetric,
         edge_features,
         rule,
-        sequential=False,
+        route=None,
     ):
         self.n_classes = n_classes
         self.hidden_layer_sizes = hidden_layer_sizes
         self.symmetric = symmetric
         self.edge_features = edge_features
         self.rule = rule
-        self.sequential = sequential
+        self.route = route
 
     def shapes(self, n_features):
         """Return the shapes of the arrays of theta."""
@@ -114,7 +115,7 @@ class RowSweep(Iteration):
         n = 2 * len(self.hidden_layer_sizes)
         hidden, h = [], X.features
         for W, b in zip(theta[:n:2], theta[1:n:2]):
-            h = sigmoid(_affine(h, W, b))
+            h = sigmoid_of_sum(h @ W, b)
             hidden.append(h)
         field = _affine(h, *theta[n : n + 2])
         tables = self.tables(theta, X)
@@ -139,11 +140,9 @@ class RowSweep(Iteration):
         g_field = g.field
         for layer in reversed(range(n // 2 + 1)):
             below = g.hidden[layer - 1] if layer else X.features
-            gradients = [below.T @ g_field, g_field.sum(axis=0), *gradients]
+            gradients = [below.T @ g_field, column_sums(g_field), *gradients]
             if layer:
-                g_field = g_field @ theta[2 * layer].T
-                g_field *= below
-                g_field *= 1 - below
+                g_field = sigmoid_adjoint(g_field @ theta[2 * layer].T, below)
         if not g.tables:
             return (*gradients, *(None for _ in theta[n + 2 :]))
         return (*gradients, *self._table_gradients(theta, X, g.tables))
@@ -185,20 +184,31 @@ class RowSweep(Iteration):
     def step(self, theta, drive, h, k):
         """Return the state after layer k, and a tape."""
         graph = drive.graph
-        if self.sequential:
-            totals, tape = forward_backward(drive.field, drive.tables.used[0], graph)
-            return State(totals, None), (drive, tape)
+        if self.route is not None:
+            route = self.route(graph)
+            totals, *passes = passed(drive.field, drive.tables.used[0], *route, True)
+            return State(totals, None), (drive, (route, *passes))
         if k == 0:
             return State(drive.field, None), (drive, None)
         messages, tape = self.rule.send(h.totals, h.messages, drive.tables, graph)
         return State(drive.field + graph.at_receivers(messages), messages), (drive, tape)
 
+    def advance(self, theta, drive, h, k):
+        """Return the state after layer k."""
+        if self.route is None:
+            return super().advance(theta, drive, h, k)
+        table, route = drive.tables.used[0], self.route(drive.graph)
+        return State(passed(drive.field, table, *route, False)[0], None)
+
     def adjoint(self, theta, tape, g, k):
         """Return the gradients by the state, by the drive and by theta."""
         drive, tape = tape
         nothing = (None,) * len(theta)
-        if self.sequential:
-            g_field, g_table = forward_backward_adjoint(g.totals, tape)
+        if self.route is not None:
+            route, x, sums, _ = tape
+            table = drive.tables.used[0]
+            g_field, d = passed_adjoint(g.totals, table, *route[:3], x, sums)
+            g_table = table_gradient(table, route, x, d)
             return None, DriveGradient(g_field, [g_table], drive.hidden), nothing
         if k == 0:
             return None, DriveGradient(g.totals, None, drive.hidden), nothing

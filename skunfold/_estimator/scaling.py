@@ -53,7 +53,8 @@ def check_range(X, scale, name):
 
 def check_magnitude(X, name):
     """Check that products of three elements stay in the range of the dtype."""
-    largest, bound = float(np.abs(X).max(initial=0)), float(np.finfo(X.dtype).max) ** (1 / 3)
+    largest = max(float(X.max(initial=0)), -float(X.min(initial=0)))
+    bound = float(np.finfo(X.dtype).max) ** (1 / 3)
     if largest > bound:
         raise ValueError(
             f"{name} holds {largest:.3g}, more than the {bound:.2g} that can be computed with "

@@ -4,6 +4,7 @@
    the best one; elsewhere for the processor that is compiled for. NaN is kept as by NumPy: of
    `x < y ? y : x`, x may be NaN. */
 
+#include <float.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -163,25 +164,33 @@ ALWAYS_INLINE double log_d(double x)
 #define NAME(name) name##_f
 #define SQRT sqrtf
 #define FABS fabsf
+#define TINY FLT_MIN
 #include "_fused_loops.h"
+#include "_fused_chains.h"
 #undef real
 #undef NAME
 #undef SQRT
 #undef FABS
+#undef TINY
 
 #define real double
 #define NAME(name) name##_d
 #define SQRT sqrt
 #define FABS fabs
+#define TINY DBL_MIN
 #include "_fused_loops.h"
+#include "_fused_chains.h"
 #undef real
 #undef NAME
 #undef SQRT
 #undef FABS
+#undef TINY
 
 /* By whether the numbers are single. */
 
 #define EITHER(name, single, ...) ((single) ? name##_f(__VA_ARGS__) : name##_d(__VA_ARGS__))
+#define c_sigmoid_of_sum(...) EITHER(sigmoid_of_sum, __VA_ARGS__)
+#define c_sigmoid_adjoint(...) EITHER(sigmoid_adjoint, __VA_ARGS__)
 #define c_grown(...) EITHER(grown, __VA_ARGS__)
 #define c_fraction(...) EITHER(fraction, __VA_ARGS__)
 #define c_updated_row(...) EITHER(updated_row, __VA_ARGS__)
@@ -195,6 +204,8 @@ ALWAYS_INLINE double log_d(double x)
 #define c_softmax(...) EITHER(softmax, __VA_ARGS__)
 #define c_log_above(...) EITHER(log_above, __VA_ARGS__)
 #define c_max_plus(...) EITHER(max_plus, __VA_ARGS__)
+#define c_passed(...) EITHER(passed, __VA_ARGS__)
+#define c_passed_adjoint(...) EITHER(passed_adjoint, __VA_ARGS__)
 #define c_sigmoid(...) EITHER(sigmoid, __VA_ARGS__)
 #define c_odds_off(...) EITHER(odds_off, __VA_ARGS__)
 #define c_within(...) EITHER(within, __VA_ARGS__)

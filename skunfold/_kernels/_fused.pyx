@@ -6,7 +6,7 @@
 changes anything, for arrays that it does not take: all are of one dtype, float32 or float64, in
 C order (of functions of one array that is not changed, in any), and of the shapes in the docstring
 of the function of NumPy. There is no state, and the
-interpreter's lock is released during the loops, which are in _fused_loops.h.
+interpreter's lock is released during the loops, which are in _fused_loops.h and _fused_chains.h.
 """
 
 from cpython.buffer cimport (
@@ -39,7 +39,15 @@ cdef extern from "_fused.h" nogil:
     void c_softmax(bint, size_t, size_t, bint, void*, void*)
     void c_log_above(bint, size_t, void*, double, void*)
     void c_max_plus(bint, size_t, size_t, bint, void*, void*, void*)
+    int c_passed(
+        bint, size_t, size_t, size_t, size_t, const Py_ssize_t*, const Py_ssize_t*, const char*,
+        void*, void*, void*, void*, void*, void*, void*)
+    void c_passed_adjoint(
+        bint, size_t, size_t, size_t, size_t, const Py_ssize_t*, const Py_ssize_t*, const char*,
+        void*, void*, void*, void*, void*, void*, void*)
     void c_sigmoid(bint, size_t, void*, void*)
+    void c_sigmoid_of_sum(bint, size_t, size_t, void*, void*)
+    void c_sigmoid_adjoint(bint, size_t, void*, void*)
     void c_odds_off(bint, size_t, void*, double, void*)
     void c_within(bint, size_t, void*, void*, double)
     void c_pair_ratios(bint, size_t, size_t, size_t, bint, void*, void*, void*, void*)
@@ -74,14 +82,15 @@ cdef bint is_single(array) except -1:
 
 
 cdef void* data(
-    array, bint single, bint writable, Py_ssize_t n, Py_ssize_t m=-1, Py_ssize_t k=-1
+    array, bint single, bint writable, Py_ssize_t n, Py_ssize_t m=-1, Py_ssize_t k=-1,
+    Py_ssize_t j=-1,
 ) except NULL:
     """Return where the elements of an array are; ValueError if it is not as expected.
 
-    It is of one to three axes, of lengths n, m, k.
+    It is of one to four axes, of lengths n, m, k, j.
     """
     cdef Py_buffer buffer
-    cdef int ndim = 3 if k >= 0 else 2 if m >= 0 else 1
+    cdef int ndim = 4 if j >= 0 else 3 if k >= 0 else 2 if m >= 0 else 1
     PyObject_GetBuffer(
         array, &buffer, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (PyBUF_WRITABLE if writable else 0)
     )
@@ -93,6 +102,7 @@ cdef void* data(
             or buffer.shape[0] != n
             or (ndim > 1 and buffer.shape[1] != m)
             or (ndim > 2 and buffer.shape[2] != k)
+            or (ndim > 3 and buffer.shape[3] != j)
         ):
             raise ValueError("another dtype or shape is expected")
         return buffer.buf
@@ -121,6 +131,49 @@ cdef void* rows_of(array, bint single, Py_ssize_t n, Py_ssize_t m, size_t* strid
         return buffer.buf
     finally:
         PyBuffer_Release(&buffer)
+
+
+cdef const Py_ssize_t* places(array, Py_ssize_t n, Py_ssize_t width, Py_ssize_t end) except NULL:
+    """Return the n rows of `width` places, each from 0 to `end`; ValueError if there are others."""
+    cdef Py_buffer buffer
+    cdef Py_ssize_t i
+    PyObject_GetBuffer(array, &buffer, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
+    try:
+        if (
+            buffer.format[0] not in (c'l', c'q', c'i')
+            or buffer.format[1] != 0
+            or buffer.itemsize != sizeof(Py_ssize_t)
+            or buffer.len != n * width * buffer.itemsize
+        ):
+            raise ValueError("an array of intp is expected")
+        for i in range(n * width):
+            if not 0 <= (<Py_ssize_t*>buffer.buf)[i] <= end:
+                raise ValueError("a place is beyond the end")
+        return <Py_ssize_t*>buffer.buf
+    finally:
+        PyBuffer_Release(&buffer)
+
+
+cdef const char* switches(array, Py_ssize_t n) except NULL:
+    """Return where the n elements of an array of bool are; ValueError if it is no such array."""
+    cdef Py_buffer buffer
+    PyObject_GetBuffer(array, &buffer, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
+    try:
+        if buffer.format[0] != c'?' or buffer.len != n:
+            raise ValueError("an array of bool is expected")
+        return <char*>buffer.buf
+    finally:
+        PyBuffer_Release(&buffer)
+
+
+cdef const Py_ssize_t* steps_of(steps, Py_ssize_t n) except NULL:
+    """Return where steps are: columns of senders and receivers, and their number."""
+    cdef const Py_ssize_t* first = places(steps, len(steps), 3, n)
+    cdef Py_ssize_t i
+    for i in range(len(steps)):
+        if max(first[3 * i], first[3 * i + 1]) + first[3 * i + 2] > n:
+            raise ValueError("a step leads beyond the end")
+    return first
 
 
 cdef Py_ssize_t short_row(Py_ssize_t length) except -1:
@@ -365,6 +418,62 @@ def max_plus(x, A):
     return out
 
 
+def passed(field, table, order, steps, linked, Py_ssize_t n_rounds, bint keep):
+    cdef bint single = is_single(field)
+    cdef Py_ssize_t n, k, n_steps = len(steps)
+    n, k = field.shape
+    if not n or not n_steps or n_rounds not in (1, n_steps):
+        raise ValueError("nothing is passed, or in other rounds")
+    cdef const Py_ssize_t *p_order = places(order, n, 1, n - 1)
+    cdef const Py_ssize_t *p_steps = steps_of(steps, n)
+    cdef const char *p_linked = switches(linked, n)
+    cdef void *p_field = data(field, single, False, n, k)
+    cdef void *p_table = data(table, single, False, short_row(k), k)
+    totals, peaks, work = new(field, (n, k)), new(field, n), new(field, (3, k, n))
+    x = sums = None
+    cdef void *p_x = NULL
+    cdef void *p_sums = NULL
+    if keep:
+        x, sums = new(field, (2, n_rounds, k, n)), new(field, (2, n_rounds, k, n))
+        p_x = data(x, single, True, 2, n_rounds, k, n)
+        p_sums = data(sums, single, True, 2, n_rounds, k, n)
+    cdef void *p_totals = data(totals, single, True, n, k)
+    cdef void *p_peaks = data(peaks, single, True, n)
+    cdef void *p_work = data(work, single, True, 3, k, n)
+    cdef bint in_range
+    with nogil:
+        in_range = c_passed(
+            single, n, k, n_rounds, n_steps, p_order, p_steps, p_linked, p_field, p_table,
+            p_work, p_totals, p_x, p_sums, p_peaks)
+    if not in_range:
+        raise ValueError("the weights are too far apart")
+    return totals, x, sums, peaks
+
+
+def passed_adjoint(g, table, order, steps, linked, x, sums):
+    cdef bint single = is_single(g)
+    cdef Py_ssize_t n, k, n_rounds = x.shape[1], n_steps = len(steps)
+    n, k = g.shape
+    if not n or not n_steps or n_rounds not in (1, n_steps):
+        raise ValueError("nothing is passed, or in other rounds")
+    cdef const Py_ssize_t *p_order = places(order, n, 1, n - 1)
+    cdef const Py_ssize_t *p_steps = steps_of(steps, n)
+    cdef const char *p_linked = switches(linked, n)
+    cdef void *p_g = data(g, single, False, n, k)
+    cdef void *p_table = data(table, single, False, short_row(k), k)
+    cdef void *p_x = data(x, single, False, 2, n_rounds, k, n)
+    cdef void *p_sums = data(sums, single, False, 2, n_rounds, k, n)
+    g_field, d, work = new(g, (n, k)), new(g, (2, n_rounds, k, n)), new(g, (3, k, n))
+    cdef void *p_work = data(work, single, True, 3, k, n)
+    cdef void *p_g_field = data(g_field, single, True, n, k)
+    cdef void *p_d = data(d, single, True, 2, n_rounds, k, n)
+    with nogil:
+        c_passed_adjoint(
+            single, n, k, n_rounds, n_steps, p_order, p_steps, p_linked, p_g, p_table, p_x,
+            p_sums, p_work, p_g_field, p_d)
+    return g_field, d
+
+
 def sigmoid(x):
     x = in_order(x)
     cdef bint single = is_single(x)
@@ -376,6 +485,28 @@ def sigmoid(x):
     with nogil:
         c_sigmoid(single, n * k, p_x, p_out)
     return out
+
+
+def sigmoid_of_sum(x, b):
+    cdef bint single = is_single(x)
+    cdef Py_ssize_t n, k
+    n, k = x.shape
+    cdef void *p_x = data(x, single, True, n, k)
+    cdef void *p_b = data(b, single, False, k)
+    with nogil:
+        c_sigmoid_of_sum(single, n, k, p_x, p_b)
+    return x
+
+
+def sigmoid_adjoint(g, q):
+    cdef bint single = is_single(g)
+    cdef Py_ssize_t n, k
+    n, k = g.shape
+    cdef void *p_g = data(g, single, True, n, k)
+    cdef void *p_q = data(q, single, False, n, k)
+    with nogil:
+        c_sigmoid_adjoint(single, n * k, p_g, p_q)
+    return g
 
 
 def grown(h, factor, double smallest, out):

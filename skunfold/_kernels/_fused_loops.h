@@ -318,6 +318,19 @@ CLONES static void NAME(sigmoid)(size_t size, const real *RESTRICT x, real *REST
     SIMD for (size_t i = 0; i < size; i++) out[i] = 1 / (1 + NAME(exp)(-x[i]));
 }
 
+CLONES static void NAME(sigmoid_of_sum)(size_t n, size_t k, real *RESTRICT x,
+                                        const real *RESTRICT b)
+{
+    for (size_t s = 0; s < n; s++, x += k) {
+        SIMD for (size_t j = 0; j < k; j++) x[j] = 1 / (1 + NAME(exp)(-(x[j] + b[j])));
+    }
+}
+
+CLONES static void NAME(sigmoid_adjoint)(size_t size, real *RESTRICT g, const real *RESTRICT q)
+{
+    SIMD for (size_t i = 0; i < size; i++) g[i] = g[i] * q[i] * (1 - q[i]);
+}
+
 /* NMF: nmf_layers.py, kullback_leibler.py. */
 
 /* h has `each` row, or one; out may be h. */

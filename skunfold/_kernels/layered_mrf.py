@@ -34,6 +34,7 @@ import numpy as np
 
 from skunfold._kernels.graphs import Graph
 from skunfold._kernels.numerics import NEW_ARRAYS, Workspace, add
+from skunfold._kernels.probabilities import column_sums
 from skunfold._kernels.sparse_rows import dense, transposed_times
 from skunfold._kernels.unfolding import BaseIteration, BaseReadout, sets_of
 
@@ -166,7 +167,7 @@ class FieldIteration(BaseIteration):
             if layer == 0:
                 g_drive = g_total
             else:
-                of_theta[sweep.places[layer][1]] = g_total.sum(axis=0)
+                of_theta[sweep.places[layer][1]] = column_sums(g_total)
             g_here, weights = g_sent[layer], sweep.weights[layer]
             for kind, link, source, back, owner, which in inputs[layer]:
                 g_source, g_back, g_here[kind], g_weight = link.adjoint(
@@ -246,7 +247,7 @@ def input_adjoint(X, g, W, b, local, work):
     """Return dE by W and b from g = dE/dfield (n, units)."""
     if not local:
         g_W = work.array("input", W.shape, np.result_type(X.dtype, g))
-        return transposed_times(X, g, out=g_W), g.sum(axis=0)
+        return transposed_times(X, g, out=g_W), column_sums(g)
     g_W = np.einsum("nfl,nl->f", _blocks(X, len(W)), g)[:, None]
     return g_W, g.sum(keepdims=True)[0] if len(b) == 1 else g.sum(axis=0)
 

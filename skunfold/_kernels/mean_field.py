@@ -21,7 +21,7 @@ import numpy as np
 
 from skunfold._kernels.graphs import Graph
 from skunfold._kernels.layered_mrf import Message
-from skunfold._kernels.probabilities import sigmoid, softmax
+from skunfold._kernels.probabilities import sigmoid, sigmoid_adjoint, softmax
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,8 @@ class _Beliefs:
         return sigmoid(t)
 
     def _adjoint(self, g, q):
-        """Return dE/dt from g = dE/dq."""
-        g = g * q
-        g *= 1 - q
-        return g
+        """Return dE/dt from g = dE/dq, which may be overwritten."""
+        return sigmoid_adjoint(g, q)
 
     def _field(self, q, W):
         """Return the field from beliefs q."""

@@ -26,6 +26,11 @@ def row_sums(x):
     return (x @ np.ones(x.shape[1], x.dtype))[:, np.newaxis]
 
 
+def column_sums(x):
+    """Return the sums of the columns, (k,); by BLAS, as `row_sums`."""
+    return np.ones(len(x), x.dtype) @ x
+
+
 @fused
 def softmax(logits):
     """Return the probabilities of classes, (n, C)."""
@@ -55,6 +60,22 @@ def sigmoid(x):
     out += x.dtype.type(1)
     out *= x.dtype.type(0.5)
     return out
+
+
+@fused
+def sigmoid_of_sum(x, b):
+    """Set x (n, k) to sigmoid(x + b), for b (k,), and return it."""
+    x += b
+    x[...] = sigmoid(x)
+    return x
+
+
+@fused
+def sigmoid_adjoint(g, q):
+    """Multiply g = dE/dq by the derivative q (1 - q) of a sigmoid, in place, and return it."""
+    g *= q
+    g *= 1 - q
+    return g
 
 
 def softplus(x):

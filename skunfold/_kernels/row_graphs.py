@@ -175,9 +175,13 @@ class Chains:
         linked[self.starts[1:] - 1] = False
         return linked
 
-    def graph(self, components):
-        """Return the graph of the rows of some components, a slice or an array of numbers."""
-        return ChainGraph(self._linked[members(self.starts, components)])
+    def graph(self, components, rows=None):
+        """Return the graph of some components, a slice or an array of numbers.
+
+        `rows` are the `members` of them, if they are known.
+        """
+        rows = members(self.starts, components) if rows is None else rows
+        return ChainGraph(self._linked[rows])
 
 
 @dataclass(frozen=True)
@@ -223,15 +227,12 @@ class Components:
         """The number of edges."""
         return len(self.sources)
 
-    def graph(self, components):
-        """Return the graph of the rows of some components, a slice or an array of numbers."""
-        if isinstance(components, slice) and members(self.starts, components) == self._all_rows:
+    def graph(self, components, rows=None):
+        """Return the graph of some components; as of Chains."""
+        rows = members(self.starts, components) if rows is None else rows
+        if isinstance(rows, slice) and rows == slice(0, len(self.order)):
             return self._whole
         return self._part(components)
-
-    @property
-    def _all_rows(self):
-        return slice(0, len(self.order))
 
     @cached_property
     def _whole(self):

@@ -128,7 +128,7 @@ class Objective:
             loss, outputs = 0.0, []
             for rows in slices:
                 block = samples[rows].loaded()
-                output, _ = model.forward(prepared, *block.inputs)
+                output = _output(model, prepared, block.inputs)
                 losses = model.loss(output, block.y)
                 loss += float(losses.sum() if block.weight is None else losses @ block.weight)
                 if keep_output:
@@ -153,6 +153,13 @@ class Objective:
             size = for_threads(block_size, len(samples), smallest)
         slices = block_slices(len(samples), size)
         return [slices[s] for s in block_slices(len(slices), -(-len(slices) // MAX_SHARDS))]
+
+
+def _output(model, prepared, inputs):
+    """Return the outputs of a block of samples."""
+    if hasattr(model, "output_alone"):
+        return model.output_alone(prepared, *inputs)
+    return model.forward(prepared, *inputs)[0]
 
 
 def _block_gradient(model, prepared, block, form, scale):

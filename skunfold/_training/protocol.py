@@ -14,12 +14,14 @@ a model may also offer: a copy that may reuse its arrays, for one thread. So are
 ``block_size(parameters)``, how many samples to take at a time, or None, and
 ``smallest_block``, below which threads gain nothing; ``prepare(parameters, n_samples)``, which
 is called once for all blocks of a batch of `n_samples`, and whose result the passes get in
-place of the parameters; and for multiplicative updates ``loss_gradient_parts(output, y)`` and
+place of the parameters; ``output_alone(parameters, *inputs)``, which is `forward` without a
+tape; and for multiplicative updates ``loss_gradient_parts(output, y)`` and
 ``backward_parts(parameters, tape, parts)``, which carry gradients as two non-negative parts
 (`skunfold._kernels.numerics.Parts`).
 """
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -46,6 +48,8 @@ class Samples:
 
     def __getitem__(self, rows):
         """Return some of the samples, by a slice or an array of indices."""
+        if isinstance(rows, slice) and rows.indices(len(self)) == (0, len(self), 1):
+            return self
         if not isinstance(self.rows, slice):
             return replace(self, rows=self.rows[rows])
         chosen = range(*self.rows.indices(len(self.y)))
@@ -65,7 +69,7 @@ class Samples:
         weight = None if self.weight is None else self.weight[self.rows]
         return Samples(tuple(arrays[:-1]), arrays[-1], weight)
 
-    @property
+    @cached_property
     def total_weight(self):
         """The sum of the weights, or the number of samples."""
         return float(len(self)) if self.weight is None else float(self.weight[self.rows].sum())

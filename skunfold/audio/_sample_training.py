@@ -2,7 +2,8 @@
 
 From every recording of noise a sample is cut, of which bases are inferred, and the rest is
 mixed with speech: what is learned is how to use the bases of a noise, not the noise. Therefore
-each recording goes through other random equalizers in every draw.
+each recording goes through other random equalizers in every draw. So that it does not matter
+how speech was recorded, each mixture goes through a random microphone as well.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import firwin2, oaconvolve
+from scipy.signal import firwin, firwin2, oaconvolve
 
 from skunfold._deep_nmf.episodes import Draw, EpisodeTraining
 from skunfold._deep_nmf.inferred_bases import start_gains
@@ -21,7 +22,10 @@ from skunfold.audio.waveforms import FloatArray
 SECONDS = (0.5, 5.0)  # of the samples, where recordings are twice as long
 N_SAMPLES = 40  # of a draw, at least
 WITHOUT = 0.25  # of the mixtures are learned without a sample
-EQUALIZER, N_GAINS = 6.0, 9  # standard deviation in dB of random gains along the mel scale
+N_GAINS = 9  # of random equalizers, along the mel scale
+EQUALIZER, MICROPHONE = 6.0, 2.0  # their standard deviations in dB, of noise and of mixtures
+TELEPHONES = 0.1  # of the microphones are those of telephones
+TELEPHONE = (300, 3400)  # Hz
 _N_TAPS = 129  # of the filters with these gains
 _MAX_TRIES = 20
 
@@ -57,31 +61,50 @@ def draw_mixtures(
 ) -> Mixtures:
     """Mix speech with equalized noise, of each of which a sample is cut off before.
 
+    Every noise is recorded by another microphone, and the speech in the mixtures with it too.
     Some of the mixtures are given no sample; `without` is their share.
     """
     n_cuts = -(-N_SAMPLES // len(noise))
-    parted = [
-        _equalized(_parted(f"noise[{i}]", x, sample_rate, rng), rng)
-        for i, x in enumerate(noise)
-        for _ in range(n_cuts)
-    ]
-    rests = [rest for _, rest in parted]
+    samples, rests, microphones = [], [], []
+    for i, waveform in enumerate(noise):
+        for _ in range(n_cuts):
+            parts = _parted(f"noise[{i}]", waveform, sample_rate, rng)
+            sample, rest = _filtered(parts, _equalizer(rng, EQUALIZER))
+            microphones.append(_microphone(rng, sample_rate))
+            samples += _filtered([sample], microphones[-1])
+            rests.append(rest)
     drawn = make_mixtures(speech, rests, random_state=rng, **mixing)
     left_out = rng.uniform(size=len(drawn.noisy)) < without
-    samples = [None if out else parted[j][0] for j, out in zip(drawn.noise_index, left_out)]
-    return Mixtures(drawn.noisy, drawn.clean, drawn.speech_index, samples)
+    pairs = [
+        _filtered(pair, microphones[j])
+        for *pair, j in zip(drawn.noisy, drawn.clean, drawn.noise_index)
+    ]
+    return Mixtures(
+        [noisy for noisy, _ in pairs],
+        [clean for _, clean in pairs],
+        drawn.speech_index,
+        [None if out else samples[j] for j, out in zip(drawn.noise_index, left_out)],
+    )
 
 
-def _equalized(
-    parts: tuple[FloatArray, FloatArray], rng: np.random.RandomState
-) -> tuple[FloatArray, FloatArray]:
-    """Return both parts of a noise with one random change of their spectral envelope."""
+def _equalizer(rng: np.random.RandomState, spread: float) -> NDArray:
+    """Return the taps of a filter with random gains along the mel scale, of a spread in dB."""
     mel = np.log10(1 + np.linspace(0, 8000, _N_TAPS) / 700)
-    gains = rng.normal(scale=EQUALIZER, size=N_GAINS)
+    gains = rng.normal(scale=spread, size=N_GAINS)
     decibels = np.interp(mel / mel[-1], np.linspace(0, 1, N_GAINS), gains)
-    taps = firwin2(_N_TAPS, np.linspace(0, 1, _N_TAPS), 10 ** (decibels / 20))
-    sample, rest = (oaconvolve(x, taps.astype(x.dtype), mode="same") for x in parts)
-    return sample, rest
+    return firwin2(_N_TAPS, np.linspace(0, 1, _N_TAPS), 10 ** (decibels / 20))
+
+
+def _microphone(rng: np.random.RandomState, sample_rate: int) -> NDArray:
+    """Return the taps of a microphone: some have the band of a telephone alone."""
+    if rng.uniform() < TELEPHONES and sample_rate > 2 * TELEPHONE[1]:
+        return firwin(_N_TAPS, TELEPHONE, pass_zero=False, fs=sample_rate)
+    return _equalizer(rng, MICROPHONE)
+
+
+def _filtered(waveforms: Iterable[FloatArray], taps: NDArray) -> list[FloatArray]:
+    """Return waveforms of the same lengths and dtypes, after one filter."""
+    return [oaconvolve(x, taps.astype(x.dtype), mode="same") for x in waveforms]
 
 
 def _parted(

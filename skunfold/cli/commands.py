@@ -6,6 +6,7 @@ from collections.abc import Callable
 from skunfold._estimator.data import was_interrupted
 from skunfold._text import printable
 from skunfold.audio import SpeechEnhancer
+from skunfold.audio._pretrained import PRETRAINED
 from skunfold.audio._regressor import RegressorError
 from skunfold.cli import web_page
 from skunfold.cli.demo import N_STAGES, check_demo_folder, run_demo
@@ -83,7 +84,7 @@ def train(options: argparse.Namespace) -> int:
     scores, learned = held_out_scores(regressor)
     fitted = {
         "model": str(options.output),
-        "init": None if options.init is None else str(options.init),
+        "init": str(options.init or PRETRAINED) if options.adapts else None,
         "n_parameters": regressor.n_parameters_,
         "n_frames": enhancer.n_frames_,
         "n_iter": int(regressor.n_iter_),
@@ -97,6 +98,11 @@ def train(options: argparse.Namespace) -> int:
         f"Wrote {printable(options.output)}: {regressor.n_parameters_:,} parameters, fitted in "
         f"{seconds:.1f} s."
     )
+    if options.adapts and options.init is None:
+        learned.append(
+            "It continues the model that comes with skunfold, so it is under CC-BY-SA-3.0 too; "
+            "--new trains one that is yours alone."
+        )
     print_result(fitted, "\n".join([text, *learned]), as_json=options.json)
     if was_interrupted(regressor):
         raise KeyboardInterrupt  # once the model is written
@@ -141,8 +147,8 @@ def app(options: argparse.Namespace) -> int:
 
 
 def _enhancer_to_train(options: argparse.Namespace) -> SpeechEnhancer:
-    """Return a new enhancer, or the one that is to be adapted."""
-    if options.init is not None:
+    """Return a new enhancer, or the one that is to be adapted; None is that of the package."""
+    if options.adapts:
         enhancer = load_enhancer(options.init)
         try:
             return adaptable(enhancer, options.seed, max_iter=options.epochs)

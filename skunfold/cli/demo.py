@@ -57,15 +57,6 @@ def check_demo_folder(folder: Path, overwrite: bool) -> None:
     make_folder(folder)
 
 
-def train_demo_model(seed: int, progress: Progress) -> SpeechEnhancer:
-    """Return the demo's deep NMF, trained on the bundled recordings in a stage."""
-    train = load_bundled_recordings("train")
-    deep = _make_enhancer(seed, n_layers=N_LAYERS, max_iter=MAX_ITER)
-    progress.stage("train deep NMF on the bundled recordings", MAX_ITER)
-    _fit(deep, train, progress)
-    return deep
-
-
 def run_demo(folder: Path, seed: int, progress: Progress) -> tuple[list[dict[str, Any]], str]:
     """Train, denoise and write the results into a folder.
 

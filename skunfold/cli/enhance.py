@@ -9,12 +9,13 @@ from collections import Counter
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Literal, cast
 
 from skunfold._storage import NO_ROOM, Spool
 from skunfold._text import one_line, printable
 from skunfold.audio import SpeechEnhancer, read_audio, resample
 from skunfold.audio._noise_sample import check_noise_sample
+from skunfold.audio._noise_search import AUTO
 from skunfold.audio._recording import Recording
 from skunfold.audio._regressor import RegressorError
 from skunfold.audio.waveforms import FloatArray
@@ -112,7 +113,9 @@ def enhance(options: argparse.Namespace) -> int:
     return 1 if left_out or any(outcome.status == "failed" for outcome in outcomes) else 0
 
 
-def _noise_sample(enhancer: SpeechEnhancer, options: argparse.Namespace) -> FloatArray | None:
+def _noise_sample(
+    enhancer: SpeechEnhancer, options: argparse.Namespace
+) -> FloatArray | Literal["auto"] | None:
     """Read the sample of the noise, if one was given, and check it with the model."""
     if options.noise_sample is None:
         return None
@@ -121,6 +124,13 @@ def _noise_sample(enhancer: SpeechEnhancer, options: argparse.Namespace) -> Floa
             f"{printable(options.model)} takes no --noise-sample; leave it out, or train a "
             "model that does by `skunfold train --sample-components 24`."
         )
+    if str(options.noise_sample) == AUTO:
+        if options.inputs == ["-"] and options.output == "-":
+            raise ValueError(
+                "--noise-sample auto needs a whole recording, and stdin has just begun; name a "
+                "recording of the noise."
+            )
+        return AUTO
     sample, rate = read_audio(options.noise_sample, mono=True)
     if rate < enhancer.sample_rate:
         tell(
@@ -167,7 +177,7 @@ def _enhance_task(
     task: Task,
     outcome: Outcome,
     options: argparse.Namespace,
-    noise_sample: FloatArray | None,
+    noise_sample: FloatArray | Literal["auto"] | None,
     ear: _Ear,
 ) -> None:
     """Denoise one recording, and note the result or the failure."""

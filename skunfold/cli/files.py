@@ -23,8 +23,10 @@ class Task:
     target: Path
 
 
-def load_enhancer(file: Path) -> SpeechEnhancer:
-    """Read a model and check that it is a fitted enhancer."""
+def load_enhancer(file: Path | None) -> SpeechEnhancer:
+    """Read a model and check that it is a fitted enhancer; None: that of the package."""
+    if file is None:
+        return SpeechEnhancer.pretrained()
     if not file.exists():
         raise FileNotFoundError(
             f"There is no model {printable(file)}; `skunfold train` makes one."
@@ -34,8 +36,8 @@ def load_enhancer(file: Path) -> SpeechEnhancer:
     except ValueError as error:
         if can_be_written(file):
             raise ValueError(
-                f"{printable(file)} is a recording, not a model; give the model first, then "
-                "recordings."
+                f"{printable(file)} is a recording, not a model; name a model file that "
+                "`skunfold train` wrote."
             ) from error
         raise
     if not isinstance(model, SpeechEnhancer) or not hasattr(model, "regressor_"):

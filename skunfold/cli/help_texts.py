@@ -9,12 +9,14 @@ of a non-negative matrix factorization.
 
 EPILOGUE = """\
 examples:
-  skunfold demo                                            see it work, in about a minute
+  skunfold enhance noisy.wav                               denoise it: noisy-enhanced.wav
+  skunfold enhance noisy.wav --noise-sample noise.wav      better, with the noise alone
+  skunfold demo                                            see it learn, in about a minute
   skunfold train --noise my-machine.wav -o MODEL           learn your noise from a recording
   skunfold train --speech DIR --noise DIR -o MODEL         learn from your own recordings
-  skunfold enhance MODEL noisy.wav                         denoise it: noisy-enhanced.wav
+  skunfold enhance noisy.wav -m MODEL                      denoise it with that model
+  skunfold evaluate -m MODEL --speech DIR --noise DIR      measure how well it does
   skunfold info MODEL                                      say what a model is
-  skunfold evaluate MODEL --speech DIR --noise DIR         measure how well it does
   skunfold app                                             open the web app
 
 `skunfold COMMAND --help` explains a command.
@@ -37,7 +39,7 @@ DEMO_EPILOGUE = """\
 examples:
   skunfold demo
   skunfold demo --out here --json > table.json
-  skunfold enhance skunfold-demo/model noisy.wav -o clean.wav
+  skunfold enhance noisy.wav -m skunfold-demo/model -o clean.wav
 
 An earlier demo in the folder is replaced.  A folder that holds anything else is not used unless
 --overwrite is given; only the four names above are written in any case.
@@ -46,7 +48,8 @@ An earlier demo in the folder is replaced.  A folder that holds anything else is
 TRAIN = """\
 Train a model on recordings of noise and of clean speech.  Utterances and noise are mixed at -6
 to 9 dB.  Half a minute of the noise that you want to remove is enough, recorded where and as
-you record speech; without --speech, the voices that come with the package are used.  Training
+you record speech: without --speech, the model that comes with the package learns your noise
+with the voices that come with it.  With --speech, a new model is trained.  Training
 ends early when the loss on held-out utterances stops falling.  A model processes frequencies up
 to half its sample rate: 8 kHz, unless --sample-rate is given.
 
@@ -67,20 +70,20 @@ The model is written only after training has ended.
 """
 
 ENHANCE = """\
-Denoise recordings (WAV, FLAC, OGG, MP3, ...; any rate and number of channels) with a model
-that `skunfold train` or `skunfold demo` wrote.  A model file is only data: one from a stranger
-cannot run code.
+Denoise recordings (WAV, FLAC, OGG, MP3, ...; any rate and number of channels) with the model
+that comes with the package, or with one that `skunfold train` or `skunfold demo` wrote.  A
+model file is only data: one from a stranger cannot run code.
 """
 
 ENHANCE_EPILOGUE = """\
 examples:
-  skunfold enhance street.model call.wav                   # call-enhanced.wav
-  skunfold enhance street.model call.wav -o call-clean.wav
-  skunfold enhance street.model monday/*.flac -o denoised/
-  skunfold enhance street.model recordings/ -o denoised/ --skip-existing
-  skunfold enhance any.model call.wav --noise-sample noise.wav -o call-clean.wav
-  cat noisy.wav | skunfold enhance street.model - -o - > clean.wav
-  arecord -f S16_LE -r 16000 | skunfold enhance street.model - -o - | aplay
+  skunfold enhance call.wav                                # call-enhanced.wav
+  skunfold enhance call.wav -o call-clean.wav
+  skunfold enhance call.wav --noise-sample noise.wav -o call-clean.wav
+  skunfold enhance monday/*.flac -m street.model -o denoised/
+  skunfold enhance recordings/ -o denoised/ --skip-existing
+  cat noisy.wav | skunfold enhance - -o - > clean.wav
+  arecord -f S16_LE -r 16000 | skunfold enhance - -o - | aplay
 
 Folders are searched with their subfolders, and OUT gets the same subfolders.  Names that begin
 with a dot and files inside OUT are left out.  Recordings that cannot be denoised, subfolders
@@ -91,8 +94,9 @@ An input is never overwritten.  Other existing files are kept unless --overwrite
 without it, nothing is done if one output exists.  Every file is written completely or not at
 all.
 
-A sample of the noise (--noise-sample), such as a second in which nobody speaks, helps a model
-that was trained with --sample-components.  All recordings are denoised with the same sample.
+A sample of the noise (--noise-sample), such as a second in which nobody speaks, helps the model
+that comes with the package, and models that were trained with --sample-components.  All
+recordings are denoised with the same sample.
 
 The output keeps the sample rate, the channels and, unless --subtype is given, the sample format
 of the input.  WAV of more than 4 GiB becomes RF64.
@@ -112,8 +116,8 @@ is better) before and after.  Use recordings that the model was not trained on.
 
 EVALUATE_EPILOGUE = """\
 examples:
-  skunfold evaluate street.model --speech other-voices --noise other-street
-  skunfold evaluate street.model --speech other-voices --noise other-street --json
+  skunfold evaluate -m street.model --speech other-voices --noise other-street
+  skunfold evaluate -m street.model --speech other-voices --noise other-street --json
 """
 
 INFO = """\
@@ -123,6 +127,7 @@ it does on held-out utterances.  No code of the file is run.
 
 INFO_EPILOGUE = """\
 examples:
+  skunfold info
   skunfold info street.model
   skunfold info street.model --json
 """
@@ -138,9 +143,8 @@ examples:
   skunfold app
   skunfold app street.model office.model --port 8000 --no-browser
 
-Without a model, one is trained on the recordings that come with the package at the first
-start, in about a minute, and kept in ~/.cache/skunfold (or below $XDG_CACHE_HOME).  The app
-needs no network.  Ctrl-C, SIGTERM or SIGHUP ends it, with exit code 0, and deletes all uploads.
+Without a model file, the page uses the model that comes with the package.  The app needs no
+network.  Ctrl-C, SIGTERM or SIGHUP ends it, with exit code 0, and deletes all uploads.
 
 Other web sites that you visit cannot use the app: requests are refused if they come from
 another page, or ask for another host than localhost, --host, the address that they reach and

@@ -7,6 +7,7 @@ from typing import Any
 
 from skunfold._text import printable
 from skunfold.audio import SpeechEnhancer
+from skunfold.audio._pretrained import PRETRAINED
 from skunfold.cli.workbench import print_result
 from skunfold.model_files import load_model
 
@@ -29,7 +30,7 @@ _LABELS = {  # what a person reads in place of the keys of JSON
 
 def info(options: argparse.Namespace) -> int:
     """Print what a model is."""
-    data = describe(options.model)
+    data = describe(options.model or PRETRAINED)
     width = max(map(len, _LABELS.values()))
     lines = [
         f"{label:<{width}}  {_text(data[name])}"

@@ -19,6 +19,7 @@ _NETWORK = {  # settings of the network that `train` makes
     "untied": False,
     "sample_components": None,
 }
+_EPOCHS, _EPOCHS_ADAPTED = 30, 8
 
 
 class _Parser(argparse.ArgumentParser):
@@ -113,9 +114,15 @@ def _add_demo(commands: Any) -> None:
 def _add_train(commands: Any) -> None:
     train = _add_command(commands, "train")
     _add_recordings(train, default_speech="the voices that come with the package")
-    train.add_argument(
+    start = train.add_mutually_exclusive_group()
+    start.add_argument(
         "--init", type=Path, metavar="MODEL",
-        help="adapt this model, written by `skunfold train`, instead of training a new one",
+        help="adapt this model, written by `skunfold train` (default: without --speech, the "
+        "model that comes with the package; otherwise a new one is trained)",
+    )  # fmt: skip
+    start.add_argument(
+        "--new", action="store_true",
+        help="train a new model without --speech too; the options of the network imply it",
     )  # fmt: skip
     train.add_argument(
         "-o", "--output", type=Path, required=True, metavar="MODEL", help="model file to write"
@@ -131,7 +138,7 @@ def _add_train(commands: Any) -> None:
 
 def _add_enhance(commands: Any) -> None:
     enhance = _add_command(commands, "enhance")
-    enhance.add_argument("model", type=Path, metavar="MODEL", help="model file")
+    _add_model(enhance)
     enhance.add_argument(
         "inputs", nargs="+", metavar="IN", help="recordings, folders of them, or - for stdin"
     )
@@ -142,8 +149,8 @@ def _add_enhance(commands: Any) -> None:
     )  # fmt: skip
     enhance.add_argument(
         "--noise-sample", type=Path, metavar="FILE",
-        help="recording of the noise alone, 0.25 s or more, better 5 s; for a model trained "
-        "with --sample-components",
+        help="recording of the noise alone, 0.25 s or more, better 5 s; auto: find it in IN; "
+        "for the model of the package, and for models trained with --sample-components",
     )  # fmt: skip
     enhance.add_argument(
         "--strength", type=_strength, default=1.0, metavar="S",
@@ -168,7 +175,7 @@ def _add_enhance(commands: Any) -> None:
 
 def _add_evaluate(commands: Any) -> None:
     evaluate = _add_command(commands, "evaluate")
-    evaluate.add_argument("model", type=Path, metavar="MODEL", help="model file")
+    _add_model(evaluate)
     _add_recordings(evaluate)
     _add_seed(evaluate)
     _add_json(evaluate, "the table")
@@ -176,15 +183,19 @@ def _add_evaluate(commands: Any) -> None:
 
 def _add_info(commands: Any) -> None:
     info = _add_command(commands, "info")
-    info.add_argument("model", type=Path, metavar="MODEL", help="model file")
+    info.add_argument(
+        "model", type=Path, nargs="?", metavar="MODEL",
+        help="model file (default: the model that comes with the package)",
+    )  # fmt: skip
     _add_json(info, "the same")
 
 
 def _add_app(commands: Any) -> None:
     app = _add_command(commands, "app")
     app.add_argument(
-        "models", type=Path, nargs="*", metavar="MODEL", help="model files to choose from"
-    )
+        "models", type=Path, nargs="*", metavar="MODEL",
+        help="model files to choose from (default: the model that comes with the package)",
+    )  # fmt: skip
     app.add_argument(
         "--host", type=_host, default="127.0.0.1", metavar="NAME",
         help="address to listen on; 0.0.0.0 lets other computers in (default: %(default)s)",
@@ -222,6 +233,13 @@ def _add_command(commands: Any, name: str) -> argparse.ArgumentParser:
     )
     command.set_defaults(parser=command)
     return command
+
+
+def _add_model(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "-m", "--model", type=Path, metavar="MODEL",
+        help="model file (default: the model that comes with the package)",
+    )  # fmt: skip
 
 
 def _add_recordings(
@@ -279,19 +297,24 @@ def _add_model_options(command: argparse.ArgumentParser) -> None:
         help="mixtures to train on (default: every utterance at every level)",
     )  # fmt: skip
     command.add_argument(
-        "--epochs", type=_integer(1, 1_000_000), default=30, metavar="N",
-        help="passes over the training data, at most (default: %(default)s)",
+        "--epochs", type=_integer(1, 1_000_000), metavar="N",
+        help=f"passes over the training data, at most (default: {_EPOCHS}, for a model that is "
+        f"adapted {_EPOCHS_ADAPTED})",
     )  # fmt: skip
 
 
 def _settle_network(options: argparse.Namespace) -> None:
-    """Fill in the settings of the network that were not given, or say that --init has them."""
+    """Say whether a model is adapted; if not, fill in what was not given of the network."""
     given = [name for name in _NETWORK if getattr(options, name) is not None]
     if given and options.init is not None:
         options.parser.error(
             f"argument --{given[0].replace('_', '-')}: not allowed with --init, whose model "
             "keeps its own"
         )
+    known = options.new or given or options.speech is not None
+    options.adapts = options.init is not None or not known
+    if options.epochs is None:
+        options.epochs = _EPOCHS_ADAPTED if options.adapts else _EPOCHS
     for name in _NETWORK.keys() - given:
         setattr(options, name, _NETWORK[name])
 

@@ -15,17 +15,13 @@ from pathlib import Path
 
 from skunfold._install import install_advice
 from skunfold._text import printable
-from skunfold._version import __version__
 from skunfold.audio import SpeechEnhancer
-from skunfold.cli.demo import train_demo_model
 from skunfold.cli.files import load_enhancer
 from skunfold.cli.output import print_text
-from skunfold.cli.progress import open_progress
 from skunfold.cli.signals import raised_by
 from skunfold.cli.web_guard import Guard, Policy
 from skunfold.cli.web_player import SCRIPT, STYLE
 from skunfold.cli.web_view import build
-from skunfold.model_files import save_model
 
 
 def check_extra() -> None:
@@ -39,9 +35,9 @@ def check_extra() -> None:
 
 
 def load_models(files: list[Path]) -> dict[str, SpeechEnhancer]:
-    """Return the models of files by their names, or the bundled one if there are no files."""
+    """Return the models of files by their names; that of the package if there are no files."""
     if not files:
-        return {"trained on the bundled recordings": _bundled_model()}
+        return {"comes with skunfold": load_enhancer(None)}
     models = {}
     for file in files:
         name = printable(_short_name(file))
@@ -166,14 +162,3 @@ def _temporary_folder() -> Iterator[Path]:
             time.sleep(pause)
         else:
             shutil.rmtree(folder)
-
-
-def _bundled_model() -> SpeechEnhancer:
-    """Return the demo's model, trained at the first call and then kept."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "skunfold"
-    file = cache / f"demo-{__version__}.model"
-    if not file.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with open_progress(1) as progress:
-            save_model(train_demo_model(0, progress), file)
-    return load_enhancer(file)

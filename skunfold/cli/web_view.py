@@ -10,8 +10,10 @@ import numpy as np
 
 from skunfold._estimator.documentation import documentation_address
 from skunfold.audio import SpeechEnhancer, read_audio, write_audio
+from skunfold.audio._noise_sample import MIN_SECONDS
 from skunfold.audio._recording import Recording
 from skunfold.audio.streaming import MAX_STRENGTH
+from skunfold.audio.waveforms import FloatArray
 from skunfold.cli.meter import measure
 from skunfold.cli.web_player import player
 from skunfold.datasets import load_bundled_recordings, mix_at_snr
@@ -57,6 +59,14 @@ def build(models: Mapping[str, SpeechEnhancer], folder: Path) -> Any:
                     info="what the attenuation is multiplied by: 0 removes nothing, 2 most",
                 )  # fmt: skip
                 with gradio.Row():
+                    starts = gradio.Number(
+                        None, label="Noise alone from (s)", minimum=0,
+                        info="where nobody speaks, if there is such a place",
+                    )  # fmt: skip
+                    ends = gradio.Number(
+                        None, label="to (s)", minimum=0, info="half a second later or more"
+                    )
+                with gradio.Row():
                     button = gradio.Button("Enhance", variant="primary")
                     download = gradio.DownloadButton("Download", interactive=False)
             with gradio.Column(scale=3):
@@ -65,7 +75,7 @@ def build(models: Mapping[str, SpeechEnhancer], folder: Path) -> Any:
                     show_label=False, container=False, interactive=False, buttons=[],
                     visible=False,
                 )  # fmt: skip
-        inputs, results = [source, model, strength], [sound, download, picture]
+        inputs, results = [source, model, strength, starts, ends], [sound, download, picture]
         samples.load_input_event.then(enhance, inputs, results)
         button.click(enhance, inputs, results)
         source.upload(_check, source, source)
@@ -91,13 +101,20 @@ def _enhance_on(models: Mapping[str, SpeechEnhancer], folder: Path) -> Callable[
     """Return what the button calls."""
     import gradio
 
-    def enhance(source: str | None, model: str, strength: float) -> tuple[Any, Any, Any]:
+    def enhance(
+        source: str | None,
+        model: str,
+        strength: float,
+        starts: float | None,
+        ends: float | None,
+    ) -> tuple[Any, Any, Any]:
         if source is None:
             raise gradio.Error("Upload or record something first.", print_exception=False)
         place = Path(tempfile.mkdtemp(dir=folder))
+        region = None if starts is None and ends is None else (starts or 0.0, ends or np.inf)
         try:
             target, picture, complaints = enhance_recording(
-                models[model], Path(source), place, strength
+                models[model], Path(source), place, strength, region
             )
         except (OSError, ValueError) as error:
             raise gradio.Error(_sentence(error, source), print_exception=False) from error
@@ -128,7 +145,11 @@ def _results(sound: str | None, target: Path | None, picture: Path | None) -> tu
 
 
 def enhance_recording(
-    enhancer: SpeechEnhancer, source: Path, folder: Path, strength: float = 1.0
+    enhancer: SpeechEnhancer,
+    source: Path,
+    folder: Path,
+    strength: float = 1.0,
+    region: tuple[float, float] | None = None,
 ) -> tuple[Path, Path, list[str]]:
     """Denoise a recording, and draw it before and after.
 
@@ -140,6 +161,8 @@ def enhance_recording(
         The recording, and where the results are written.
     strength : float, default=1.0
         How much is removed, from 0 to 2, as in `SpeechEnhancer.enhance`.
+    region : (float, float) or None, default=None
+        From when to when there is nothing but noise, in seconds: the sample of the noise.
 
     Returns
     -------
@@ -156,7 +179,8 @@ def enhance_recording(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
-        enhancer.enhance_file(source, target, strength=strength)
+        sample = None if region is None else _sample(enhancer, source, region)
+        enhancer.enhance_file(source, target, noise_sample=sample, strength=strength)
     complaints = measure(source).complaints() + [str(warning.message) for warning in caught]
     waveforms = []
     for file in (source, target):
@@ -168,6 +192,19 @@ def enhance_recording(
     figure.set_size_inches(11, 4.6)
     figure.savefig(picture)
     return target, picture, complaints
+
+
+def _sample(enhancer: SpeechEnhancer, source: Path, region: tuple[float, float]) -> FloatArray:
+    """Return the part of a recording, in seconds, that is a sample of the noise."""
+    waveform, rate = read_audio(source, enhancer.sample_rate, mono=True)
+    start, end = (round(min(second * rate, len(waveform))) for second in region)
+    shortest = MIN_SECONDS * rate
+    if end - start < shortest:
+        raise ValueError(
+            f"There are {(end - start) / rate:.2f} s of sound from {region[0]:g} to "
+            f"{region[1]:g} s; the noise alone must last {MIN_SECONDS} s or more."
+        )
+    return waveform[start:end]
 
 
 def _write_examples(folder: Path) -> list[Path]:

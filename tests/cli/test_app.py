@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from skunfold._install import install_advice
-from skunfold.audio import read_audio, write_audio
-from skunfold.cli import demo, main, web_page, web_player, web_view
+from skunfold.audio import SpeechEnhancer, read_audio, write_audio
+from skunfold.cli import main, web_page, web_player, web_view
 from skunfold.datasets import load_bundled_recordings, mix_at_snr
 from skunfold.model_files import load_model
 
@@ -49,9 +49,7 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch, assert_one_sente
     assert_one_sentence("gradio is not installed", install_advice("app"))
 
 
-def test_models_of_files_and_the_bundled_one(
-    recordings, waveforms, tmp_path, monkeypatch, capsys
-):
+def test_models_of_files_and_the_bundled_one(recordings, tmp_path):
     files = [tmp_path / "street" / "model", tmp_path / "b" / "street" / "model"]
     files += [tmp_path / "office.model"]
     for file in files:
@@ -59,20 +57,9 @@ def test_models_of_files_and_the_bundled_one(
         shutil.copy(recordings.model, file)
     models = web_page.load_models(files)  # "model" says nothing, its folder does
     assert list(models) == ["street", str(files[1]), "office.model"]
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(demo, "load_bundled_recordings", lambda subset: waveforms)
-    for name, value in (
-        ("N_CONTEXT", 2),
-        ("N_COMPONENTS", 3),
-        ("N_MIXTURES", 4),
-        ("MAX_ITER", 1),
-    ):
-        monkeypatch.setattr(demo, name, value)
-    for said in ("[1/1] train deep NMF on the bundled recordings\n", ""):  # it is kept
-        ((name, enhancer),) = web_page.load_models([]).items()
-        assert name == "trained on the bundled recordings"
-        assert enhancer.regressor_.n_components == 3
-        assert capsys.readouterr().err == said
+    ((name, enhancer),) = web_page.load_models([]).items()
+    assert name == "comes with skunfold"
+    assert enhancer.n_sample_components > 0
 
 
 def test_what_the_button_does(recordings, tmp_path):
@@ -95,6 +82,26 @@ def test_the_strength_of_the_page_is_that_of_the_enhancer(recordings, noisy, tmp
     expected = tmp_path / "expected.wav"
     enhancer.enhance_file(noisy, expected, strength=0.5)
     assert target.read_bytes() == expected.read_bytes()
+
+
+def test_a_region_of_the_recording_is_a_sample_of_the_noise(recordings, noisy, tmp_path):
+    pytest.importorskip("matplotlib")
+    enhancer = SpeechEnhancer.pretrained()
+    region = (0.1, 0.4)
+    target, _, _ = web_view.enhance_recording(enhancer, noisy, tmp_path, region=region)
+    waveform, rate = read_audio(noisy, 16000)
+    expected = tmp_path / "expected.wav"
+    enhancer.enhance_file(
+        noisy, expected, noise_sample=waveform[round(0.1 * rate) : round(0.4 * rate)]
+    )
+    assert target.read_bytes() == expected.read_bytes()
+    with pytest.raises(ValueError, match=r"There are 0\.05 s of sound from 0\.1 to 0\.15 s"):
+        web_view.enhance_recording(enhancer, noisy, tmp_path, region=(0.1, 0.15))
+    with pytest.raises(ValueError, match="of sound from 900 to inf s"):
+        web_view.enhance_recording(enhancer, noisy, tmp_path, region=(900, np.inf))
+    untold = load_model(recordings.model)
+    with pytest.raises(ValueError, match="trained without samples"):
+        web_view.enhance_recording(untold, noisy, tmp_path, region=region)
 
 
 def test_waveforms_of_the_player_have_one_scale(tmp_path):
@@ -197,7 +204,7 @@ def test_upload_enhance_and_download(page, browser, recordings, noisy, tmp_path)
     browser.find("img[src*=spectrograms]", least_width=500)
     assert not browser.driver.find_elements("css selector", "[aria-label=Model]")  # only one
     target = tmp_path / "expected.wav"
-    assert main(["enhance", recordings.model, str(noisy), "-o", str(target)]) == 0
+    assert main(["enhance", "-m", recordings.model, str(noisy), "-o", str(target)]) == 0
     assert browser.download("noisy-enhanced.wav") == target.read_bytes()
     assert browser.hosts() == {page.split("/")[2]}  # no fonts, no scripts, no statistics
     if "SKUNFOLD_SCREENSHOT" in os.environ:

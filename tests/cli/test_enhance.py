@@ -35,7 +35,7 @@ def test_one_recording(recordings, tmp_path, capsys):
         (tmp_path, tmp_path / "speech0.wav"),
         (f"{tmp_path}/new/", tmp_path / "new" / "speech0.wav"),
     ):
-        assert main(["enhance", recordings.model, str(source), "-o", str(output)]) == 0
+        assert main(["enhance", "-m", recordings.model, str(source), "-o", str(output)]) == 0
         assert capsys.readouterr().out == f"Wrote {target}.\n"
         output, rate = read_audio(target)
         assert rate == 16000
@@ -46,7 +46,7 @@ def test_one_recording(recordings, tmp_path, capsys):
 def test_several_recordings(recordings, tmp_path, capsys):
     inputs = sorted(str(file) for file in recordings.speech.iterdir())
     output = tmp_path / "out"
-    assert main(["enhance", recordings.model, *inputs, "-o", str(output)]) == 0
+    assert main(["enhance", "-m", recordings.model, *inputs, "-o", str(output)]) == 0
     assert capsys.readouterr().out == f"Wrote 2 of 2 recordings into {output}.\n"
     assert sorted(os.listdir(output)) == ["speech0.wav", "speech1.wav"]
 
@@ -72,7 +72,7 @@ def found(folder):
 @pytest.mark.parametrize("inside", [False, True])
 def test_a_folder_keeps_its_structure(inside, recordings, tree, tmp_path, capsys):
     output = tree / "clean" if inside else tmp_path / "out"
-    command = ["enhance", recordings.model, str(tree), "-o", str(output)]
+    command = ["enhance", "-m", recordings.model, str(tree), "-o", str(output)]
     for options in ([], ["--overwrite"]):  # the second time, outputs inside are no inputs
         assert main([*command, *options]) == 0
         assert capsys.readouterr().out == f"Wrote 3 of 3 recordings into {output}.\n"
@@ -86,7 +86,9 @@ def test_a_broken_file_does_not_stop_the_others(recordings, tree, tmp_path, caps
     data = (tree / "nan.wav").read_bytes()
     (tree / "nan.wav").write_bytes(data[:-4] + np.float32(np.nan).tobytes())
     output = tmp_path / "out"
-    assert main(["enhance", recordings.model, str(tree), "-o", str(output), "--json"]) == 1
+    assert (
+        main(["enhance", "-m", recordings.model, str(tree), "-o", str(output), "--json"]) == 1
+    )
     said = capsys.readouterr()
     outcomes = json.loads(said.out)["recordings"]
     failed = [outcome for outcome in outcomes if outcome["status"] == "failed"]
@@ -121,21 +123,25 @@ def locked(tree, monkeypatch):
 
 def test_a_folder_that_cannot_be_read(recordings, tree, locked, tmp_path, capsys):
     output = tmp_path / "out"
-    assert main(["enhance", recordings.model, str(tree), "-o", str(output), "--json"]) == 1
+    assert (
+        main(["enhance", "-m", recordings.model, str(tree), "-o", str(output), "--json"]) == 1
+    )
     said = capsys.readouterr()
     sentence = f"{locked} is left out: Permission denied."
     assert json.loads(said.out)["left_out"] == [sentence]
     assert f"skunfold: error: {sentence}\n" in said.err
     assert f"Wrote 2 of 2 recordings into {output}." in said.err
     assert found(output) == ["a.wav", "monday/a.wav"]
-    assert main(["enhance", recordings.model, str(locked), "-o", str(tmp_path / "new")]) == 1
+    assert (
+        main(["enhance", "-m", recordings.model, str(locked), "-o", str(tmp_path / "new")]) == 1
+    )
     assert f"holds no recording: {sentence}" in capsys.readouterr().err
     for name in ("speech", "noise"):
         sources = {"speech": recordings.speech, "noise": recordings.noise, name: tree}
         arguments = [f"--{key}={value}" for key, value in sources.items()]
         assert main(["train", *arguments, "-o", str(tmp_path / "model")]) == 1
         assert sentence in capsys.readouterr().err
-        assert main(["evaluate", recordings.model, *arguments]) == 1
+        assert main(["evaluate", "-m", recordings.model, *arguments]) == 1
         assert sentence in capsys.readouterr().err
 
 
@@ -146,12 +152,12 @@ def test_links_in_a_folder(recordings, tree, tmp_path, capsys):
     (tree / "song.wav").symlink_to(tree / "a.wav")
     (tree / ".secret").symlink_to(recordings.speech)
     (tree / "text.txt").symlink_to("nothing")
-    command = ["enhance", recordings.model, str(tree), "-o", str(output), "-f"]
+    command = ["enhance", "-m", recordings.model, str(tree), "-o", str(output), "-f"]
     assert main(command) == 0
     assert "song.wav" in found(away)
     assert capsys.readouterr().err == "[1/1] denoise\n"
     output.unlink()
-    command[4] = str(away)
+    command[5] = str(away)
     for name, target, reason in (
         ("speech", recordings.speech, "it is a link to a folder"),
         ("loop", tree, "it is a link to a folder"),
@@ -173,7 +179,7 @@ def test_what_exists_is_left_alone(recordings, tree, tmp_path, capsys, assert_on
     output = tmp_path / "out"
     (output / "monday").mkdir(parents=True)
     (output / "monday" / "a.wav").write_text("mine")
-    command = ["enhance", recordings.model, str(tree), "-o", str(output)]
+    command = ["enhance", "-m", recordings.model, str(tree), "-o", str(output)]
     assert main(command) == 1
     assert_one_sentence(output / "monday" / "a.wav", "exists", "--skip-existing")
     assert found(output) == ["monday/a.wav"]
@@ -181,7 +187,7 @@ def test_what_exists_is_left_alone(recordings, tree, tmp_path, capsys, assert_on
     summary = f"Wrote 2 of 3 recordings into {output}: 1 skipped.\n"
     assert capsys.readouterr().out == summary
     assert (output / "monday" / "a.wav").read_text() == "mine"
-    one = ["enhance", recordings.model, str(tree / "a.wav"), "-o", str(output / "a.wav")]
+    one = ["enhance", "-m", recordings.model, str(tree / "a.wav"), "-o", str(output / "a.wav")]
     before = (output / "a.wav").read_bytes()
     (output / "a.wav").write_bytes(b"old")
     assert main([*one, "--skip-existing"]) == 0
@@ -202,7 +208,9 @@ def test_interrupted_batch(recordings, tree, tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(SpeechEnhancer, "enhance_file", interrupted)
     output = tmp_path / "out"
-    assert main(["enhance", recordings.model, str(tree), "-o", str(output), "--json"]) == 130
+    assert (
+        main(["enhance", "-m", recordings.model, str(tree), "-o", str(output), "--json"]) == 130
+    )
     said = capsys.readouterr()
     assert f"Wrote 2 of 3 recordings into {output}: 1 not done." in said.err
     assert said.err.endswith("skunfold: interrupted\n")
@@ -241,14 +249,14 @@ def test_refusals(recordings, tmp_path, assert_one_sentence):
         (["missing", one, "-o", new], ["There is no model missing"]),
         ([str(tmp_path / "model"), one, "-o", new], ["not a skunfold model file"]),
         ([str(tmp_path / "sparse"), one, "-o", new], ["SparseNMF"]),
-        ([one, model, "-o", new], [one, "a recording, not a model; give the model first"]),
+        ([one, model, "-o", new], [one, "a recording, not a model; name a model file"]),
     ):
-        assert main(["enhance", *arguments, "--overwrite"]) == 1
+        assert main(["enhance", "-m", *arguments, "--overwrite"]) == 1
         assert_one_sentence(*words)
     assert (speech / "speech0.wav").read_bytes() == before
     assert not (tmp_path / "out").exists()
     with pytest.raises(ValueError, match=r"text\.wav"):
-        main(["--traceback", "enhance", model, str(tmp_path / "text.wav"), "-o", new])
+        main(["--traceback", "enhance", "-m", model, str(tmp_path / "text.wav"), "-o", new])
 
 
 @pytest.mark.parametrize(
@@ -264,7 +272,7 @@ def test_clipped_and_silent_recordings(
 ):
     source, target = tmp_path / "in.wav", tmp_path / "out.wav"
     write_audio(source, change(waveforms.speech[0]).astype(np.float32), 16000)
-    command = ["enhance", recordings.model, str(source), "-o", str(target), "--json"]
+    command = ["enhance", "-m", recordings.model, str(source), "-o", str(target), "--json"]
     assert main(command) == 0
     said = capsys.readouterr()
     (outcome,) = json.loads(said.out)["recordings"]
@@ -296,7 +304,14 @@ def test_the_bar_counts_seconds_of_sound(recordings, tmp_path, monkeypatch):
     for name in ("a.wav", "b.wav"):
         write_audio(tmp_path / "in" / name, np.full((60000, 2), 0.1), 8000)
     (tmp_path / "in" / "broken.wav").write_text("not audio")
-    command = ["enhance", recordings.model, str(tmp_path / "in"), "-o", str(tmp_path / "out")]
+    command = [
+        "enhance",
+        "-m",
+        recordings.model,
+        str(tmp_path / "in"),
+        "-o",
+        str(tmp_path / "out"),
+    ]
     assert main(command) == 1
     assert stages == [("denoise", 15, "s")]
     assert len(advanced) > 2
@@ -306,7 +321,7 @@ def test_the_bar_counts_seconds_of_sound(recordings, tmp_path, monkeypatch):
 def test_a_warning_of_the_output_names_the_recording(recordings, waveforms, tmp_path, capsys):
     source, target = str(tmp_path / "loud.wav"), str(tmp_path / "clean.flac")
     write_audio(source, 20 * waveforms.speech[0], 16000, subtype="FLOAT")
-    assert main(["enhance", recordings.model, source, "-o", target]) == 0
+    assert main(["enhance", "-m", recordings.model, source, "-o", target]) == 0
     stage, *warnings = capsys.readouterr().err.splitlines()
     assert stage == "[1/1] denoise"
     assert all(line.startswith(f"skunfold: warning: {source}: ") for line in warnings)
@@ -330,7 +345,14 @@ def test_the_sample_format_stays(suffix, subtype, options, written, recordings, 
     (tmp_path / "in").mkdir()
     write_audio(tmp_path / "in" / f"a.{suffix}", waveform, rate, subtype=subtype)
     write_audio(tmp_path / "in" / f"b.{suffix}", waveform, rate)
-    command = ["enhance", recordings.model, str(tmp_path / "in"), "-o", str(tmp_path / "out")]
+    command = [
+        "enhance",
+        "-m",
+        recordings.model,
+        str(tmp_path / "in"),
+        "-o",
+        str(tmp_path / "out"),
+    ]
     assert main([*command, *options]) == 0
     assert soundfile.info(tmp_path / "out" / f"a.{suffix}").subtype == written
     other = written if options else "PCM_16"
@@ -341,7 +363,7 @@ def test_a_sample_format_that_one_output_cannot_have(
     recordings, tree, tmp_path, assert_one_sentence
 ):
     shutil.copy(tree / "a.wav", tree / "b.flac")
-    command = ["enhance", recordings.model, str(tree), "-o", str(tmp_path / "out")]
+    command = ["enhance", "-m", recordings.model, str(tree), "-o", str(tmp_path / "out")]
     assert main([*command, "--subtype", "DOUBLE"]) == 1
     assert_one_sentence("subtype must be one of", "for .flac, got 'DOUBLE'")
     assert not (tmp_path / "out").exists()
@@ -355,7 +377,7 @@ def test_a_folder_of_many_formats(recordings, waveforms, tmp_path):
         write_audio(source / name, waveforms.speech[0], 16000)
     soundfile.write(source / "j.gsm", waveforms.speech[0], 8000, "GSM610", format="RAW")
     (source / "k.txt").write_text("not audio")
-    assert main(["enhance", recordings.model, str(source), "-o", str(output)]) == 0
+    assert main(["enhance", "-m", recordings.model, str(source), "-o", str(output)]) == 0
     assert found(output) == [*names, "j.wav"]
     for name in found(output):
         assert len(read_audio(output / name)[0]) >= 8000
@@ -376,14 +398,14 @@ def test_without_an_output_it_is_beside_the_input(recordings, tmp_path, monkeypa
     folder.mkdir()
     for name in ("a.wav", "b.flac"):
         write_audio(folder / name, np.full(8000, 0.1), 16000)
-    assert main(["enhance", recordings.model, str(folder / "a.wav")]) == 0
+    assert main(["enhance", "-m", recordings.model, str(folder / "a.wav")]) == 0
     assert (folder / "a-enhanced.wav").exists()
-    assert main(["enhance", recordings.model, str(folder / "a.wav")]) == 1
+    assert main(["enhance", "-m", recordings.model, str(folder / "a.wav")]) == 1
     assert "a-enhanced.wav exists" in capsys.readouterr().err
-    assert main(["enhance", recordings.model, f"{folder}/"]) == 0
+    assert main(["enhance", "-m", recordings.model, f"{folder}/"]) == 0
     names = sorted(path.name for path in (tmp_path / "calls-enhanced").iterdir())
     assert names == ["a-enhanced.wav", "a.wav", "b.flac"]
     monkeypatch.chdir(folder)
-    assert main(["enhance", recordings.model, ".", "--overwrite"]) == 0
-    assert main(["enhance", recordings.model, "b.flac"]) == 0
+    assert main(["enhance", "-m", recordings.model, ".", "--overwrite"]) == 0
+    assert main(["enhance", "-m", recordings.model, "b.flac"]) == 0
     assert (folder / "b-enhanced.flac").exists()

@@ -55,12 +55,12 @@ TRAIN = ["train", "--speech", "a", "--noise", "b", "-o", "c"]
         [*TRAIN, "--trained-layers", "most"],
         [*TRAIN, "--trained-layers", "10"],
         ["demo", "--seed", "-1"],
-        ["enhance", "model", "a.wav", "b.wav"],
-        ["enhance", "model", "-", "--json"],
-        ["enhance", "model", "-", "a.wav", "-o", "out"],
-        ["enhance", "model", "a.wav", "b.wav", "-o", "-"],
-        ["enhance", "model", "a.wav", "-o", "-", "--json"],
-        ["enhance", "model", "a.wav", "-o", "b.wav", "--overwrite", "--skip-existing"],
+        ["enhance", "-m", "model", "a.wav", "b.wav"],
+        ["enhance", "-m", "model", "-", "--json"],
+        ["enhance", "-m", "model", "-", "a.wav", "-o", "out"],
+        ["enhance", "-m", "model", "a.wav", "b.wav", "-o", "-"],
+        ["enhance", "-m", "model", "a.wav", "-o", "-", "--json"],
+        ["enhance", "-m", "model", "a.wav", "-o", "b.wav", "--overwrite", "--skip-existing"],
         *(["app", "--port", port] for port in ("0", "-1", "65536", "99999", "9" * 5000, "x")),
         *(["app", "--host", host] for host in ("", "a b", "http://localhost")),
         *(["app", "--allow-host", host] for host in ("", "*", "https://proxy.example")),
@@ -132,7 +132,7 @@ def test_ctrl_c_ends_a_process_cleanly(recordings, tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes end otherwise")
 def test_a_reader_that_leaves(recordings):
-    command = [sys.executable, "-m", "skunfold", "evaluate", recordings.model, "--json"]
+    command = [sys.executable, "-m", "skunfold", "evaluate", "-m", recordings.model, "--json"]
     with subprocess.Popen(
         [*command, *recordings.sources],
         stdout=subprocess.PIPE,

@@ -40,7 +40,7 @@ def folder(recordings, tmp_path):
 def test_a_folder_of_odd_names(folder, tmp_path, capsys):
     root, model = folder
     output = tmp_path / os.fsdecode(b"\xe9t\xe9")
-    assert main(["enhance", model, str(root), "-o", str(output), "--json"]) == 0
+    assert main(["enhance", "-m", model, str(root), "-o", str(output), "--json"]) == 0
     said = capsys.readouterr()
     outcomes = json.loads(said.out)["recordings"]
     assert {o["input"] for o in outcomes} == {str(file) for file in root.iterdir()}
@@ -55,13 +55,13 @@ def test_messages_of_odd_names(folder, tmp_path, capsys):
     root, model = folder
     (root / HOSTILE).write_text("not audio")
     (root / "名前.wav").write_bytes((root / "名前.wav").read_bytes()[:-100])
-    assert main(["enhance", model, str(root), "-o", str(tmp_path / "out")]) == 1
+    assert main(["enhance", "-m", model, str(root), "-o", str(tmp_path / "out")]) == 1
     lines = capsys.readouterr().err.splitlines()
     assert any(f"{SHOWN} cannot be read as audio" in line for line in lines)
     assert sum(line.startswith("skunfold: ") for line in lines) == 2
     assert all(line.isprintable() for line in lines)
     (root / f"link{HOSTILE}").symlink_to(tmp_path)
-    assert main(["enhance", model, str(root), "-o", str(tmp_path / "new")]) == 1
+    assert main(["enhance", "-m", model, str(root), "-o", str(tmp_path / "new")]) == 1
     lines = capsys.readouterr().err.splitlines()
     assert any(f"link{SHOWN} is left out: it is a link" in line for line in lines)
     assert all(line.isprintable() for line in lines)
@@ -71,7 +71,7 @@ def test_messages_of_odd_names(folder, tmp_path, capsys):
         [str(root / "no") + HOSTILE, str(root), "-o", str(tmp_path / "new")],
         [model, str(root), "-o", str(root / os.fsdecode(b"caf\xe9.wav"))],
     ):
-        assert main(["enhance", *arguments]) == 1
+        assert main(["enhance", "-m", *arguments]) == 1
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("skunfold: error: ")
         assert line.isprintable()
@@ -83,7 +83,7 @@ def test_messages_of_odd_names(folder, tmp_path, capsys):
 )
 def test_what_stdout_cannot_print(encoding, source, target, folder, tmp_path):
     root, model = folder
-    command = ["enhance", model, str(root / source), "-o", str(tmp_path / target)]
+    command = ["enhance", "-m", model, str(root / source), "-o", str(tmp_path / target)]
     done = subprocess.run(
         [sys.executable, "-m", "skunfold", *command],
         env={**os.environ, "PYTHONIOENCODING": encoding},

@@ -40,7 +40,7 @@ def test_recordings_are_denoised_with_a_sample(recordings, model, rate, tmp_path
     waveform, _ = read_audio(recordings.noise / "noise0.wav", rate)
     write_audio(sample, waveform, rate)
     source, target = recordings.speech / "speech0.wav", tmp_path / "out.wav"
-    enhance = ["enhance", str(model), str(source), "-o", str(target), "--overwrite"]
+    enhance = ["enhance", "-m", str(model), str(source), "-o", str(target), "--overwrite"]
     assert main([*enhance, "--noise-sample", str(sample)]) == 0
     warned = "has a sample rate of 8000 Hz, so it holds no noise above 4000 Hz"
     assert (f"{sample} {warned}" in capsys.readouterr().err) == (rate == 8000)
@@ -56,18 +56,18 @@ def test_recordings_are_denoised_with_a_sample(recordings, model, rate, tmp_path
 def test_a_pipe_is_denoised_with_a_sample(recordings, model, tmp_path, monkeypatch):
     source = recordings.speech / "speech0.wav"
     sample = ["--noise-sample", str(recordings.noise / "noise0.wav")]
-    assert main(["enhance", str(model), str(source), "-o", str(tmp_path), *sample]) == 0
+    assert main(["enhance", "-m", str(model), str(source), "-o", str(tmp_path), *sample]) == 0
     stdin, stdout = (io.TextIOWrapper(io.BytesIO(b)) for b in (source.read_bytes(), b""))
     monkeypatch.setattr(sys, "stdin", stdin)
     monkeypatch.setattr(sys, "stdout", stdout)
-    assert main(["enhance", str(model), "-", "-o", "-", *sample]) == 0
+    assert main(["enhance", "-m", str(model), "-", "-o", "-", *sample]) == 0
     output, _ = soundfile.read(io.BytesIO(stdout.buffer.getvalue()), dtype="float32")
     np.testing.assert_allclose(output, read_audio(tmp_path / "speech0.wav")[0], atol=1e-4)
 
 
 def test_a_model_without_samples_says_so(recordings, assert_one_sentence, tmp_path):
     source = str(recordings.speech / "speech0.wav")
-    enhance = ["enhance", recordings.model, source, "-o", str(tmp_path / "out.wav")]
+    enhance = ["enhance", "-m", recordings.model, source, "-o", str(tmp_path / "out.wav")]
     assert main([*enhance, "--noise-sample", source]) == 1
     assert_one_sentence(recordings.model, "takes no --noise-sample", "--sample-components")
     assert not list(tmp_path.iterdir())
@@ -82,7 +82,14 @@ def test_files_that_are_no_samples(
 ):
     file, target = tmp_path / "sample.wav", tmp_path / "out.wav"
     write_audio(file, samples, 16000)
-    enhance = ["enhance", str(model), str(recordings.speech / "speech0.wav"), "-o", str(target)]
+    enhance = [
+        "enhance",
+        "-m",
+        str(model),
+        str(recordings.speech / "speech0.wav"),
+        "-o",
+        str(target),
+    ]
     assert main([*enhance, "--noise-sample", str(file)]) == 1
     assert_one_sentence(file, word)
     assert main([*enhance, "--noise-sample", str(tmp_path / "none.wav")]) == 1

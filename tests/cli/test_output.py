@@ -48,7 +48,7 @@ def test_a_recording_that_does_not_fit(unbuffered, run, recordings, tmp_path, ca
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     source, file = recordings.speech / "speech0.wav", tmp_path / "part.wav"
     for name in (source, "-"):
-        command = ["enhance", recordings.model, name, "-o", "-"]
+        command = ["enhance", "-m", recordings.model, name, "-o", "-"]
         resource.setrlimit(resource.RLIMIT_FSIZE, (9000, hard))
         try:
             code = run(command, file, unbuffered=unbuffered, stdin=source.read_bytes())
@@ -65,8 +65,8 @@ def test_results_on_a_full_disk(unbuffered, as_json, run, recordings, tmp_path, 
     target = tmp_path / "out.wav"
     source = recordings.speech / "speech0.wav"
     for arguments in (
-        ["enhance", recordings.model, source, "-o", target],
-        ["evaluate", recordings.model, *recordings.sources],
+        ["enhance", "-m", recordings.model, source, "-o", target],
+        ["evaluate", "-m", recordings.model, *recordings.sources],
         ["train", *recordings.sources, "-o", tmp_path / "model", *SMALL],
     ):
         arguments += ["--json"] if as_json else []
@@ -89,10 +89,17 @@ def test_a_process_says_it_once(unbuffered):
 
 
 def test_streams_that_are_closed(recordings, monkeypatch, capsys):
-    enhance = ["enhance", recordings.model, str(recordings.speech / "speech0.wav"), "-o", "-"]
+    enhance = [
+        "enhance",
+        "-m",
+        recordings.model,
+        str(recordings.speech / "speech0.wav"),
+        "-o",
+        "-",
+    ]
     for name, arguments in (
         ("stdout", enhance),
-        ("stdin", ["enhance", recordings.model, "-", "-o", "-"]),
+        ("stdin", ["enhance", "-m", recordings.model, "-", "-o", "-"]),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(sys, name, None)  # as Python has it then
@@ -106,7 +113,7 @@ def test_streams_that_are_closed(recordings, monkeypatch, capsys):
 @pytest.mark.parametrize("redirect", ["2>&-", "2> /dev/full"])
 def test_no_word_gets_into_the_recording(redirect, run, recordings, tmp_path):
     source = recordings.speech / "speech0.wav"
-    enhance = ["enhance", recordings.model, source, "-o", "-"]
+    enhance = ["enhance", "-m", recordings.model, source, "-o", "-"]
     assert run(enhance, tmp_path / "expected.wav", unbuffered=False) == 0
     expected = (tmp_path / "expected.wav").read_bytes()
     assert len(expected) == 44 + 16000

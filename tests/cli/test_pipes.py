@@ -43,7 +43,7 @@ def pipe(monkeypatch, recordings):
         with monkeypatch.context() as patch:
             patch.setattr(sys, "stdin", stdin)
             patch.setattr(sys, "stdout", stdout)
-            code = main(["enhance", recordings.model, source, "-o", target, *options])
+            code = main(["enhance", "-m", recordings.model, source, "-o", target, *options])
         return code, stdout.buffer.getvalue()
 
     return run
@@ -228,7 +228,17 @@ def test_clipped_silent_and_loud_streams(pipe, waveforms, capsys):
 
 
 def test_what_comes_out_keeps_up_with_what_goes_in(recordings, waveforms):
-    command = [sys.executable, "-m", "skunfold", "enhance", recordings.model, "-", "-o", "-"]
+    command = [
+        sys.executable,
+        "-m",
+        "skunfold",
+        "enhance",
+        "-m",
+        recordings.model,
+        "-",
+        "-o",
+        "-",
+    ]
     data = wav(resample(waveforms.noise[0], 16000, 48000), 48000)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         process.stdin.write(data[:40] + struct.pack("<I", 0xFFFFFFFF))
@@ -251,6 +261,6 @@ def test_a_terminal_is_no_pipe(recordings, monkeypatch, capsys):
     for stream, arguments in (("stdin", ["-", "-o", "a.wav"]), ("stdout", [source, "-o", "-"])):
         with monkeypatch.context() as patch:
             patch.setattr(sys, stream, terminal)
-            assert main(["enhance", recordings.model, *arguments]) == 1
+            assert main(["enhance", "-m", recordings.model, *arguments]) == 1
         assert f"{stream} is a terminal" in capsys.readouterr().err
     assert not os.path.exists("a.wav")

@@ -11,7 +11,9 @@ from sklearn.preprocessing import MaxAbsScaler
 from skunfold import DeepNMFRegressor
 from skunfold._training import loop
 from skunfold.audio import SpeechEnhancer, read_audio, write_audio
+from skunfold.audio._pretrained import PRETRAINED
 from skunfold.cli import demo, main, sources
+from skunfold.cli.parser import parse
 from skunfold.cli.workbench import print_result
 from skunfold.datasets import load_bundled_recordings
 from skunfold.model_files import load_model, save_model
@@ -217,7 +219,7 @@ def test_a_silent_recording_is_named(command, kind, recordings, waveforms, tmp_p
     options = ["--speech", str(folders["speech"]), "--noise", str(folders["noise"])]
     arguments = {
         "train": ["train", *options, "-o", str(tmp_path / "model"), *recordings.small],
-        "evaluate": ["evaluate", recordings.model, *options],
+        "evaluate": ["evaluate", "-m", recordings.model, *options],
     }
     assert main(arguments[command]) == 1
     output = capsys.readouterr()
@@ -253,14 +255,14 @@ def test_evaluation_does_not_hear_offsets(recordings, waveforms, tmp_path, capsy
         shifted += [f"--{name}", str(tmp_path / name)]
     means = []
     for folders in (recordings.sources, shifted):
-        assert main(["evaluate", recordings.model, *folders, "--json"]) == 0
+        assert main(["evaluate", "-m", recordings.model, *folders, "--json"]) == 0
         rows = json.loads(capsys.readouterr().out)["rows"]
         means.append([row["mean_si_sdr"] for row in rows])
     np.testing.assert_allclose(means[1], means[0], atol=0.05)
 
 
 def test_evaluate(recordings, capsys):
-    command = ["evaluate", recordings.model, *recordings.sources]
+    command = ["evaluate", "-m", recordings.model, *recordings.sources]
     assert main([*command, "--json"]) == 0
     output = capsys.readouterr()
     rows = json.loads(output.out)["rows"]
@@ -316,3 +318,36 @@ def test_an_interrupted_demo_goes_no_further(waveforms, tmp_path, monkeypatch):
 def test_scores_without_a_number_are_null(capsys):
     print_result({"rows": [{"mean_si_sdr": float("inf"), "snr": 3}]}, "", as_json=True)
     assert json.loads(capsys.readouterr().out) == {"rows": [{"mean_si_sdr": None, "snr": 3}]}
+
+
+def test_without_speech_the_model_of_the_package_learns_the_noise(recordings, tmp_path, capsys):
+    model, bundled = str(tmp_path / "model"), SpeechEnhancer.pretrained()
+    train = ["train", "--noise", str(recordings.noise), "-o", model, "--mixtures", "2"]
+    assert main([*train, "--epochs", "1", "--json"]) == 0
+    output = capsys.readouterr()
+    assert json.loads(output.out)["init"] == str(PRETRAINED)
+    assert "so it is under CC-BY-SA-3.0 too" in output.err
+    enhancer = load_model(model)
+    assert enhancer.n_sample_components == bundled.n_sample_components
+    begun, done = bundled.regressor_.bases_[0], enhancer.regressor_.bases_[0]
+    assert np.abs(done / np.maximum(begun, 1e-30) - 1).max() > 0
+    assert np.abs(done - begun).max() < 0.5 * np.abs(begun).max()
+    assert main([*train, "--overwrite", "--json", *recordings.small]) == 0
+    output = capsys.readouterr()
+    assert json.loads(output.out)["init"] is None
+    assert "CC-BY-SA" not in output.err
+
+
+def test_when_a_new_model_is_trained():
+    train = ["train", "--noise", "noise", "-o", "model"]
+    for options, adapts, epochs in (
+        ([], True, 8),
+        (["--epochs", "3"], True, 3),
+        (["--init", "other"], True, 8),
+        (["--new"], False, 30),
+        (["--layers", "8"], False, 30),
+        (["--speech", "speech"], False, 30),
+        (["--speech", "speech", "--init", "other"], True, 8),
+    ):
+        settled = parse([*train, *options])
+        assert (settled.adapts, settled.epochs) == (adapts, epochs)

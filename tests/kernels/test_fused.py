@@ -13,8 +13,10 @@ import skunfold._kernels.class_messages
 import skunfold._kernels.kullback_leibler
 import skunfold._kernels.nmf_layers
 import skunfold._kernels.outputs
+import skunfold._kernels.passes
 import skunfold._kernels.ratios
-import skunfold._training.moves  # noqa: F401
+import skunfold._kernels.row_graphs
+import skunfold._training.moves
 from skunfold._kernels.fused import COMPILED, CORE, FUSED
 
 ATOL = {np.float32: 1e-6, np.float64: 1e-14}
@@ -62,6 +64,23 @@ def short_rows(rng, n, m, k):
 
 def table_of_each(rng, n, m, k):
     return *short_rows(rng, n, 1, k), rng.normal(size=(n, *2 * (min(max(k, 1), 60),)))
+
+
+def chains(rng, n, m, k, there_and_back, keep=True):
+    """Return arguments of `passed` for chains, and of its adjoint."""
+    n_rows, k = n * m + 1, min(max(k, 1), 60)
+    linked = np.append(rng.random(n_rows - 1) < 0.8, False)
+    graph = skunfold._kernels.row_graphs.ChainGraph(linked)
+    passes = skunfold._kernels.passes
+    route = passes.there_and_back(graph) if there_and_back else passes.in_rounds(graph, 3)
+    field, table = 3 * rng.normal(size=(n_rows, k)), np.exp(-2 * rng.random(size=(k, k)))
+    return field, table, *route, keep
+
+
+def chains_adjoint(rng, n, m, k, there_and_back):
+    field, table, *route = chains(rng, n, m, k, there_and_back)
+    _, x, sums, _ = FUSED["passed"].__wrapped__(field, table, *route)
+    return rng.normal(size=field.shape), table, *route[:3], x, sums
 
 
 # From a name to functions that draw arguments; all of the compiled functions are here.
@@ -142,7 +161,20 @@ ARGUMENTS = {
         table_of_each,
         lambda rng, *sizes: (*short_rows(rng, *sizes), table_of_each(rng, 1, *sizes[1:])[1][0]),
     ],
+    "passed": [
+        lambda rng, *sizes, back=back, keep=keep: chains(rng, *sizes, back, keep)
+        for back in (False, True)
+        for keep in (False, True)
+    ],
+    "passed_adjoint": [
+        lambda rng, *sizes, back=back: chains_adjoint(rng, *sizes, back)
+        for back in (False, True)
+    ],
     "sigmoid": [lambda rng, n, m, k: (9 * rng.normal(size=(n, k)),)],
+    "sigmoid_of_sum": [
+        lambda rng, n, m, k: (9 * rng.normal(size=(n, k)), 9 * rng.normal(size=k))
+    ],
+    "sigmoid_adjoint": [lambda rng, n, m, k: pairs_of(rng, n, k, 2)],
     "log_gradient": [lambda rng, *sizes: update(rng, *sizes)[:2]],
     "adam": [lambda rng, *sizes: (*update(rng, *sizes), (0.9, 0.999), 1e-3, 0.1)],
     "exponentiated": [
@@ -164,9 +196,18 @@ every_call = pytest.mark.parametrize(
 )
 
 
+def is_real(a):
+    return isinstance(a, np.ndarray) and a.dtype.kind == "f"
+
+
 def cast(arguments, dtype):
-    """Return copies of the arrays in a dtype, and the other arguments as they are."""
-    return [a.astype(dtype) if isinstance(a, np.ndarray) else a for a in arguments]
+    """Return copies of the arrays of reals in a dtype, and the other arguments as they are."""
+    return [a.astype(dtype) if is_real(a) else a for a in arguments]
+
+
+def compiled(name):
+    """Return a compiled function; that of chains leaves some of them to NumPy."""
+    return FUSED[name] if name in ("passed", "passed_adjoint") else getattr(COMPILED, name)
 
 
 def results(function, arguments):
@@ -217,7 +258,7 @@ def test_every_compiled_function_has_a_twin_and_is_tested():
 def test_results_are_those_of_numpy(name, draw, sizes, dtype):
     arguments = draw(np.random.default_rng(0), *sizes)
     expected = results(FUSED[name].__wrapped__, cast(arguments, dtype))
-    found = results(getattr(COMPILED, name), cast(arguments, dtype))
+    found = results(compiled(name), cast(arguments, dtype))
     scale = max((np.abs(a).max(initial=0) for a in expected[0] if a is not None), default=1)
     tolerance = {"rtol": RTOL[dtype], "atol": 30 * ATOL[dtype] * max(scale, 1)}
     assert_same(name, found, expected, **tolerance)
@@ -231,13 +272,13 @@ def test_edge_values_are_treated_as_by_numpy(name, draw, kind, dtype):
     arguments = draw(np.random.default_rng(0), 4, 5, 19)
     value = dtype(np.finfo(dtype).tiny / 8 if kind == "denormal" else kind)
     for place in range(len(arguments)):
-        if not isinstance(arguments[place], np.ndarray):
+        if not is_real(arguments[place]):
             continue
         spoiled = cast(arguments, dtype)
         spoiled[place].flat[:: max(1, spoiled[place].size // 3)] = value
         again = [a.copy() if isinstance(a, np.ndarray) else a for a in spoiled]
         expected = results(FUSED[name].__wrapped__, spoiled)
-        found = results(getattr(COMPILED, name), again)
+        found = results(compiled(name), again)
         for a, b in zip(found[0], expected[0], strict=True):
             if a is not None and b is not None:
                 # a sum of large terms and infinities may be either infinite or NaN
@@ -295,7 +336,7 @@ IN_ANY_ORDER = ("odds_off", "row_max", "softmax", "log_softmax", "sigmoid")
 def test_numpy_computes_what_the_core_does_not_take(name, draw, how):
     arguments = draw(np.random.default_rng(0), 3, 4, 5)
     for place, argument in enumerate(arguments):
-        if not isinstance(argument, np.ndarray):
+        if not is_real(argument):
             continue
         given, same = (
             [a.copy() if isinstance(a, np.ndarray) else a for a in arguments] for _ in range(2)
@@ -326,6 +367,38 @@ def test_arrays_of_wrong_shapes_are_left_to_numpy():
         COMPILED.within(np.broadcast_to(1.0, (1, 1)), t[:1, :1], 1.0)
     with pytest.raises((TypeError, AttributeError)):
         COMPILED.within(t, [[1.0]], 1.0)
+
+
+@needs_core
+@of_both
+def test_the_core_takes_all_but_very_strong_couplings(dtype):
+    field, table, *route = cast(chains(np.random.default_rng(0), 3, 40, 5, False), dtype)
+    field *= 1000  # so that most classes are as good as impossible
+    expected = FUSED["passed"].__wrapped__(field, table, *route)
+    for found, known in zip(COMPILED.passed(field, table, *route), expected, strict=True):
+        assert_allclose(found, known, rtol=10 * RTOL[dtype], atol=1e-3 * RTOL[dtype])
+    table[0, 1] = 0
+    with pytest.raises(ValueError, match="too far apart"):
+        COMPILED.passed(field, table, *route)
+    assert np.isfinite(FUSED["passed"](field, table, *route)[0]).all()
+
+
+@needs_core
+@pytest.mark.parametrize("there_and_back", [False, True])
+def test_routes_that_lead_beyond_the_rows(there_and_back):
+    rng = np.random.default_rng(0)
+    field, table, order, steps, linked, *rest = chains(rng, 3, 4, 5, there_and_back)
+    for wrong in (order + 1, -order, order[1:], order.astype(np.int16)):
+        with pytest.raises(ValueError, match=r"place is beyond|intp is expected"):
+            COMPILED.passed(field, table, wrong, steps, linked, *rest)
+    for wrong in (steps + 1, -steps - 1, steps[:, :2].copy(), steps.astype(np.float32)):
+        with pytest.raises(ValueError, match=r"leads beyond|place is beyond|intp is expected"):
+            COMPILED.passed(field, table, order, wrong, linked, *rest)
+    for wrong in (linked[1:], linked.astype(int)):
+        with pytest.raises(ValueError, match="bool is expected"):
+            COMPILED.passed(field, table, order, steps, wrong, *rest)
+    with pytest.raises(ValueError, match="other rounds"):
+        COMPILED.passed(field, table, order, steps, linked, len(steps) + 1, True)
 
 
 @needs_core

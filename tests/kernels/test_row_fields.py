@@ -1,5 +1,6 @@
 """Sweeps over graphs of rows, against enumeration and finite differences."""
 
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -16,6 +17,7 @@ from skunfold._kernels.class_messages import (
     MeanFieldMessages,
     largest_messages,
 )
+from skunfold._kernels.passes import in_rounds, there_and_back
 from skunfold._kernels.probabilities import softmax
 from skunfold._kernels.row_graphs import Chains, Components, Rows
 
@@ -101,7 +103,7 @@ def marginals(states, p):
     [
         ("chains", {"n_layers": 4}),
         ("chains", {"n_layers": 7}),
-        ("chains", {"n_layers": 1, "sequential": True}),
+        ("chains", {"n_layers": 1, "route": there_and_back}),
         ("tree", {"n_layers": 5}),
         ("tree", {"n_layers": 60, "rule": BeliefMessages(damping=0.3)}),
     ],
@@ -111,6 +113,21 @@ def test_marginals_of_trees_are_exact(name, settings, edge_features):
     _, states, p = exact(network, parameters, rows)
     totals = network.output(parameters, rows)
     assert_allclose(softmax(totals), marginals(states, p), atol=1e-10)
+
+
+@pytest.mark.parametrize("n_rounds", [1, 2, 5])
+def test_rounds_along_chains_are_layers_of_messages(n_rounds):
+    by_layers, parameters, rows, _ = network_of("chains", n_layers=n_rounds + 1)
+    route = partial(in_rounds, n_rounds=n_rounds)
+    at_once, *_ = network_of("chains", n_layers=1, route=route)
+    y, results = np.arange(rows.shape[0]) % K, []
+    for network in (by_layers, at_once):
+        output, tape = network.forward(parameters, rows)
+        g = network.loss_gradient(output, y)
+        results.append([output, *network.backward(parameters, tape, g)])
+    assert_allclose(softmax(results[1][0]), softmax(results[0][0]), rtol=1e-12)
+    for found, expected in zip(results[1][1:], results[0][1:], strict=True):
+        assert_allclose(found, expected, rtol=1e-10, atol=1e-13)
 
 
 def test_too_few_rounds_are_not_exact():
@@ -184,7 +201,7 @@ def test_gradients(name, rule, edge_features, hidden, tied):
 
 @pytest.mark.parametrize("edge_features", [False, True])
 def test_gradients_of_passes_along_chains(edge_features):
-    settings = {"n_layers": 1, "sequential": True, "hidden": (5,)}
+    settings = {"n_layers": 1, "route": there_and_back, "hidden": (5,)}
     check_gradients(*network_of("chains", edge_features=edge_features, **settings)[:3])
 
 
@@ -214,7 +231,7 @@ def check_slopes(loss, parameters, gradients):
 
 @pytest.mark.parametrize("edge_features", [False, True])
 def test_the_likelihood_of_chains_and_its_gradient(edge_features):
-    settings = {"n_layers": 1, "sequential": True, "hidden": (5,)}
+    settings = {"n_layers": 1, "route": there_and_back, "hidden": (5,)}
     network, parameters, rows, _ = network_of("chains", edge_features=edge_features, **settings)
     network = LikelihoodNetwork(network.iteration, TotalsReadout(), ClassLoss(), network.sets)
     y = np.random.default_rng(1).integers(K, size=rows.shape[0])
@@ -301,7 +318,8 @@ def test_single_precision_stays(name, rule):
         (BeliefMessages(), {}),
         (BeliefMessages(0.5), {}),
         (MeanFieldMessages(), {}),
-        (BeliefMessages(), {"n_layers": 1, "sequential": True}),
+        (BeliefMessages(), {"n_layers": 1, "route": there_and_back}),
+        (BeliefMessages(), {"n_layers": 1, "route": partial(in_rounds, n_rounds=3)}),
     ],
 )
 def test_extreme_tables_stay_finite(rule, settings, scale):
