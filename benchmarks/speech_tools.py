@@ -35,6 +35,7 @@ NOISY, IDEAL = "noisy", "ideal ratio mask"
 KNOWN, UNKNOWN = "skunfold", "skunfold, this kind of noise left out"
 RECURRENT = {  # units, and draws if not as many as for skunfold
     "GRU mask network": (155, None),
+    "GRU mask network, 20 draws": (155, 20),
     "GRU mask network, 10 x the size, 5 draws": (597, 5),
 }
 MIXTURES = "mixtures"
@@ -235,12 +236,13 @@ INTRODUCTION = """\
 Means over {n} mixtures of {speech} in {noise} at -6 to 9 dB, with 95 % bootstrap intervals over
 utterances in brackets. "{known}" was trained on other recordings of the same voices and kinds
 of noise, {draws} draws of 240 mixtures; so were the GRU mask networks, which see the same
-features of the same mixtures, but for fewer draws where the name says so. For "{unknown}",
-every mixture is enhanced by a model that was trained without its kind of noise. The peers are
-as their packages ship them, with their delays taken out. MB is the size of the files of
-parameters, where there are such files, or 4 bytes a parameter; CPU s / s are CPU seconds for a
-second of sound in one thread. All CPU seconds are those of a machine that other work shared,
-and up to twice what they are on an idle one. Nothing was chosen by these mixtures."""
+features of the same mixtures; a number of draws in a name is that of its training. For
+"{unknown}", every mixture is enhanced by a model that was trained without its kind of noise.
+The peers are as their packages ship them, with their delays taken out. MB is the size of the
+files of parameters, where there are such files, or 4 bytes a parameter; CPU s / s are CPU
+seconds for a second of sound in one thread. All CPU seconds are those of a machine that other
+work shared, and up to twice what they are on an idle one. Nothing was chosen by these
+mixtures."""
 
 
 def main():
