@@ -1,9 +1,9 @@
 """Make the pictures and recordings of the first pages: ``python doc/drawings/pictures.py``.
 
-The model of ``skunfold demo`` is trained and removes the noise from a bundled test recording at
-0 dB; a conditional random field segments the image of ``examples/plot_segment_image.py``.  The
-pictures of "Getting started" are those that its code draws.  It takes about a minute and needs
-the extra ``docs``.  The sound files are MP3, which every browser plays.
+The model that comes with the package removes the noise from a bundled test recording at 0 dB; a
+conditional random field segments the image of ``examples/plot_segment_image.py``. The pictures
+of "Getting started" are those that its code draws. It takes about a minute and needs the extra
+``docs``. The sound files are MP3, which every browser plays.
 """
 
 import contextlib

@@ -32,7 +32,7 @@ def make_noise(
 ) -> Bunch:
     """Make recordings of synthetic noise, each of another sound.
 
-    An enhancer that has heard few kinds of noise serves those alone. With synthetic noise
+    An enhancer that has heard few kinds of noise removes those alone. With synthetic noise
     beside the recorded noise it learns to remove kinds that it has not heard.
 
     Parameters
