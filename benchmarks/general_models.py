@@ -34,16 +34,21 @@ def folds(folder):
     return {f"without {', '.join(part)}": part for part in parts if part}
 
 
-def train(folder, left_out, n_draws):
-    """Return an enhancer that was trained without some kinds of noise, and the CPU seconds."""
+def train(folder, left_out, n_draws, enhancer=None):
+    """Return an enhancer that was trained without some kinds of noise, and the CPU seconds.
+
+    Its settings are those of an unfitted enhancer, or the default ones.
+    """
 
     def keep(kind, name):
         return kind == "speech" or kind_of(name) not in left_out
 
-    regressor = default_regressor(np.random.RandomState(0)).set_params(
+    if enhancer is None:
+        enhancer = SpeechEnhancer(default_regressor(np.random.RandomState(0)))
+    enhancer.regressor.set_params(
         max_iter=1, learning_rate_decay=0.75 ** (8 / n_draws), averaging=0.995
     )
-    enhancer = SpeechEnhancer(regressor, random_state=0)
+    enhancer.set_params(random_state=0)
     valid = validation_mixtures(folder, keep)
     began = time.process_time()
     enhancer.fit_sources(

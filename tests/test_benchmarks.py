@@ -22,6 +22,7 @@ NO_SCRIPTS = {
     "speech_measures",
     "speech_peers",
     "speech_protocol",
+    "variety",
 }
 SCRIPTS = sorted(p.stem for p in (ROOT / "benchmarks").glob("*.py") if p.stem not in NO_SCRIPTS)
 NEEDED = ("torch", "pystoi", "matplotlib", "jax")  # by some
