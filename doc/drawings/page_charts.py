@@ -93,6 +93,29 @@ def noise_sample():
 
 
 @page
+def pretrained_model():
+    """SI-SDR of the model of the package and of the best general tool by condition."""
+    d = Drawing(880, 215)
+    found = tables("pretrained_model.md")
+    names = ("DTLN", "skunfold, 5 s of the noise")
+    title(d, 0, 16, "SI-SDR (dB)")
+    legend(d, 250, 17, {"DTLN": "line", "skunfold, with 5 s of the noise": "teal"})
+    conditions = {
+        "unheard voices, unheard noise": 0,
+        "unheard voices, heard noise": 3,
+        "heard voices, heard noise": 4,
+        "telephone": 5,
+        "clean speech": 6,
+    }
+    chosen = []
+    for condition, i in conditions.items():
+        rows = {row["tool"]: row for row in found[i]}
+        chosen.append((condition, *(number(rows[name]["SI-SDR"]) for name in names)))
+    pairs(d, 44, chosen, labels=230, width=560)
+    return d
+
+
+@page
 def unseen_conditions():
     """What is lost on a voice or a kind of noise that was not in training."""
     d = Drawing(880, 156)

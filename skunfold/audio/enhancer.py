@@ -205,9 +205,9 @@ class SpeechEnhancer(DocumentedEstimator, MixtureFitting):
         """Return the enhancer that comes with the package, already trained.
 
         It takes recordings of speech at 16 kHz, also of voices and noise that it has not
-        heard, and is better with a sample of the noise. Its card, ``MODEL_CARD.md`` beside the model
-        in ``skunfold/audio/pretrained``, says what it was trained on and how good it is. The
-        model may be used and changed under CC-BY-SA-3.0.
+        heard, and is better with a sample of the noise. Its card, ``MODEL_CARD.md`` beside the
+        model in ``skunfold/audio/pretrained``, says what it was trained on and how good it is.
+        The model may be used and changed under CC-BY-SA-3.0.
 
         Returns
         -------
