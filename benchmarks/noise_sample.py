@@ -7,11 +7,10 @@ named VOICE_NUMBER and KIND_NUMBER. Every mixture is enhanced by a model that wa
 without its kind of noise, and stopped by validation mixtures without it. The sample is the
 first five seconds of the recording of noise, half of it at most; they are in no mixture.
 
-All models learn from recordings at several speeds, and from synthetic noise beside the recorded
-one (`variety`). They are of one size: one that takes samples; the same network, trained
-without, on noise as it is and on noise that is equalized at random, as in training with
-samples; and that network with the mean spectrum of the sample as further features. They are
-kept in a folder ``.models`` beside the results.
+The models are of one size: one that takes samples; the same network, trained without, on noise
+as it is and on noise that is equalized at random, as in training with samples; and that network
+with the mean spectrum of the sample as further features. They are kept in a folder ``.models``
+beside the results.
 """
 
 import textwrap
@@ -35,7 +34,6 @@ from speech_protocol import (
     masked,
 )
 from threadpoolctl import threadpool_limits
-from variety import varied
 
 from skunfold import DeepNMFRegressor
 from skunfold.audio import SpeechEnhancer
@@ -43,7 +41,7 @@ from skunfold.audio._regressor import fit_to_draws
 from skunfold.audio._sample_training import draw_mixtures
 from skunfold.audio.features import centered, recording_level, training_frames, without_offset
 
-N_COMPONENTS, N_SAMPLE_COMPONENTS, N_LAYERS = 100, 40, 8
+N_COMPONENTS, N_SAMPLE_COMPONENTS, N_LAYERS = 50, 24, 8
 AVERAGES = (3.0,)
 SHORT = SAMPLE_RATE // 2  # samples of half a second
 NOISY, WITHOUT, SAMPLED = "noisy", "without a sample", "sample"
@@ -77,10 +75,10 @@ def network(n_draws):
         sparsity=2.0,
         relaxation=2.0,
         fit_projections=True,
-        learning_rate_init=0.02,
+        learning_rate_init=0.05,
         learning_rate_decay=0.75 ** (8 / n_draws),
         averaging=0.995,
-        batch_size=128,
+        batch_size=256,
         max_iter=1,
         early_stopping=True,
         random_state=0,
@@ -163,7 +161,6 @@ def train(folder, left_out, model, n_draws):
         return kind == "speech" or kind_of(name) not in left_out
 
     speech, noise = ([centered(x) for x in part] for part in load(folder, "train", keep))
-    speech, noise = varied(speech, noise, np.random.RandomState(0))
     valid = [i for i in mixtures(folder, "valid") if i.kind not in left_out][:N_VALID]
     began = time.process_time()
     if model in (MEAN, EQUALIZED):
@@ -293,14 +290,14 @@ INTRODUCTION = """\
 Means over {n} mixtures of {subset} ({kinds}) at -6 to 9 dB with 95 % bootstrap intervals over
 utterances in brackets. Gains are over the network without a sample, mixture by mixture. Each
 mixture is enhanced by a model that was trained without its kind of noise, one of {n_folds}
-folds. All networks have {components} components for speech and {components} for noise, {layers}
-tied layers and separate projections, and were trained on {draws} draws of {mixtures} mixtures:
-recordings at several speeds, and eight times as much synthetic noise. Except for the network
-without a sample, the noise of the mixtures went through random equalizers. The network with
-samples has {inferred} further components of noise, inferred from a sample, which was left out
-in a quarter of the training mixtures. Samples of 5 s are shorter where the recording of noise
-has less than 10 s ({shortest:.1f} to {longest:.1f} s, {average:.1f} s on average). CPU s / s
-are CPU seconds for a second of sound in one thread, inference of bases included."""
+folds. All networks have {components} components for speech and {components} for noise,
+{layers} tied layers and separate projections, and were trained on {draws} draws of {mixtures}
+mixtures. Except for the network without a sample, the noise of the mixtures went through random
+equalizers. The network with samples has {inferred} further components of noise, inferred from
+a sample, which was left out in a quarter of the training mixtures. Samples of 5 s are shorter
+where the recording of noise has less than 10 s ({shortest:.1f} to {longest:.1f} s,
+{average:.1f} s on average). CPU s / s are CPU seconds for a second of sound in one thread,
+inference of bases included."""
 
 
 def main():
