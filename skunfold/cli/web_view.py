@@ -111,7 +111,7 @@ def _enhance_on(models: Mapping[str, SpeechEnhancer], folder: Path) -> Callable[
         if source is None:
             raise gradio.Error("Upload or record something first.", print_exception=False)
         place = Path(tempfile.mkdtemp(dir=folder))
-        region = None if starts is None and ends is None else (starts or 0.0, ends or np.inf)
+        region = (starts or 0.0, ends or np.inf) if starts or ends else None
         try:
             target, picture, complaints = enhance_recording(
                 models[model], Path(source), place, strength, region
