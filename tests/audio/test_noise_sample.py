@@ -48,7 +48,7 @@ def trained(sources):
 def unknown():
     """A mixture with a noise that was not in training, the speech in it, and a sample."""
     rng = np.random.default_rng(1)
-    clean, noise = make_recordings()[1][0], hiss(rng, 1800)
+    clean, noise = make_recordings()[1][0], hiss(rng, 900)
     return clean + noise[-len(clean) :], clean, noise[:8000]
 
 
@@ -56,7 +56,7 @@ def test_a_sample_of_an_unknown_noise_helps(trained, unknown):
     noisy, clean, sample = unknown
     without, informed = trained.enhance(noisy), trained.enhance(noisy, noise_sample=sample)
     assert informed.dtype == np.float32
-    assert si_sdr(clean, informed) > si_sdr(clean, without) + 2
+    assert si_sdr(clean, informed) > si_sdr(clean, without) + 5
     assert si_sdr(clean, without) > si_sdr(clean, noisy)
 
 
@@ -111,7 +111,7 @@ def test_a_fit_is_repeatable_and_can_be_continued(sources, trained, unknown):
         np.testing.assert_array_equal(one, other)
     before = [g.copy() for g in again.sample_gains_]
     again.regressor_.set_params(warm_start=True)
-    again.set_params(warm_start=True).fit_sources(*sources, n_mixtures=12)
+    again.set_params(warm_start=True).fit_sources(*sources, n_mixtures=24)
     changes = [np.abs(np.log(a / b)).max() for a, b in zip(again.sample_gains_, before)]
     assert 0 < max(changes) < 1
     again.regressor_.set_params(early_stopping=False)
