@@ -5,6 +5,7 @@ import math
 import shutil
 import sys
 import warnings
+import zipfile
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -85,6 +86,7 @@ def enhance(options: argparse.Namespace) -> int:
     from_stdin, to_stdout = options.inputs == ["-"], options.output == "-"
     _check_streams(from_stdin, to_stdout)
     enhancer = load_enhancer(options.model)
+    _check_no_model(options.inputs)
     sample = _noise_sample(enhancer, options)
     if from_stdin and to_stdout:
         given = {"noise_sample": sample, "strength": options.strength}
@@ -158,6 +160,14 @@ def _check_streams(from_stdin: bool, to_stdout: bool) -> None:
         if used and (stream is None or stream.isatty()):
             state = "closed" if stream is None else "a terminal"
             raise ValueError(f"{name} is {state}; {advice}")
+
+
+def _check_no_model(inputs: list[str]) -> None:
+    """Raise if an input is a model file, which is a zip file, instead of a recording."""
+    for name in inputs:
+        if name != "-" and zipfile.is_zipfile(name):
+            shown = printable(name)
+            raise ValueError(f"{shown} is no recording; give a model as -m {shown}.")
 
 
 def _seconds(sources: list[Path]) -> int | None:

@@ -244,6 +244,10 @@ def test_refusals(recordings, tmp_path, assert_one_sentence):
         ([model, one, two, "-o", str(tmp_path / "notes")], ["is a file; name a folder"]),
         ([model, str(tmp_path / "none"), "-o", new[:-4]], ["holds no recording"]),
         ([model, "missing.wav", "-o", new], ["missing.wav"]),
+        (
+            [model, one, model, "-o", new[:-4]],
+            [f"{model} is no recording", f"give it as -m {model}"],
+        ),
         ([model, one, "missing.wav", "-o", new[:-4]], ["missing.wav"]),
         ([model, str(tmp_path / "text.wav"), "-o", new], ["text.wav", "audio"]),
         (["missing", one, "-o", new], ["There is no model missing"]),
