@@ -246,7 +246,7 @@ def test_refusals(recordings, tmp_path, assert_one_sentence):
         ([model, "missing.wav", "-o", new], ["missing.wav"]),
         (
             [model, one, model, "-o", new[:-4]],
-            [f"{model} is no recording", f"give it as -m {model}"],
+            [f"{model} is no recording", f"give a model as -m {model}"],
         ),
         ([model, one, "missing.wav", "-o", new[:-4]], ["missing.wav"]),
         ([model, str(tmp_path / "text.wav"), "-o", new], ["text.wav", "audio"]),
