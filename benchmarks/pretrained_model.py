@@ -19,22 +19,20 @@ from pathlib import Path
 import numpy as np
 from general_models import kind_of
 from harness import begin, make_parser, report, table
-from speech_conditions import Item, clean_speech, recordings, telephone
+from noise_sample import network
+from speech_conditions import clean_speech, mixed, recordings, telephone
 from speech_measures import Distortion, Pesq, available
 from speech_peers import PEERS
 from speech_protocol import N_TEST, N_TRAIN, SAMPLE_RATE, SNRS, interval
 from threadpoolctl import threadpool_limits
 from variety import varied
 
-from skunfold import DeepNMFRegressor
 from skunfold.audio import SpeechEnhancer
 from skunfold.audio._pretrained import PRETRAINED
-from skunfold.datasets import make_mixtures
 from skunfold.model_files import load_model, save_model
 
 N_DRAWS = 20
 TRAINING_SNRS = (*SNRS, 15, 30)  # dB: nearly clean speech is to be left as it is
-SAMPLE_SECONDS = 5
 N_VALID = 24
 TRIED = "unheard voices in unheard noise"
 WAYS = {  # samples that are given to the model
@@ -77,37 +75,9 @@ class Data:
         return [(n, x) for n, x in pairs if kind_of(n) not in self._heard[kind]]
 
     def mixtures(self, subset, voices_heard, noise_heard, n_mixtures):
-        """Return mixtures as items; the first seconds of each noise are its sample."""
+        """Return mixtures as items."""
         speech = self("speech", subset, voices_heard)
-        noise = self("noise", subset, noise_heard)
-        n_samples = [min(SAMPLE_SECONDS * SAMPLE_RATE, len(x) // 2) for _, x in noise]
-        drawn = make_mixtures(
-            [x for _, x in speech],
-            [x[n:] for (_, x), n in zip(noise, n_samples)],
-            snrs=SNRS,
-            n_mixtures=n_mixtures,
-            random_state=0,
-        )
-        return [
-            Item(
-                noisy=noisy,
-                clean=clean,
-                noise=scaled,
-                sample=noise[j][1][: n_samples[j]],
-                utterance=int(i),
-                voice=kind_of(speech[i][0]),
-                kind=kind_of(noise[j][0]),
-                snr=float(snr),
-            )
-            for noisy, clean, scaled, i, j, snr in zip(
-                drawn.noisy,
-                drawn.clean,
-                drawn.noise,
-                drawn.speech_index,
-                drawn.noise_index,
-                drawn.snr,
-            )
-        ]
+        return mixed(speech, self("noise", subset, noise_heard), n_mixtures, seed=0)
 
 
 def train(folder):
@@ -116,23 +86,8 @@ def train(folder):
     recorded = ([x for _, x in data(kind, "train", True)] for kind in ("speech", "noise"))
     speech, noise = varied(*recorded, np.random.RandomState(0))
     valid = data.mixtures("valid", True, True, N_VALID)
-    regressor = DeepNMFRegressor(
-        100,
-        n_layers=8,
-        tied=True,
-        output="mask",
-        init="sparse_nmf",
-        sparsity=2.0,
-        relaxation=2.0,
-        fit_projections=True,
-        learning_rate_init=0.02,
-        learning_rate_decay=0.75 ** (8 / N_DRAWS),
-        averaging=0.995,
-        batch_size=128,
-        max_iter=1,
-        early_stopping=True,
-        random_state=0,
-    )
+    sizes = {"n_components": 100, "learning_rate_init": 0.02, "batch_size": 128}
+    regressor = network(N_DRAWS).set_params(**sizes)
     enhancer = SpeechEnhancer(regressor, n_sample_components=40, random_state=0)
     began = time.process_time()
     with threadpool_limits(1):

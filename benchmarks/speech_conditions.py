@@ -46,29 +46,33 @@ def recordings(folder, kind, subset):
 
 
 def mixtures(folder, subset):
-    """Return mixtures of the utterances with the noise, each at one of six SNRs.
+    """Return mixtures of the utterances with the noise, each at one of six SNRs."""
+    pairs = (zip(*recordings(folder, kind, subset)) for kind in ("speech", "noise"))
+    return mixed(*map(list, pairs), N_TEST, SEED)
+
+
+def mixed(speech, noise, n_mixtures, seed):
+    """Return mixtures of recordings, pairs of a name and a waveform, as items.
 
     The first seconds of a recording of noise, half of it at most, are its sample.
     """
-    utterances, speech = recordings(folder, "speech", subset)
-    kinds, noise = recordings(folder, "noise", subset)
-    n_samples = [min(SAMPLE_SECONDS * SAMPLE_RATE, len(x) // 2) for x in noise]
+    n_samples = [min(SAMPLE_SECONDS * SAMPLE_RATE, len(x) // 2) for _, x in noise]
     drawn = make_mixtures(
-        speech,
-        [x[n:] for n, x in zip(n_samples, noise)],
+        [x for _, x in speech],
+        [x[n:] for (_, x), n in zip(noise, n_samples)],
         snrs=SNRS,
-        n_mixtures=N_TEST,
-        random_state=SEED,
+        n_mixtures=n_mixtures,
+        random_state=seed,
     )
     return [
         Item(
             noisy=noisy,
             clean=clean,
             noise=scaled,
-            sample=noise[j][: n_samples[j]],
+            sample=noise[j][1][: n_samples[j]],
             utterance=int(i),
-            voice=kind_of(utterances[i]),
-            kind=kind_of(kinds[j]),
+            voice=kind_of(speech[i][0]),
+            kind=kind_of(noise[j][0]),
             snr=float(snr),
         )
         for noisy, clean, scaled, i, j, snr in zip(

@@ -152,6 +152,7 @@ FIGURE = re.compile(r"\d[\d,]*(?:\.\d+)?")
             "speech_tools.md",
             ["noisy 1.50", "RNNoise 5.97", "GTCRN 7.17", "DTLN 7.63", "**7.99", "1.06 MB"],
         ),
+        ("pretrained_model.md", ["noisy 1.50", "RNNoise 3.37", "DTLN 5.85", "4.60", "**5.74"]),
         ("speech_enhancement.md", ["8.58 dB", "2,880,713", "**8.64", "264,600"]),
         ("crf.md", ["LogisticRegression 78.52", "CRFsuite 86.33", "**95.60"]),
     ],

@@ -11,7 +11,6 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch
 
-from skunfold import DeepNMFRegressor
 from skunfold.audio import write_audio
 from skunfold.cli.workbench import make_enhancer
 from skunfold.metrics import si_sdr
@@ -199,10 +198,7 @@ def test_the_model_of_the_package_is_trained_on_what_may_be_passed_on(
     for name, value in (("N_DRAWS", 1), ("N_TEST", 6), ("N_VALID", 6), ("N_TRAIN", 12)):
         monkeypatch.setattr(pretrained, name, value)
 
-    def small(*sizes, **settings):
-        return DeepNMFRegressor(3, **(settings | {"n_layers": 2}))
-
-    monkeypatch.setattr(pretrained, "DeepNMFRegressor", small)
+    monkeypatch.setattr(script("noise_sample"), "N_LAYERS", 2)
     monkeypatch.setattr(script("variety"), "N_SYNTHETIC", 1)
     options = ["--data", str(data), "--model", str(model), "--only", "noisy|skunfold"]
     monkeypatch.setattr("sys.argv", ["pretrained_model.py", *options, "--out", str(out)])
